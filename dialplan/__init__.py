@@ -1,0 +1,1 @@
+"""The words shared with Asterisk: variables, contexts, plans, display names."""

@@ -1,0 +1,1 @@
+"""The command line and the server process: the one place that knows all parts and passes them to each other."""

@@ -1,0 +1,194 @@
+"""All settings, from the environment (`LEADLINE_…`) and a file, checked once at the start.
+
+A wrong setting is refused with its name and the reason before anything listens, so that nothing half works.
+"""
+
+import ipaddress
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_FILE_VARIABLE = "LEADLINE_ENV_FILE"
+_ENDPOINT_GLOB = re.compile(r"^[A-Za-z0-9_./*?@\-\[\]]{1,120}$")
+_NAME = re.compile(r"^[A-Za-z0-9_.\-]{1,64}$")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; the text names each and says how to mend it."""
+
+
+class Settings(BaseSettings):
+    """What an installation can choose; every default is safe on one machine without a network."""
+
+    model_config = SettingsConfigDict(env_prefix="LEADLINE_", env_file_encoding="utf-8", extra="forbid")
+
+    database_url: str = "sqlite+aiosqlite:///var/leadline.db"
+
+    pbx_name: str = "asterisk"
+    ami_enabled: bool = True
+    ami_host: str = "127.0.0.1"
+    ami_port: Port = 5038
+    ami_username: str = "leadline-events"
+    ami_secret: SecretStr = SecretStr("")
+    ami_tls: bool = False
+    ami_tls_ca: Path | None = None
+    ami_silence_seconds: Annotated[float, Field(ge=2, le=600)] = 15.0
+    ami_control_username: str = "leadline-control"
+    ami_control_secret: SecretStr = SecretStr("")
+
+    fastagi_host: str = "127.0.0.1"
+    fastagi_port: Port = 4573
+    fastagi_allow: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.0/8", "::1/128")
+    fastagi_max_sessions: Annotated[int, Field(ge=10, le=20000)] = 2000
+
+    panel_host: str = "127.0.0.1"
+    panel_port: Port = 8088
+    panel_tls_certificate: Path | None = None
+    panel_tls_key: Path | None = None
+    panel_behind_tls_proxy: bool = False
+
+    region: str = "UA"
+    name_language: Literal["uk", "ru", "other"] = "uk"
+    time_zone: str = "Europe/Kyiv"
+    trunks: Annotated[tuple[str, ...], NoDecode] = ("PJSIP/trunk*",)
+    default_extension: str | None = None
+
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    asterisk_cel_file: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, as an operator expects who overrides one value for one run."""
+        return init_settings, env_settings, dotenv_settings
+
+    @field_validator("fastagi_allow", "trunks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            raise ValueError(
+                "must begin with sqlite+aiosqlite:/// (a file) or postgresql+asyncpg:// (user:password@host/database)"
+            )
+        return value
+
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, value: str) -> str:
+        if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError("must be a two-letter country code such as UA")
+        return value.upper()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be a zone of the tz database such as Europe/Kyiv")
+        return value
+
+    @field_validator("pbx_name", "ami_username", "ami_control_username")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not _NAME.match(value):
+            raise ValueError("may hold only letters, digits, dot, dash and underscore")
+        return value
+
+    @field_validator("ami_secret", "ami_control_secret")
+    @classmethod
+    def _one_line(cls, value: SecretStr) -> SecretStr:
+        if any(ord(c) < 32 for c in value.get_secret_value()):
+            raise ValueError("may not hold line breaks or control characters")
+        return value
+
+    @field_validator("fastagi_allow")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+
+        for part in value:
+            ipaddress.ip_network(part)
+        return value
+
+    @field_validator("trunks")
+    @classmethod
+    def _globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            if not _ENDPOINT_GLOB.match(part):
+                raise ValueError(f"{part!r} is no channel pattern such as PJSIP/trunk*")
+        return value
+
+    @field_validator("default_extension")
+    @classmethod
+    def _short(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"\d{2,8}", value):
+            raise ValueError("must be a phone's short number such as 101")
+        return value or None
+
+    @model_validator(mode="after")
+    def _tls_pair(self) -> "Settings":
+        if (self.panel_tls_certificate is None) != (self.panel_tls_key is None):
+            raise ValueError("LEADLINE_PANEL_TLS_CERTIFICATE and LEADLINE_PANEL_TLS_KEY go together: set both or none")
+        return self
+
+    @property
+    def panel_is_secure(self) -> bool:
+        """Whether browsers reach the panel over TLS, so that its cookie may be marked Secure."""
+        return self.panel_tls_certificate is not None or self.panel_behind_tls_proxy
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The company's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def ami_silence(self) -> timedelta:
+        """How long AMI may say nothing, not even to a ping, before the connection counts as dead."""
+        return timedelta(seconds=self.ami_silence_seconds)
+
+
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Read the settings; the file is `env_file`, else the one LEADLINE_ENV_FILE names, else none.
+
+    Raises:
+        SettingsError: a value is wrong or unknown; the text names the variable and the reason.
+    """
+    path = env_file or (Path(os.environ[ENV_FILE_VARIABLE]) if os.environ.get(ENV_FILE_VARIABLE) else None)
+    if path is not None and not path.is_file():
+        raise SettingsError(f"{path}: no such settings file; correct {ENV_FILE_VARIABLE} or unset it")
+    known = {f"LEADLINE_{name.upper()}" for name in Settings.model_fields} | {ENV_FILE_VARIABLE}
+    strange = sorted(name for name in os.environ if name.startswith("LEADLINE_") and name not in known)
+    if strange:
+        raise SettingsError(f"unknown setting in the environment: {', '.join(strange)}; correct the name or unset it")
+    try:
+        return Settings(_env_file=path)  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = [_explain(str(item["loc"][0]) if item["loc"] else "", item["msg"]) for item in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _explain(field: str, message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if message == "Extra inputs are not permitted":
+        message = "is no setting of Leadline; correct the name or remove it"
+    name = field.upper() if field.upper().startswith("LEADLINE_") else f"LEADLINE_{field.upper()}"
+    return f"{name}: {message}" if field else message

@@ -1,0 +1,36 @@
+"""Whom an outside number belongs to, as the look-up on the call path returns it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PersonKind(StrEnum):
+    """The three kinds of people outside that we know."""
+
+    LEAD = "lead"
+    COUNTERPARTY = "counterparty"
+    CONTACT_PERSON = "contact-person"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One owner of a number. `name` is None while nobody has typed one; `language` overrides the installation's.
+
+    `id` is the lead's, counterparty's or contact person's own; `counterparty_id` is set for the latter two.
+    `responsible_id` is the employee in charge (a contact person's own wins over the counterparty's).
+    """
+
+    kind: PersonKind
+    id: int
+    counterparty_id: int | None
+    name: str | None
+    language: str | None
+    responsible_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupAnswer:
+    """What the one statement on the call path tells: the directory's present version and the number's owners."""
+
+    directory_version: int
+    people: tuple[Person, ...]

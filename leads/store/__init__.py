@@ -1,0 +1,1 @@
+"""The database: the only place that holds SQL, for SQLite and PostgreSQL alike."""

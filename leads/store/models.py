@@ -1,0 +1,407 @@
+"""The tables, as typed SQLAlchemy models; what must always be true stands here as a constraint, not in code.
+
+Times are UTC. Numbers are E.164 with `+`. `version` columns count saves by people, so that two people who save one
+card cannot overwrite each other; a call that arrives does not count.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from leads.domain.calls import Direction, Phase, Result
+from leads.domain.calls import Role as CallRole
+from leads.domain.directory import DisplayMode, Role
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time, on a database that keeps zones (PostgreSQL) and on one that does not (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone: it would silently mean another moment."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; store aware times only")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware time whatever the database kept."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _values(kind: type[StrEnum]) -> Enum:
+    """Store an enum by its value, as text that any SQL client can read, checked by the database."""
+    return Enum(kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members])
+
+
+class Base(DeclarativeBase):
+    """The root of all tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime, str: String(200), dict[str, Any]: JSON, list[Any]: JSON}
+
+
+class DirectoryVersion(Base):
+    """One row that counts changes to what routing knows (employees, phones, groups, our numbers).
+
+    Database triggers count, so that a change by hand is seen as well; see the first migration.
+    """
+
+    __tablename__ = "directory_version"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Employee(Base):
+    """A person who works here; with `login` and `password_hash` he may use the panel."""
+
+    __tablename__ = "employee"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    login: Mapped[str | None] = mapped_column(String(100), unique=True)
+    password_hash: Mapped[str | None]
+    role: Mapped[Role] = mapped_column(_values(Role), default=Role.EMPLOYEE)
+    active: Mapped[bool] = mapped_column(default=True)
+    ring_seconds: Mapped[int] = mapped_column(default=20)
+    call_waiting: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[str | None] = mapped_column(String(8))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+
+    extensions: Mapped[list["Extension"]] = relationship(back_populates="employee", order_by="Extension.number")
+    mobiles: Mapped[list["EmployeeMobile"]] = relationship(cascade="all, delete-orphan")
+
+    __table_args__ = (CheckConstraint("ring_seconds BETWEEN 5 AND 300", name="ring_seconds"),)
+    __mapper_args__ = {"version_id_col": version}
+
+
+class EmployeeMobile(Base):
+    """An employee's own outside number: never a lead."""
+
+    __tablename__ = "employee_mobile"
+    number: Mapped[str] = mapped_column(String(16), primary_key=True)
+    employee_id: Mapped[int] = mapped_column(ForeignKey("employee.id", ondelete="CASCADE"), index=True)
+
+
+class Extension(Base):
+    """A phone; `endpoint` is Asterisk's name for it, as in `PJSIP/101`."""
+
+    __tablename__ = "extension"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(8), unique=True)
+    endpoint: Mapped[str] = mapped_column(String(80), unique=True)
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"), index=True)
+    display_mode: Mapped[DisplayMode] = mapped_column(_values(DisplayMode), default=DisplayMode.LATIN)
+    display_length: Mapped[int] = mapped_column(default=24)
+
+    employee: Mapped[Employee | None] = relationship(back_populates="extensions")
+
+    __table_args__ = (CheckConstraint("display_length BETWEEN 4 AND 80", name="display_length"),)
+
+
+class RingGroup(Base):
+    """Phones that ring together."""
+
+    __tablename__ = "ring_group"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    ring_seconds: Mapped[int] = mapped_column(default=25)
+    version: Mapped[int] = mapped_column(default=1)
+
+    members: Mapped[list["GroupMember"]] = relationship(cascade="all, delete-orphan", order_by="GroupMember.position")
+
+    __table_args__ = (CheckConstraint("ring_seconds BETWEEN 5 AND 300", name="ring_seconds"),)
+    __mapper_args__ = {"version_id_col": version}
+
+
+class GroupMember(Base):
+    """One phone's place in a group."""
+
+    __tablename__ = "group_member"
+    group_id: Mapped[int] = mapped_column(ForeignKey("ring_group.id", ondelete="CASCADE"), primary_key=True)
+    extension_id: Mapped[int] = mapped_column(ForeignKey("extension.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(default=0)
+
+    extension: Mapped[Extension] = relationship()
+
+
+class Did(Base):
+    """One of our numbers. Its calls go to a queue or a group (never both), then to the default extension."""
+
+    __tablename__ = "did"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(16), unique=True)
+    label: Mapped[str] = mapped_column(default="")
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("ring_group.id", ondelete="SET NULL"))
+    queue: Mapped[str | None] = mapped_column(String(40))
+    queue_seconds: Mapped[int] = mapped_column(default=60)
+    default_extension_id: Mapped[int | None] = mapped_column(ForeignKey("extension.id", ondelete="SET NULL"))
+    responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    version: Mapped[int] = mapped_column(default=1)
+
+    group: Mapped[RingGroup | None] = relationship()
+    default_extension: Mapped[Extension | None] = relationship()
+    responsible: Mapped[Employee | None] = relationship()
+
+    __table_args__ = (
+        CheckConstraint("group_id IS NULL OR queue IS NULL", name="group_or_queue"),
+        CheckConstraint("queue_seconds BETWEEN 5 AND 3600", name="queue_seconds"),
+    )
+    __mapper_args__ = {"version_id_col": version}
+
+
+class IgnoredNumber(Base):
+    """An outside number whose calls make no lead."""
+
+    __tablename__ = "ignored_number"
+    number: Mapped[str] = mapped_column(String(16), primary_key=True)
+    note: Mapped[str] = mapped_column(default="")
+
+
+class LeadStatus(Base):
+    """A word of the status directory; the first by sort order is a new lead's."""
+
+    __tablename__ = "lead_status"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    sort_order: Mapped[int]
+
+
+class Counterparty(Base):
+    """A company or person we do business with."""
+
+    __tablename__ = "counterparty"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    folder: Mapped[str] = mapped_column(default="")
+    email: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(String(500), default="")
+    comment: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str | None] = mapped_column(String(8))
+    responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"), index=True)
+    sort_name: Mapped[str] = mapped_column(default="", index=True)
+    search_text: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+
+    responsible: Mapped[Employee | None] = relationship()
+    contact_persons: Mapped[list["ContactPerson"]] = relationship(
+        back_populates="counterparty", cascade="all, delete-orphan", order_by="ContactPerson.id"
+    )
+    numbers: Mapped[list["PhoneNumber"]] = relationship(cascade="all, delete-orphan", order_by="PhoneNumber.position")
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class ContactPerson(Base):
+    """A person at a counterparty; a responsible of his own wins over the counterparty's."""
+
+    __tablename__ = "contact_person"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    counterparty_id: Mapped[int] = mapped_column(ForeignKey("counterparty.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    email: Mapped[str] = mapped_column(default="")
+    language: Mapped[str | None] = mapped_column(String(8))
+    responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+
+    counterparty: Mapped[Counterparty] = relationship(back_populates="contact_persons")
+    numbers: Mapped[list["PhoneNumber"]] = relationship(cascade="all, delete-orphan", order_by="PhoneNumber.position")
+
+
+class Lead(Base):
+    """A caller whom we do not do business with yet.
+
+    `named` turns true when a person types a name with a letter in it; until then the name is the number.
+    `responsible_by_hand` keeps the first conversation from changing what a person chose.
+    `sort_name` and `search_text` are derived from the other columns for lists; see leads.store.search.
+    """
+
+    __tablename__ = "lead"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    named: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[str | None] = mapped_column(String(8))
+    email: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(String(500), default="")
+    comment: Mapped[str] = mapped_column(Text, default="")
+    status_id: Mapped[int] = mapped_column(ForeignKey("lead_status.id"))
+    responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    responsible_by_hand: Mapped[bool] = mapped_column(default=False)
+    counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id"), index=True)
+    contact_person_id: Mapped[int | None] = mapped_column(ForeignKey("contact_person.id"), index=True)
+    closed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    last_call_at: Mapped[datetime | None]
+    main_number: Mapped[str] = mapped_column(String(16), default="")
+    sort_name: Mapped[str] = mapped_column(default="")
+    search_text: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(default=1)
+
+    status: Mapped[LeadStatus] = relationship()
+    responsible: Mapped[Employee | None] = relationship()
+    counterparty: Mapped[Counterparty | None] = relationship()
+    numbers: Mapped[list["PhoneNumber"]] = relationship(cascade="all, delete-orphan", order_by="PhoneNumber.position")
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class PhoneNumber(Base):
+    """A number of exactly one owner; `on_active_lead` lets the database keep one active lead for each number."""
+
+    __tablename__ = "phone_number"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(16), index=True)
+    position: Mapped[int] = mapped_column(default=0)
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), index=True)
+    counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id", ondelete="CASCADE"), index=True)
+    contact_person_id: Mapped[int | None] = mapped_column(
+        ForeignKey("contact_person.id", ondelete="CASCADE"), index=True
+    )
+    on_active_lead: Mapped[bool] = mapped_column(default=False)
+
+    __table_args__ = (
+        CheckConstraint(
+            "(lead_id IS NOT NULL) + (counterparty_id IS NOT NULL) + (contact_person_id IS NOT NULL) = 1", name="owner"
+        ).ddl_if(dialect="sqlite"),
+        CheckConstraint("num_nonnulls(lead_id, counterparty_id, contact_person_id) = 1", name="owner").ddl_if(
+            dialect="postgresql"
+        ),
+        Index(
+            "uq_phone_number_active_lead",
+            "number",
+            unique=True,
+            sqlite_where=text("on_active_lead"),
+            postgresql_where=text("on_active_lead"),
+        ),
+    )
+
+
+class Call(Base):
+    """One call, exactly once: by Asterisk server and linkedid. `progress` keeps a fuller view from a poorer one."""
+
+    __tablename__ = "call"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pbx: Mapped[str] = mapped_column(String(64))
+    linkedid: Mapped[str] = mapped_column(String(150))
+    role: Mapped[CallRole] = mapped_column(_values(CallRole))
+    parent_linkedid: Mapped[str | None] = mapped_column(String(150))
+    phase: Mapped[Phase] = mapped_column(Enum(Phase, native_enum=False, length=8))
+    progress: Mapped[int]
+    direction: Mapped[Direction | None] = mapped_column(_values(Direction))
+    caller: Mapped[str | None]
+    caller_name: Mapped[str | None]
+    dialled: Mapped[str | None]
+    outside_number: Mapped[str | None] = mapped_column(String(16))
+    did: Mapped[str | None] = mapped_column(String(16))
+    result: Mapped[Result | None] = mapped_column(_values(Result))
+    answered_by: Mapped[str | None] = mapped_column(String(80))
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="SET NULL"))
+    counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id", ondelete="SET NULL"))
+    contact_person_id: Mapped[int | None] = mapped_column(ForeignKey("contact_person.id", ondelete="SET NULL"))
+    started_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ring_seconds: Mapped[float | None]
+    talk_seconds: Mapped[float | None]
+    transfers: Mapped[list[Any]] = mapped_column(default=list)
+    legs: Mapped[list[Any]] = mapped_column(default=list)
+    incomplete: Mapped[bool] = mapped_column(default=False)
+
+    lead: Mapped[Lead | None] = relationship()
+    counterparty: Mapped[Counterparty | None] = relationship()
+    contact_person: Mapped[ContactPerson | None] = relationship()
+    employee: Mapped[Employee | None] = relationship()
+
+    __table_args__ = (
+        UniqueConstraint("pbx", "linkedid"),
+        Index("ix_call_started_at_id", "started_at", "id"),
+        Index("ix_call_lead_id_started_at", "lead_id", "started_at"),
+        Index("ix_call_counterparty_id_started_at", "counterparty_id", "started_at"),
+        Index("ix_call_outside_number_started_at", "outside_number", "started_at"),
+        Index(
+            "ix_call_live",
+            "started_at",
+            sqlite_where=text("phase != 'ENDED'"),
+            postgresql_where=text("phase != 'ENDED'"),
+        ),
+    )
+
+
+class RoutingDecision(Base):
+    """Why a call went where it went; a table of its own, because it may be known before the call is."""
+
+    __tablename__ = "routing_decision"
+    pbx: Mapped[str] = mapped_column(String(64), primary_key=True)
+    linkedid: Mapped[str] = mapped_column(String(150), primary_key=True)
+    decided_at: Mapped[datetime]
+    decision: Mapped[dict[str, Any]]
+
+
+class Change(Base):
+    """One field of one card changed: who, when, from what, to what."""
+
+    __tablename__ = "change"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id", ondelete="CASCADE"))
+    field: Mapped[str] = mapped_column(String(40))
+    before: Mapped[str] = mapped_column(Text, default="")
+    after: Mapped[str] = mapped_column(Text, default="")
+
+    employee: Mapped[Employee | None] = relationship()
+
+    __table_args__ = (
+        Index("ix_change_lead_id_at", "lead_id", "at"),
+        Index("ix_change_counterparty_id_at", "counterparty_id", "at"),
+    )
+
+
+class PanelSession(Base):
+    """One signed-in browser; the id is kept as a SHA-256 hash, so that a copy of the database signs nobody in."""
+
+    __tablename__ = "panel_session"
+    id_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    employee_id: Mapped[int] = mapped_column(ForeignKey("employee.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    user_agent: Mapped[str] = mapped_column(default="")
+
+    employee: Mapped[Employee] = relationship()

@@ -1,0 +1,49 @@
+"""The value a routing decision is: the steps a call takes, what the displays show, and why."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from leads.domain.directory import Extension
+
+
+class StepKind(StrEnum):
+    """What a step of the chain does."""
+
+    PHONES = "phones"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """One phone to ring in a step; with `call_waiting` it is rung even while it is in a call."""
+
+    extension: Extension
+    call_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One link of the chain: phones rung together, or a queue, for at most `seconds`; `why` is for people."""
+
+    kind: StepKind
+    seconds: int
+    why: str
+    rings: tuple[Ring, ...] = ()
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a call goes and why.
+
+    `caller` is the caller's E.164 number, or None when hidden or unreadable; `did` the dialled number's. `name` is
+    what displays show before it is fitted to each phone, or None: then the name that the trunk delivered stays.
+    `reasons` are sentences for people, in the order in which they were found.
+    """
+
+    caller: str | None
+    did: str | None
+    name: str | None
+    language: str | None
+    steps: tuple[Step, ...]
+    reasons: tuple[str, ...]
