@@ -1,0 +1,114 @@
+"""Turns the bytes of an AMI connection, or of a recording of one, into messages; it knows no sockets and no calls.
+
+Only complete messages come out, so a letter split over two chunks survives; events that nobody asked for are dropped
+by their first line, before their headers cost anything.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+MAX_MESSAGE = 1024 * 1024
+MAX_HEADERS = 2000
+BANNER = b"Asterisk Call Manager/"
+_EVENT = b"Event: "
+_BLANK_LINE = b"\n\n"
+
+
+class WireError(Exception):
+    """The peer does not speak AMI: a message is longer than any that Asterisk sends. Drop the connection."""
+
+
+class Message(dict[str, str]):
+    """The headers of one event or response. A repeated header shows its first value; `all` gives every one."""
+
+    __slots__ = ("repeated",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.repeated: dict[str, list[str]] | None = None
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Give every value of a header that may come several times, such as ChanVariable or Output."""
+        if self.repeated and name in self.repeated:
+            return (self[name], *self.repeated[name])
+        return (self[name],) if name in self else ()
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Collects bytes and gives out the messages that are complete.
+
+    Args:
+        wanted: names of the events to hand out (others are skipped unparsed); None hands out all. Responses, and
+            events that answer an action of ours (they carry an ActionID), always come out.
+    """
+
+    wanted: Collection[bytes] | None = None
+    skipped: int = 0
+    version: str | None = None
+    _rest: bytearray = field(default_factory=bytearray)
+    _held_cr: bool = False
+
+    def feed(self, chunk: bytes) -> Iterator[Message]:
+        """Take the next bytes, whatever their boundaries, and yield the messages that they complete.
+
+        Raises:
+            WireError: a message grew beyond MAX_MESSAGE; nothing after it can be read.
+        """
+        if self._held_cr:
+            chunk = b"\r" + chunk
+        self._held_cr = chunk.endswith(b"\r")
+        if self._held_cr:
+            chunk = chunk[:-1]
+        chunk = chunk.replace(b"\r\n", b"\n")
+        joint = self._rest[-1:] + chunk
+        self._rest += chunk
+        if _BLANK_LINE in joint:
+            *blocks, rest = bytes(self._rest).split(_BLANK_LINE)
+            self._rest = bytearray(rest)
+        else:  # a long message in many small chunks must not cost its square
+            blocks = []
+        wanted = self.wanted
+        for block in blocks:
+            if len(block) > MAX_MESSAGE:
+                raise WireError(f"a message of {len(block)} bytes; the limit is {MAX_MESSAGE}")
+            if block.startswith(_EVENT) and wanted is not None:
+                end = block.find(b"\n")
+                name = block[7:] if end < 0 else block[7:end]
+                if name not in wanted and b"\nActionID:" not in block:
+                    self.skipped += 1
+                    continue
+            message = self._read(block)
+            if message:
+                yield message
+        if len(self._rest) > MAX_MESSAGE:
+            raise WireError(f"more than {MAX_MESSAGE} bytes without the end of a message")
+
+    def flush(self) -> Iterator[Message]:
+        """Yield the last message of a recording that ends without a blank line."""
+        yield from self.feed(b"\n\n")
+
+    def _read(self, block: bytes) -> Message | None:
+        block = block.lstrip(b"\n")
+        if block.startswith(BANNER):
+            banner, _, block = block.partition(b"\n")
+            self.version = banner[len(BANNER) :].decode("ascii", "replace").strip()[:40]
+        return read_headers(block) if block else None
+
+
+def read_headers(block: bytes) -> Message:
+    """Read the lines `Name: value` of one message; lines without a colon are ignored, bad UTF-8 becomes U+FFFD."""
+    message = Message()
+    for line in block.decode("utf-8", "replace").split("\n", MAX_HEADERS)[:MAX_HEADERS]:
+        name, colon, value = line.partition(":")
+        if not colon:
+            continue
+        if value[:1] == " ":
+            value = value[1:]
+        if name not in message:
+            message[name] = value
+        elif message.repeated is None:
+            message.repeated = {name: [value]}
+        else:
+            message.repeated.setdefault(name, []).append(value)
+    return message
