@@ -1,0 +1,197 @@
+"""Decides whom a call reaches and why: the responsible employee, else the dialled number's route, else the default.
+
+Whether a phone is busy or away only Asterisk knows, at the moment of ringing: so a decision is the whole chain, and
+the dialplan goes along it.
+"""
+
+from collections.abc import Iterable
+
+from leads.domain.directory import Did, Directory, Employee, Extension
+from leads.domain.numbers import Number, NumberKind
+from leads.domain.people import Person, PersonKind
+from routing.decision import Decision, Ring, Step, StepKind
+from routing.language import language_of
+
+DEFAULT_RING_SECONDS = 30
+"""How long the default phone rings: it is the last one, so longer than any other would by itself."""
+
+_KINDS = {
+    PersonKind.CONTACT_PERSON: "contact person",
+    PersonKind.COUNTERPARTY: "counterparty",
+    PersonKind.LEAD: "lead",
+}
+_ORDER = tuple(_KINDS)
+
+
+def decide(
+    caller: Number,
+    people: tuple[Person, ...] | None,
+    did: Did | None,
+    did_number: str | None,
+    directory: Directory,
+    *,
+    default_extension: str | None,
+    name_language: str | None = None,
+) -> Decision:
+    """Decide where one inbound call goes, and give the reasons in the order in which they were found.
+
+    Args:
+        caller: who calls, as it was read from the trunk.
+        people: all owners of the caller's number; None when the database did not tell in time, so that the call goes
+            where an unknown caller's would.
+        did: the dialled number, if it is one of ours; `did_number` is how it was dialled in any case.
+        directory: the company as it is now.
+        default_extension: whose phone rings last when the dialled number names none.
+        name_language: how the installation reads Cyrillic names; see routing.language.
+    """
+    known = sorted(people or (), key=lambda person: (_ORDER.index(person.kind), person.id))
+    chain = _Chain(directory)
+    chain.reasons.append(_who_calls(caller, known if people is not None else None))
+    if known:
+        _ring_responsible(chain, known)
+    _follow_dialled_number(chain, did, did_number)
+    _ring_default(chain, did, default_extension)
+    if not chain.steps:
+        chain.reasons.append("Nobody is left to ring: give the dialled number a route, or set a default extension.")
+    name = " / ".join(dict.fromkeys(person.name for person in known if person.name)) or None
+    return Decision(
+        caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,
+        did=did.number if did else did_number,
+        name=name,
+        language=_language(name, known, name_language),
+        steps=tuple(chain.steps),
+        reasons=tuple(chain.reasons),
+    )
+
+
+class _Chain:
+    """The steps so far, and why."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.steps: list[Step] = []
+        self.reasons: list[str] = []
+
+    def ring(self, extensions: Iterable[Extension], seconds: int, why: str) -> None:
+        """Add phones that ring together.
+
+        A phone that has rung alone may ring again with its group: its owner may have come back, and the group is
+        promised to the caller whole. Only ringing the very same phones twice running would be nothing but waiting.
+        """
+        rings = tuple(Ring(phone, self._call_waiting(phone)) for phone in dict.fromkeys(extensions))
+        if self.steps and {ring.extension for ring in self.steps[-1].rings} == {ring.extension for ring in rings}:
+            self.reasons.append(f"{why} The same has just rung, so it is not rung again.")
+            return
+        self._add(Step(StepKind.PHONES, seconds, f"{why} Ring time: {seconds} s.", rings))
+
+    def queue(self, queue: str, seconds: int, why: str) -> None:
+        """Add a queue."""
+        self._add(Step(StepKind.QUEUE, seconds, f"{why} Waiting time: {seconds} s.", queue=queue))
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        self.reasons.append(step.why)
+
+    def _call_waiting(self, phone: Extension) -> bool:
+        owner = self.directory.employees.get(phone.employee_id) if phone.employee_id is not None else None
+        return owner is not None and owner.call_waiting
+
+
+def _who_calls(caller: Number, known: list[Person] | None) -> str:
+    if caller.kind is NumberKind.HIDDEN:
+        return "The caller's number is hidden."
+    if caller.kind is not NumberKind.OUTSIDE:
+        what = "a short number" if caller.kind is NumberKind.SHORT else "no telephone number"
+        return f"The caller's number “{caller.text}” is {what}, so nobody was looked up."
+    if known is None:
+        return f"The database did not answer in time, so {caller.text} is taken for an unknown caller."
+    if not known:
+        return f"{caller.text} is unknown: no lead, counterparty or contact person has this number."
+    if len(known) == 1:
+        return f"{caller.text} is {_introduce(known[0])}."
+    return f"{caller.text} belongs to several: {', '.join(map(_introduce, known))}."
+
+
+def _introduce(person: Person) -> str:
+    return f"the {_KINDS[person.kind]} {person.name}" if person.name else f"a {_KINDS[person.kind]} without a name"
+
+
+def _ring_responsible(chain: _Chain, known: list[Person]) -> None:
+    ids = {person.responsible_id: None for person in known if person.responsible_id is not None}
+    if not ids:
+        chain.reasons.append("Nobody is responsible for this caller.")
+    elif len(ids) > 1:
+        names = ", ".join(_name_of(chain.directory, employee_id) for employee_id in ids)
+        chain.reasons.append(f"Several are responsible ({names}), so nobody's phone rings first.")
+    else:
+        _ring_employee(chain, next(iter(ids)))
+
+
+def _name_of(directory: Directory, employee_id: int) -> str:
+    employee = directory.employees.get(employee_id)
+    return employee.name if employee else f"employee {employee_id}"
+
+
+def _ring_employee(chain: _Chain, employee_id: int) -> None:
+    employee: Employee | None = chain.directory.employees.get(employee_id)
+    if employee is None or not employee.active:
+        chain.reasons.append(
+            f"{_name_of(chain.directory, employee_id)} is responsible but does not work here any more."
+        )
+    elif not employee.extensions:
+        chain.reasons.append(f"{employee.name} is responsible but has no phone.")
+    else:
+        why = f"{employee.name} is responsible: {_phones(employee.extensions)}."
+        chain.ring(employee.extensions, employee.ring_seconds, why)
+
+
+def _phones(extensions: Iterable[Extension]) -> str:
+    numbers = list(dict.fromkeys(phone.number for phone in extensions))
+    return f"phone{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+
+
+def _follow_dialled_number(chain: _Chain, did: Did | None, did_number: str | None) -> None:
+    if did is None:
+        chain.reasons.append(
+            f"The dialled number {did_number} is not one of ours." if did_number else "The dialled number is not known."
+        )
+        return
+    dialled = f"{did.number} ({did.label})" if did.label else did.number
+    group = chain.directory.groups.get(did.group_id) if did.group_id is not None else None
+    if did.queue is not None:
+        chain.queue(did.queue, did.queue_seconds, f"{dialled} leads to the queue {did.queue}.")
+    elif group is None:
+        chain.reasons.append(f"{dialled} has neither a group nor a queue.")
+    else:
+        phones = [phone for phone in group.extensions if _attended(chain.directory, phone)]
+        if phones:
+            chain.ring(phones, group.ring_seconds, f"{dialled} leads to the group {group.name}: {_phones(phones)}.")
+        else:
+            chain.reasons.append(f"{dialled} leads to the group {group.name}, which has no phones.")
+
+
+def _attended(directory: Directory, phone: Extension) -> bool:
+    """Tell whether somebody may take calls at this phone: it is nobody's own, or its owner still works here."""
+    owner = directory.employees.get(phone.employee_id) if phone.employee_id is not None else None
+    return owner is None or owner.active
+
+
+def _ring_default(chain: _Chain, did: Did | None, default_extension: str | None) -> None:
+    for number, whose in (
+        (did.default_extension if did else None, "dialled number's"),
+        (default_extension, "company's"),
+    ):
+        if number is None:
+            continue
+        phone = chain.directory.extensions.get(number)
+        if phone is not None:
+            chain.ring((phone,), DEFAULT_RING_SECONDS, f"The {whose} default: {_phones((phone,))}.")
+            return
+        chain.reasons.append(f"The {whose} default, {number}, is not a phone that is known.")
+
+
+def _language(name: str | None, known: list[Person], default: str | None) -> str | None:
+    if name is None:
+        return None
+    own = {person.language for person in known if person.name}
+    return language_of(name, own.pop() if len(own) == 1 else None, default)
