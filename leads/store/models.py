@@ -11,12 +11,14 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     CheckConstraint,
+    Computed,
     DateTime,
     Dialect,
     Enum,
     ForeignKey,
     Index,
     MetaData,
+    SmallInteger,
     String,
     Text,
     TypeDecorator,
@@ -60,9 +62,60 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+class PhaseNumber(TypeDecorator[Phase]):
+    """A call's phase by its number, so that the database can tell the further of two."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Phase | None, dialect: Dialect) -> int | None:
+        """Give the database the bare number."""
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Phase | None:
+        """Give back the phase by its name."""
+        return None if value is None else Phase(value)
+
+
 def _values(kind: type[StrEnum]) -> Enum:
     """Store an enum by its value, as text that any SQL client can read, checked by the database."""
-    return Enum(kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members])
+    return Enum(
+        kind,
+        name=kind.__name__.lower(),
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+SortKey = String(200).with_variant(String(200, collation="C"), "postgresql")
+"""Text in the order of its code points, on every installation of PostgreSQL: see leads.store.search."""
+
+
+NumberKey = String(16).with_variant(String(16, collation="C"), "postgresql")
+LIST_STATE = "CASE WHEN closed_at IS NOT NULL THEN 2 WHEN named THEN 1 ELSE 0 END"
+
+
+def _lists(*keys: str) -> list[Index]:
+    """The orders that the list of leads offers, each within one state and status, and within one responsible's too.
+
+    A list is merged from a few of these (leads.store.listing), so that every filter in every order reads only the
+    rows that it shows.
+    """
+    prefixes = (("list_state", "status_id"), ("responsible_id", "list_state", "status_id"))
+    return [
+        Index(f"ix_lead_{'responsible' if len(prefix) == 3 else 'status'}_{key}", *prefix, key, "id")
+        for prefix in prefixes
+        for key in keys
+    ]
+
+
+def _trigrams(name: str) -> Index:
+    """PostgreSQL's index for search inside words; on SQLite the tables lead_search and counterparty_search do it."""
+    return Index(name, "search_text", postgresql_using="gin", postgresql_ops={"search_text": "gin_trgm_ops"}).ddl_if(
+        dialect="postgresql"
+    )
 
 
 class Base(DeclarativeBase):
@@ -210,8 +263,8 @@ class Counterparty(Base):
     address: Mapped[str] = mapped_column(String(500), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
     language: Mapped[str | None] = mapped_column(String(8))
-    responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"), index=True)
-    sort_name: Mapped[str] = mapped_column(default="", index=True)
+    responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    sort_name: Mapped[str] = mapped_column(SortKey, default="")
     search_text: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -223,6 +276,13 @@ class Counterparty(Base):
     )
     numbers: Mapped[list["PhoneNumber"]] = relationship(cascade="all, delete-orphan", order_by="PhoneNumber.position")
 
+    __table_args__ = (
+        Index("ix_counterparty_sort_name_id", "sort_name", "id"),
+        Index("ix_counterparty_created_at_id", "created_at", "id"),
+        Index("ix_counterparty_folder_sort_name_id", "folder", "sort_name", "id"),
+        Index("ix_counterparty_responsible_id_sort_name_id", "responsible_id", "sort_name", "id"),
+        _trigrams("ix_counterparty_search_text"),
+    )
     __mapper_args__ = {"version_id_col": version}
 
 
@@ -246,7 +306,10 @@ class Lead(Base):
 
     `named` turns true when a person types a name with a letter in it; until then the name is the number.
     `responsible_by_hand` keeps the first conversation from changing what a person chose.
-    `sort_name` and `search_text` are derived from the other columns for lists; see leads.store.search.
+    `sort_name` and `search_text` are derived from the other columns for lists; see leads.store.search. The database
+    derives `list_state`: 0 open and unnamed, 1 open and named, 2 closed.
+    `first_talk_at` and `first_talk_call` (a linkedid) name its first conversation, the only one that may choose the
+    responsible.
     """
 
     __tablename__ = "lead"
@@ -266,8 +329,11 @@ class Lead(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     last_call_at: Mapped[datetime | None]
-    main_number: Mapped[str] = mapped_column(String(16), default="")
-    sort_name: Mapped[str] = mapped_column(default="")
+    first_talk_at: Mapped[datetime | None]
+    first_talk_call: Mapped[str | None] = mapped_column(String(150))
+    main_number: Mapped[str] = mapped_column(NumberKey, default="")
+    list_state: Mapped[int] = mapped_column(SmallInteger, Computed(LIST_STATE, persisted=True))
+    sort_name: Mapped[str] = mapped_column(SortKey, default="")
     search_text: Mapped[str] = mapped_column(Text, default="")
     version: Mapped[int] = mapped_column(default=1)
 
@@ -276,6 +342,11 @@ class Lead(Base):
     counterparty: Mapped[Counterparty | None] = relationship()
     numbers: Mapped[list["PhoneNumber"]] = relationship(cascade="all, delete-orphan", order_by="PhoneNumber.position")
 
+    # SQLite searches with a table of its own.
+    __table_args__ = (
+        *_lists("sort_name", "main_number", "created_at", "last_call_at"),
+        _trigrams("ix_lead_search_text"),
+    )
     __mapper_args__ = {"version_id_col": version}
 
 
@@ -311,7 +382,11 @@ class PhoneNumber(Base):
 
 
 class Call(Base):
-    """One call, exactly once: by Asterisk server and linkedid. `progress` keeps a fuller view from a poorer one."""
+    """One call, exactly once: by Asterisk server and linkedid; `phase` and `progress` tell the fuller of two views.
+
+    `halves` is empty but for a call during which Leadline was restarted: then it holds the last view from before and
+    the last one from after, of which the row is the sum; see leads.domain.views.
+    """
 
     __tablename__ = "call"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -319,7 +394,7 @@ class Call(Base):
     linkedid: Mapped[str] = mapped_column(String(150))
     role: Mapped[CallRole] = mapped_column(_values(CallRole))
     parent_linkedid: Mapped[str | None] = mapped_column(String(150))
-    phase: Mapped[Phase] = mapped_column(Enum(Phase, native_enum=False, length=8))
+    phase: Mapped[Phase] = mapped_column(PhaseNumber)
     progress: Mapped[int]
     direction: Mapped[Direction | None] = mapped_column(_values(Direction))
     caller: Mapped[str | None]
@@ -341,6 +416,7 @@ class Call(Base):
     transfers: Mapped[list[Any]] = mapped_column(default=list)
     legs: Mapped[list[Any]] = mapped_column(default=list)
     incomplete: Mapped[bool] = mapped_column(default=False)
+    halves: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
     lead: Mapped[Lead | None] = relationship()
     counterparty: Mapped[Counterparty | None] = relationship()
@@ -352,13 +428,15 @@ class Call(Base):
         Index("ix_call_started_at_id", "started_at", "id"),
         Index("ix_call_lead_id_started_at", "lead_id", "started_at"),
         Index("ix_call_counterparty_id_started_at", "counterparty_id", "started_at"),
+        Index("ix_call_employee_id", "employee_id", "lead_id", "counterparty_id"),
         Index("ix_call_outside_number_started_at", "outside_number", "started_at"),
         Index(
             "ix_call_live",
             "started_at",
-            sqlite_where=text("phase != 'ENDED'"),
-            postgresql_where=text("phase != 'ENDED'"),
+            sqlite_where=text("phase < 3"),
+            postgresql_where=text("phase < 3"),
         ),
+        CheckConstraint("phase BETWEEN 1 AND 3", name="phase"),
     )
 
 

@@ -1,0 +1,166 @@
+"""Opens the database, so that everybody meets it with the same guarantees on SQLite and on PostgreSQL.
+
+SQLite waits for a writer instead of failing, reads beside it (WAL) and checks foreign keys. PostgreSQL is given up on
+after a bounded time, so that a hung server costs an error and not a frozen process.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for another one."""
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 20.0
+"""How long one statement may take on PostgreSQL before it is given up."""
+IDLE_TRANSACTION = "30s"
+"""How long a process that stopped in the midst of a transaction may hold its locks on PostgreSQL."""
+
+_IMMEDIATE = "leadline_begin_immediate"
+
+
+class Database:
+    """One database, by its URL: `sqlite+aiosqlite:///path`, `sqlite+aiosqlite://` (in memory) or `postgresql+asyncpg://…`.
+
+    In memory there is one connection, so readers and writers take turns there; do not nest them.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url: URL = make_url(url)
+        self.dialect: str = self.url.get_backend_name()
+        self.in_memory: bool = self.dialect == "sqlite" and self.url.database in (None, "", ":memory:")
+        self.engine: AsyncEngine = self._open()
+        self._turn = asyncio.Lock() if self.in_memory else None
+        self._thread_engine: Engine | None = None
+
+    def _open(self) -> AsyncEngine:
+        if self.dialect == "postgresql":
+            return create_async_engine(
+                self.url,
+                pool_pre_ping=True,
+                pool_size=5,
+                max_overflow=10,
+                pool_timeout=CONNECT_SECONDS,
+                connect_args={
+                    "timeout": CONNECT_SECONDS,
+                    "command_timeout": COMMAND_SECONDS,
+                    "server_settings": {
+                        "application_name": "leadline",
+                        "idle_in_transaction_session_timeout": IDLE_TRANSACTION,
+                        "timezone": "UTC",
+                    },
+                },
+            )
+        if not self.in_memory:
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(self.url)
+        _prepare_sqlite(engine.sync_engine)
+        return engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that sees one consistent state and changes nothing."""
+        async with AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            yield await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session that commits when the block ends well; on SQLite it holds the write lock from the beginning."""
+        async with AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            engine = self.engine.execution_options(**{_IMMEDIATE: True})
+            session = await stack.enter_async_context(AsyncSession(engine, expire_on_commit=False))
+            yield await stack.enter_async_context(_committing(session))
+
+    async def run_write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one write transaction, at the least cost a batch of many statements can have.
+
+        On a SQLite file that is a thread with a connection of its own: a hop for the batch, not for each statement.
+        """
+        if self.dialect == "sqlite" and not self.in_memory:
+            if self._thread_engine is None:
+                self._thread_engine = create_engine(self.url.set(drivername="sqlite"))
+                _prepare_sqlite(self._thread_engine)
+            return await asyncio.to_thread(_write_on, self._thread_engine, work)
+        async with AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            connection = await stack.enter_async_context(self.engine.connect())
+            connection = await connection.execution_options(**{_IMMEDIATE: True})
+            await stack.enter_async_context(connection.begin())
+            return await connection.run_sync(work)
+
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+        if self._thread_engine is not None:
+            await asyncio.to_thread(self._thread_engine.dispose)
+            self._thread_engine = None
+
+
+def _write_on(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.execution_options(**{_IMMEDIATE: True}).begin() as connection:
+        return work(connection)
+
+
+@asynccontextmanager
+async def _committing(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    async with session.begin():
+        # Connecting now takes the lock now: what the block reads cannot change under it.
+        await session.connection()
+        yield session
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Give each connection its guarantees, and begin transactions ourselves: the driver would do it too late."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={int(BUSY_SECONDS * 1000)}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def lock_key(word: str) -> int:
+    """A 64-bit key for PostgreSQL's advisory locks, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), signed=True)
+
+
+def lock_numbers(connection: Connection, numbers: Iterable[str]) -> None:
+    """Make other writers of these numbers wait until this transaction ends; call it before you look who has them.
+
+    Calls and cards both write owners of numbers. On SQLite the write transaction is lock enough. From an
+    AsyncSession: `await (await session.connection()).run_sync(lock_numbers, numbers)`.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    keys = sorted({lock_key(f"number {number}") for number in numbers})
+    if keys:
+        # One statement; unnest keeps the order of the sorted keys, so that two writers cannot wait for each other.
+        connection.execute(_LOCK, {"keys": keys})
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")

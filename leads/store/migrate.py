@@ -1,0 +1,123 @@
+"""Brings a database to the tables this version needs, also when several processes start at the same moment.
+
+All missing revisions run in one transaction, so a failed upgrade leaves the database as it was. A new revision is a
+file in migrations/versions/ with the next number; tests compare the outcome with leads.store.models.
+"""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from leads.store.engine import Database, lock_key
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAIT_SECONDS = 60
+"""How long a process waits while another one upgrades the same database."""
+
+
+class MigrationError(Exception):
+    """The database cannot be brought to this version; the text says why and what to do."""
+
+
+async def upgrade(url: str) -> None:
+    """Bring the database at `url` to the newest revision.
+
+    Raises:
+        MigrationError: it is newer than this program, or lacks something that an administrator must add.
+    """
+    database = Database(url)
+    try:
+        await upgrade_database(database)
+    finally:
+        await database.dispose()
+
+
+async def upgrade_database(database: Database, revision: str = "head") -> None:
+    """Bring an open database to `revision`; this is the way for one in memory, which no second connection can reach."""
+    if database.dialect == "sqlite" and not database.in_memory:
+        await _wait_for_wal(database)
+    await database.run_write(lambda connection: _upgrade(connection, revision))
+
+
+async def revisions(url: str) -> tuple[str | None, str]:
+    """The revision of the database at `url`, None where there is none yet, and the one this program needs."""
+    database = Database(url)
+    try:
+        async with database.read() as session:
+            connection = await session.connection()
+            return await connection.run_sync(_current), _head()
+    finally:
+        await database.dispose()
+
+
+async def _wait_for_wal(database: Database) -> None:
+    """Connect until it works: the very first switch of a file to WAL does not wait for another process doing it too."""
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while True:
+        try:
+            async with database.read() as session:
+                await session.connection()
+        except OperationalError as error:
+            locked = isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
+            if not locked or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migration")})
+    current = _current(connection)
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if current is not None and current not in known:
+        raise MigrationError(
+            f"the database is at revision {current}, which this version of Leadline does not know; "
+            "start the newer version, or restore the back-up made before the upgrade"
+        )
+    if connection.dialect.name == "postgresql":
+        _need_trigrams(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _need_trigrams(connection: Connection) -> None:
+    try:
+        with connection.begin_nested():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+    except DBAPIError as error:
+        reason = str(error.orig).splitlines()[0]
+        raise MigrationError(
+            f"PostgreSQL has no extension pg_trgm here, which search needs ({reason}); install PostgreSQL's contrib "
+            "package and run CREATE EXTENSION pg_trgm in this database as its owner or as a superuser"
+        ) from error
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _head() -> str:
+    head = _scripts().get_current_head()
+    assert head is not None, "the package holds no migrations"
+    return head
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    # ConfigParser reads % as interpolation.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

@@ -1,0 +1,12 @@
+"""Runs the revisions on the connection of leads.store.migrate, which holds the lock and the transaction."""
+
+from alembic import context
+
+from leads.store.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    transactional_ddl=True,
+)
+context.run_migrations()

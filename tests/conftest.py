@@ -1,0 +1,148 @@
+"""Databases for tests: each test gets an empty one with all tables, on SQLite and on a PostgreSQL of our own."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from leads.store.engine import Database
+from leads.store.migrate import upgrade
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A throw-away PostgreSQL on the loopback; `template` holds our tables, so that a fresh copy takes milliseconds."""
+
+    binaries: Path
+    data: Path
+    port: int
+    template: str = "leadline_template"
+
+    def url(self, name: str) -> str:
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def control(self, *action: str) -> None:
+        """Run pg_ctl, for tests that stop and start the server."""
+        subprocess.run(
+            [*_as_postgres(), self.binaries / "pg_ctl", "-D", self.data, "-w", "-s", *action], check=True, timeout=60
+        )
+
+    @property
+    def pid(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    async def execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(host="127.0.0.1", port=self.port, user="postgres", database="postgres")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def create(self, name: str, template: str | None = None) -> str:
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {template or self.template} STRATEGY file_copy")
+        return self.url(name)
+
+
+def run_apart(work: Coroutine[Any, Any, Any]) -> None:
+    """Run `work` to its end on a loop of its own, because a fixture of the session may be asked for within a loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+def _as_postgres() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+def _postgres_binaries() -> Path:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    if not folders:
+        pytest.fail("PostgreSQL is not installed; on Debian: apt-get install postgresql", pytrace=False)
+    return folders[-1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_postgres(folder: Path) -> PostgresServer:
+    """Make a cluster in `folder`, which user postgres must be able to reach, and start it."""
+    server = PostgresServer(_postgres_binaries(), folder / "data", _free_port())
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    initdb = [server.binaries / "initdb", "-D", server.data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+    subprocess.run(
+        [*_as_postgres(), *initdb, "--locale=C.UTF-8", "--no-sync"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
+    options = f"-p {server.port} -h 127.0.0.1 -k '' -c fsync=off -c full_page_writes=off -c max_connections=60"
+    server.control("-l", str(folder / "log"), "-o", options, "start")
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole run; below /tmp, because user postgres cannot enter pytest's own folders."""
+    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/leadline-postgres-XXXXXX"], text=True).strip())
+    try:
+        server = start_postgres(folder)
+        try:
+            run_apart(server.create(server.template, "template0"))
+            run_apart(upgrade(server.url(server.template)))
+            yield server
+        finally:
+            server.control("stop", "-m", "immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "leadline.db"
+    run_apart(upgrade(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Which database this round is on."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of an empty database with all tables; each test runs once on SQLite and once on PostgreSQL."""
+    if dialect == "sqlite":
+        path = tmp_path / "leadline.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test_{next(_numbers)}"
+    yield await server.create(name)
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An empty database with all tables, opened."""
+    opened = Database(database_url)
+    yield opened
+    await opened.dispose()

@@ -1,0 +1,104 @@
+"""Migrations: from nothing and from each revision to the tables of the models, whoever else does it too."""
+
+import asyncio
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, select, text
+
+from leads.store.engine import Database
+from leads.store.migrate import MigrationError, _scripts, revisions, upgrade, upgrade_database
+from leads.store.models import Base, DirectoryVersion, LeadStatus
+from tests.conftest import PostgresServer
+
+_names = count(1)
+REVISIONS = [script.revision for script in _scripts().walk_revisions()]
+
+
+@pytest.fixture
+async def empty_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any tables."""
+    if dialect == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/below/empty.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return await server.create(f"empty_{next(_names)}", "template0")
+
+
+def _differences(connection: Connection) -> list[object]:
+    def ours(thing: object, name: str | None, kind: str, reflected: bool, other: object) -> bool:
+        # SQLite's search index is a set of tables that no model describes.
+        return not (kind == "table" and name is not None and "_search" in name) and (
+            connection.dialect.name == "postgresql" or not (name or "").endswith("_search_text")
+        )
+
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "compare_server_default": True, "include_object": ours}
+    )
+    return list(compare_metadata(context, Base.metadata))
+
+
+async def _check(url: str) -> None:
+    database = Database(url)
+    async with database.read() as session:
+        assert await (await session.connection()).run_sync(_differences) == []
+        names = await session.scalars(select(LeadStatus.name).order_by(LeadStatus.sort_order))
+        assert list(names) == ["Hot", "Warm", "Cold", "Unpromising"]
+        assert await session.scalar(select(DirectoryVersion.version)) == 1
+    await database.dispose()
+
+
+async def test_upgrades_from_nothing(empty_url: str) -> None:
+    assert await revisions(empty_url) == (None, REVISIONS[0])
+    await upgrade(empty_url)
+    assert await revisions(empty_url) == (REVISIONS[0], REVISIONS[0])
+    await _check(empty_url)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_upgrades_from_each_revision(empty_url: str, revision: str) -> None:
+    database = Database(empty_url)
+    await upgrade_database(database, revision)
+    await database.dispose()
+    await upgrade(empty_url)
+    await upgrade(empty_url)
+    await _check(empty_url)
+
+
+async def test_processes_that_start_together_upgrade_once(empty_url: str) -> None:
+    program = "import asyncio, sys; from leads.store.migrate import upgrade; asyncio.run(upgrade(sys.argv[1]))"
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, empty_url, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    outputs = [await process.communicate() for process in processes]
+    assert [(process.returncode, output[1]) for process, output in zip(processes, outputs, strict=True)] == [
+        (0, b"")
+    ] * 4
+    await _check(empty_url)
+
+
+async def test_refuses_a_database_of_a_newer_version(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.write() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.dispose()
+    with pytest.raises(MigrationError, match="9999"):
+        await upgrade(database_url)
+
+
+async def test_says_what_postgresql_lacks(postgres: PostgresServer) -> None:
+    url = await postgres.create(f"empty_{next(_names)}", "template0")
+    await postgres.execute("CREATE ROLE plain LOGIN")
+    try:
+        with pytest.raises(MigrationError, match="CREATE EXTENSION pg_trgm"):
+            await upgrade(url.replace("postgres@", "plain@"))
+    finally:
+        await postgres.execute("DROP ROLE plain")
+    assert await revisions(url) == (None, REVISIONS[0])
