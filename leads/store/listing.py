@@ -1,0 +1,302 @@
+"""Pages through a big table in any order that a list offers, by key and never by offset, at the same cost on each page.
+
+A list is a sequence of groups (the statuses, when it is sorted by status; else one). Within a group rows stand by a
+key and their id, and the group is merged from segments, each of which one index holds in that very order. So a page
+without search reads the rows that it shows and hardly any more.
+
+Search, and what an employee may see, are conditions for which no such index can exist. A page then either walks the
+order and drops what does not match (good where much matches), or takes all that matches from the condition's own index
+and sorts it (good where little does). Which of the two is good nobody knows before, so they are tried by turns, each
+for a bounded time, and only the last attempt, which no real data has needed, may take long.
+"""
+
+import base64
+import heapq
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from leads.store.models import UtcDateTime
+
+MOST_COUNTED = 1000
+_FEW = 2000
+"""So many matches are sorted at once."""
+_SHORT_WALK = 1000
+_LONG_WALK = 10_000
+_MOST_GROUPS_WALKED = 12
+
+Key = str | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One row's place in a list: the label of its group, its key there, its id."""
+
+    group: int
+    key: Key
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that stand together; each segment is the conditions of one stretch of an index."""
+
+    label: int
+    segments: tuple[tuple[ColumnElement[bool], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition in two forms: `check` looks at one row, `find` takes the matching ids from an index."""
+
+    check: ColumnElement[bool]
+    find: ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A list, or a part of one.
+
+    `filters` say the same as all segments together. `rank` is the number of a row's group, None where there is only
+    one. `labels_in_use` finds the labels of groups that hold rows, where many may be empty.
+    """
+
+    id: InstrumentedAttribute[int]
+    key: InstrumentedAttribute[Any]
+    groups: tuple[Group, ...]
+    filters: tuple[ColumnElement[bool], ...]
+    conditions: tuple[Condition, ...] = ()
+    rank: ColumnElement[int] | None = None
+    labels_in_use: Select[tuple[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many rows a list has; not `exact` means more than that."""
+
+    number: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The ids of one page in order, and the cursors of the pages around it (None where there is none)."""
+
+    ids: tuple[int, ...]
+    before: str | None
+    after: str | None
+    total: Total
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What part of a list is asked for: the first page, or the one `after` or `before` a cursor."""
+
+    size: int
+    descending: bool = False
+    after: str | None = None
+    before: str | None = None
+
+
+async def read_page(session: AsyncSession, sources: Sequence[Source], request: Request) -> Page:
+    """Read one page of the list that the sources make together; they have the same groups, and no row is in two.
+
+    A cursor that is none, or no longer fits, gives the first page.
+    """
+    start = _read_cursor(request.before or request.after, sources[0]) if sources else None
+    backward = request.before is not None and start is not None
+    search = _Search(session, start, request.descending != backward, request.size + 1)
+    places, total = await _merge(search, sources)
+    more, places = len(places) > request.size, places[: request.size]
+    if backward and not more:
+        # The beginning is reached: a full first page, not the few rows that stood before the cursor.
+        return await read_page(session, sources, Request(request.size, request.descending))
+    if backward:
+        places.reverse()
+    if not places:
+        return Page((), None, None, total)
+    has_before, has_after = (more, True) if backward else (start is not None, more)
+    return Page(
+        tuple(place.id for place in places),
+        _write_cursor(places[0]) if has_before else None,
+        _write_cursor(places[-1]) if has_after else None,
+        total,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One attempt to read a page: `limit` rows after `start`, in one direction."""
+
+    session: AsyncSession
+    start: Place | None
+    descending: bool
+    limit: int
+
+
+async def _merge(search: _Search, sources: Sequence[Source]) -> tuple[list[Place], Total]:
+    found = [await _fetch(search, source) for source in sources]
+    order = {group.label: number for source in sources for number, group in enumerate(source.groups)}
+
+    def by_place(place: Place) -> tuple[int, str | datetime, int]:
+        return order[place.group], place.key if place.key is not None else "", place.id
+
+    places = list(heapq.merge(*(places for places, _total in found), key=by_place, reverse=search.descending))
+    number = sum(total.number for _places, total in found)
+    exact = all(total.exact for _places, total in found) and number <= MOST_COUNTED
+    return places[: search.limit], Total(min(number, MOST_COUNTED), exact)
+
+
+async def _fetch(search: _Search, source: Source) -> tuple[list[Place], Total]:
+    if not source.conditions:
+        number = await _count(search.session, source, (), _FEW)
+        if len(source.groups) > _MOST_GROUPS_WALKED and number < _FEW:
+            places = await _sort(search, source, ())
+        else:
+            places, _done = await _walk(search, source, search.limit)
+        return places, Total(number, True)
+    places, done = await _walk(search, source, _SHORT_WALK)
+    if done:
+        whole = search.start is None and len(places) < search.limit
+        return places, Total(len(places) - (not whole), whole)
+    finds = [condition.find for condition in source.conditions]
+    for find in finds:
+        if await _matches(search.session, source, find) < _FEW:
+            places = await _sort(search, source, finds)
+            return places, Total(await _count(search.session, source, finds, _FEW), True)
+    places, done = await _walk(search, source, _LONG_WALK)
+    if not done:
+        places = await _sort(search, source, finds)
+    return places, Total(max(len(places) - 1, 0), False)
+
+
+async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Place], bool]:
+    """Follow the order for at most `budget` rows; also tell whether the page is complete."""
+    session, start = search.session, search.start
+    groups = list(source.groups)
+    if source.labels_in_use is not None:
+        in_use = {*(await session.scalars(source.labels_in_use)), 0}
+        groups = [group for group in groups if group.label in in_use or (start and group.label == start.group)]
+    if search.descending:
+        groups.reverse()
+    if start is not None:
+        labels = [group.label for group in groups]
+        groups = groups[labels.index(start.group) :]
+    places: list[Place] = []
+    for number, group in enumerate(groups):
+        if source.conditions and number == _MOST_GROUPS_WALKED:
+            return places, False
+        ordered = _ordered(source, group, start, search.descending)
+        wanted = search.limit - len(places)
+        if source.conditions:
+            rows = (await session.execute(_checked(source, ordered.limit(budget), search.descending, wanted))).all()
+        else:
+            rows = (await session.execute(ordered.limit(wanted))).all()
+        places.extend(Place(group.label, row[0], row[1]) for row in rows)
+        if len(places) == search.limit:
+            return places, True
+        if source.conditions:
+            window = select(func.count()).select_from(ordered.limit(budget).subquery())
+            budget -= await session.scalar(window) or 0
+            if budget <= 0:
+                return places, False
+        start = None
+    return places, True
+
+
+def _ordered(source: Source, group: Group, start: Place | None, descending: bool) -> CompoundSelect[Any]:
+    """The rows of one group in order, merged from its segments."""
+    beyond = _beyond(source, start, descending) if start is not None and start.group == group.label else None
+    parts = []
+    for segment in group.segments:
+        part = select(source.key.label("key"), source.id.label("id")).where(*segment)
+        parts.append(part if beyond is None else part.where(beyond))
+    merged = union_all(*parts)
+    columns = merged.selected_columns
+    if descending:
+        return merged.order_by(columns.key.desc(), columns.id.desc())
+    return merged.order_by(columns.key, columns.id)
+
+
+def _checked(source: Source, ordered: CompoundSelect[Any], descending: bool, limit: int) -> Select[Any]:
+    window = ordered.subquery()
+    order = (window.c.key.desc(), window.c.id.desc()) if descending else (window.c.key, window.c.id)
+    return (
+        select(window.c.key, window.c.id)
+        .join(source.id.class_, source.id == window.c.id)
+        .where(*(condition.check for condition in source.conditions))
+        .order_by(*order)
+        .limit(limit)
+    )
+
+
+async def _sort(search: _Search, source: Source, finds: Sequence[ColumnElement[bool]]) -> list[Place]:
+    """Take everything that the filters and `finds` match, and sort it."""
+    start, descending = search.start, search.descending
+    rank: ColumnElement[int] = literal(0) if source.rank is None else source.rank
+    statement = select(rank.label("place"), source.key.label("key"), source.id.label("id"))
+    statement = statement.where(*source.filters, *finds)
+    if start is not None:
+        place = next(number for number, group in enumerate(source.groups) if group.label == start.group)
+        later = rank < place if descending else rank > place
+        statement = statement.where(or_(later, and_(rank == place, _beyond(source, start, descending))))
+    order = ("place", "key", "id")
+    columns = statement.selected_columns
+    statement = statement.order_by(*(columns[name].desc() if descending else columns[name] for name in order))
+    rows = (await search.session.execute(statement.limit(search.limit))).all()
+    return [Place(source.groups[row[0]].label, row[1], row[2]) for row in rows]
+
+
+def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[bool]:
+    """What stands after `start` within its group."""
+    if start.key is None:
+        return source.id < start.id if descending else source.id > start.id
+    here = tuple_(source.key, source.id)
+    there = tuple_(literal(start.key, source.key.type), literal(start.id, source.id.type))
+    return here < there if descending else here > there
+
+
+async def _count(session: AsyncSession, source: Source, finds: Sequence[ColumnElement[bool]], most: int) -> int:
+    rows = select(source.id).where(*source.filters, *finds).limit(most).subquery()
+    return await session.scalar(select(func.count()).select_from(rows)) or 0
+
+
+async def _matches(session: AsyncSession, source: Source, find: ColumnElement[bool]) -> int:
+    rows = select(source.id).where(find).limit(_FEW).subquery()
+    return await session.scalar(select(func.count()).select_from(rows)) or 0
+
+
+def _write_cursor(place: Place) -> str:
+    key = place.key.isoformat() if isinstance(place.key, datetime) else place.key
+    return base64.urlsafe_b64encode(json.dumps([place.group, key, place.id]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, source: Source) -> Place | None:
+    """The place that a cursor stands for; None for one that we did not write for such a list."""
+    if not cursor:
+        return None
+    try:
+        group, key, identity = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if key is not None and isinstance(source.key.type, UtcDateTime):
+            key = datetime.fromisoformat(key)
+            if key.tzinfo is None:
+                return None
+    except (ValueError, TypeError, RecursionError):
+        return None
+    known = type(group) is int and any(item.label == group for item in source.groups)
+    if (
+        not known
+        or type(identity) is not int
+        or not 0 <= identity < 2**31
+        or not isinstance(key, str | datetime | None)
+    ):
+        return None
+    if isinstance(key, str) and ("\x00" in key or any("\ud800" <= letter <= "\udfff" for letter in key)):
+        return None
+    return Place(group, key, identity)

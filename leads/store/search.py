@@ -1,0 +1,88 @@
+"""Derives what lists sort and search by, so that both databases order and find people alike.
+
+Databases differ in how they compare letters; code points they all compare alike. So the order of the alphabet is
+written into a key, and what is searched is folded before it is stored.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_ALPHABET = "абвгґдеёєжзиіїйклмнопрстуўфхцчшщъыьэюя"
+"""The letters of Ukrainian and Russian (and Belarusian ў) in one order that is right for each of them."""
+_PLACES = {ord(letter): chr(0x0430 + place) for place, letter in enumerate(_ALPHABET)}
+_APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u00b4\u0060\u2032\uff07\u201b]")
+_UNSORTED = re.compile("['\"\u00ab\u00bb\u201c\u201d\u201e()\\[\\]]")
+_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.,;:/]+")
+_DIGITS = re.compile(r"(?<![+\d])0*(\d+)")
+_NUMBER_MARKS = re.compile(r"[\s()\-\u2010-\u2015./]+")
+_LONGEST_KEY = 100
+_LONGEST_QUERY = 200
+_MOST_WORDS = 8
+SHORTEST_INNER = 3
+"""How many characters a word needs to be found inside words; a shorter one is found where words begin."""
+
+
+def sort_key(name: str) -> str:
+    """A text whose order by code points is the order of `name` in a list for people.
+
+    Case, quotes, apostrophes and accents of Latin letters do not count; numbers inside names go by their value, and
+    telephone numbers (after a `+`) digit by digit.
+    """
+    folded = _APOSTROPHES.sub("'", unicodedata.normalize("NFC", name).casefold())
+    folded = _SEPARATORS.sub(" ", _UNSORTED.sub("", folded)).strip()
+    folded = _DIGITS.sub(_by_value, folded)
+    return "".join(_place(letter) for letter in folded)[:_LONGEST_KEY]
+
+
+def search_text(*texts: str, numbers: Iterable[str] = ()) -> str:
+    """All that a person is found by, folded; each word begins after two spaces, so that beginnings can be asked for."""
+    words = [word for text in texts for word in fold(text).split()]
+    return "".join(f"  {word}" for word in dict.fromkeys([*words, *numbers]))
+
+
+def search_patterns(query: str) -> tuple[str, ...]:
+    """The pieces of search_text that all must occur for `query` to match; empty when it asks for nothing.
+
+    Digits with the signs that people put between them are one number, however it is grouped.
+    """
+    folded = fold(query[:_LONGEST_QUERY])
+    digits = _NUMBER_MARKS.sub("", folded)
+    if digits.lstrip("+").isdigit():
+        number = digits.removeprefix("00") if len(digits) > 10 else digits
+        return (_piece(number),)
+    return tuple(_piece(word) for word in folded.split()[:_MOST_WORDS])
+
+
+def fold(text: str) -> str:
+    """Write `text` the one way in which it is stored for search: lower case, one apostrophe, ё as е."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", folded))
+    return _APOSTROPHES.sub("'", folded).replace("ё", "е")
+
+
+def like_pattern(piece: str) -> str:
+    """A LIKE pattern, with backslash as its escape sign, for rows that hold `piece`."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", piece) + "%"
+
+
+def fts_query(pieces: Iterable[str]) -> str:
+    """A query of SQLite's FTS5 for rows that hold all pieces; each is a quoted string, in which nothing is special."""
+    return " AND ".join('"' + piece.replace('"', '""') + '"' for piece in pieces)
+
+
+def _piece(word: str) -> str:
+    return word if len(word) >= SHORTEST_INNER else f"{'  '[: SHORTEST_INNER - len(word)]}{word}"
+
+
+def _by_value(digits: re.Match[str]) -> str:
+    """Digits after a sign for how many they are, so that 9 comes before 10."""
+    return chr(ord("0") + min(len(digits[1]), 40)) + digits[1]
+
+
+def _place(letter: str) -> str:
+    place = _PLACES.get(ord(letter))
+    if place is not None:
+        return place
+    base = "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part))
+    return base or letter
