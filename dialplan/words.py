@@ -30,6 +30,6 @@ CHECKED = ("leadline-check", "fastagi")
 # The endpoint of the trunk, and what its channels are called
 TRUNK = "trunk"
 
-# FastAGI: the paths of the two questions
+# FastAGI: the path of the question, and what a check asks for in place of a dialled number
 ROUTE_PATH = "route"
-CHECK_PATH = "check"
+CHECK_DID = "check"
