@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from dialplan.render import AsteriskValues, render_asterisk_conf
+
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _CLI_SECONDS = 10.0
@@ -51,8 +53,8 @@ class AsteriskError(Exception):
 class AsteriskInstance:
     """One running Asterisk.
 
-    Put its configuration into `etc` (see `prepare`), then `start`. It must be started from the main thread: the kernel
-    ties its life to the thread that started it.
+    Put its configuration into `etc` (see `configure`), then `start`. It must be started from the main thread: the
+    kernel ties its life to the thread that started it.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -63,8 +65,13 @@ class AsteriskInstance:
         self.log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def prepare(self) -> None:
-        """Make the instance's folders; the machine's own name must resolve, or each call waits for a name server."""
+    def configure(self, values: AsteriskValues) -> None:
+        """Make the instance's folders and write asterisk-conf, filled with `values`, into `etc`."""
+        self._make_folders()
+        render_asterisk_conf(self.etc, values)
+
+    def _make_folders(self) -> None:
+        """The machine's own name must resolve, or each call waits for a name server."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in _MOUNTS.values():
             (self.folder / name).mkdir(exist_ok=True)
