@@ -1,7 +1,17 @@
-"""Reads a telephone number however a trunk, a phone or a person writes it, and says what kind of number it is."""
+"""Reads a telephone number however a trunk, a phone or a person writes it, and says what kind of number it is.
 
+One line must come out as one number, or one caller becomes two leads. The library phonenumbers knows the countries'
+numbering plans; it takes `101` for a national number and `80501234567` for a wrong one, so our own rules come first.
+"""
+
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from urllib.parse import unquote
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
 
 class NumberKind(StrEnum):
@@ -21,6 +31,114 @@ class Number:
     text: str
 
 
+HIDDEN_WORDS = frozenset({"anonymous", "unknown", "unavailable", "private", "restricted", "withheld"})
+"""What Asterisk, trunks and SIP peers write in the place of a number that the caller withheld."""
+
+_LONGEST_RAW = 200
+_LONGEST_SHOWN = 32
+_LONGEST_E164 = 15
+_SHORT = range(2, 7)
+_HIDDEN = Number(NumberKind.HIDDEN, "")
+
+_ANGLED = re.compile(r"<([^<>]*)>[^<>]*\Z")
+_SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
+_SEPARATORS = re.compile("[ \u00a0\u2009\u202f.()/\u2010-\u2013-]+")
+_DIALLABLE = re.compile(r"\+?[0-9]+")
+_UNSAFE = re.compile(r"[^0-9A-Za-z+*#._-]")
+_LONG_DISTANCE_8 = frozenset({"AM", "AZ", "BY", "GE", "KG", "KZ", "MD", "RU", "TJ", "TM", "UA", "UZ"})
+"""Where 8, then 10, was or is dialled for a call abroad."""
+
+
 def read_number(raw: str | None, region: str) -> Number:
-    """Read `raw` as seen from `region` (ISO 3166 alpha-2, which decides how national numbers are completed)."""
-    raise NotImplementedError
+    """Read `raw` as seen from `region` (ISO 3166 alpha-2, which decides how national numbers are completed).
+
+    It never raises. A number counts as OUTSIDE when its country could give it out, even if today's plan says that it
+    does not: the one who called from it has it. Numbers of 2 to 6 digits are SHORT, also emergency numbers.
+    """
+    if raw is None:
+        return _HIDDEN
+    if len(raw) > _LONGEST_RAW:
+        return _invalid(raw[:_LONGEST_RAW])
+    return _read(raw, region)
+
+
+@lru_cache(maxsize=4096)
+def _read(raw: str, region: str) -> Number:
+    """Cached, because each of a call's many views carries the same two numbers."""
+    text = _user_part(raw.strip())
+    if not text or text.lower() in HIDDEN_WORDS:
+        return _HIDDEN
+    digits = _digits(text)
+    if digits is None:
+        return _invalid(text)
+    if not digits.startswith("+") and len(digits) in _SHORT:
+        return Number(NumberKind.SHORT, digits)
+    e164 = _e164(_with_plus(digits, region), region)
+    return _invalid(text) if e164 is None else Number(NumberKind.OUTSIDE, e164)
+
+
+def _user_part(text: str) -> str:
+    """What stands for the number in `"Name" <sip:number;parameter@host>` and in its parts."""
+    if angled := _ANGLED.search(text):
+        text = angled[1].strip()
+    scheme = _SCHEME.match(text)
+    if scheme:
+        text = unquote(text[scheme.end() :], errors="replace")
+    if scheme or "@" in text:
+        text = text.split("@")[0].split(";")[0]
+    return text.strip()
+
+
+def _digits(text: str) -> str | None:
+    """The digits, with a leading `+` if there is one; None where anything but separators stands between them."""
+    text = text.removeprefix("8~10").join(("810", "")) if text.startswith("8~10") else text
+    if text.startswith(("+", "00")):
+        # The trunk zero that people put in brackets is not dialled after a country code.
+        text = text.replace("(0)", "", 1)
+    digits = _SEPARATORS.sub("", text)
+    return digits if _DIALLABLE.fullmatch(digits) else None
+
+
+def _with_plus(digits: str, region: str) -> str:
+    """Give the prefixes for a call abroad, and Ukraine's trunk prefix of old, the form that phonenumbers knows."""
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    if region in _LONG_DISTANCE_8 and digits.startswith("810"):
+        return f"+{digits[3:]}"
+    if region == "UA" and len(digits) == 11 and digits.startswith("80"):
+        return f"+3{digits}"
+    return digits
+
+
+def _e164(digits: str, region: str) -> str | None:
+    """The number in E.164, or None where no country could give it out.
+
+    Many trunks leave the + out, and then a number may be possible in two countries: valid wins, then our own country.
+    """
+    readings = [_parse(digits, region)]
+    if not digits.startswith("+"):
+        readings.append(_parse(f"+{digits}", region))
+    possible = [number for number in readings if number is not None]
+    chosen = next((number for number in possible if phonenumbers.is_valid_number(number)), next(iter(possible), None))
+    if chosen is None:
+        return None
+    e164 = phonenumbers.format_number(chosen, PhoneNumberFormat.E164)
+    # Of zeros after a country code each reading takes one more away; a number that does not read as itself is none.
+    again = _parse(e164, region)
+    return e164 if again is not None and phonenumbers.format_number(again, PhoneNumberFormat.E164) == e164 else None
+
+
+def _parse(digits: str, region: str) -> phonenumbers.PhoneNumber | None:
+    """What phonenumbers makes of it, if a country could give it out and it says its area too."""
+    try:
+        number = phonenumbers.parse(digits, region)
+    except NumberParseException:
+        return None
+    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        return None
+    length = len(phonenumbers.format_number(number, PhoneNumberFormat.E164)) - 1
+    return number if length <= _LONGEST_E164 else None
+
+
+def _invalid(text: str) -> Number:
+    return Number(NumberKind.INVALID, _UNSAFE.sub("", text)[:_LONGEST_SHOWN])
