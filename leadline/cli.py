@@ -1,15 +1,192 @@
 """The one command `leadline`: every job of an operator is a subcommand of it."""
 
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+from leadline.logs import configure_logs
+from leadline.settings import Settings, SettingsError, load_settings
 
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Leadline: Asterisk telephony integration.",
+)
+admin = typer.Typer(no_args_is_help=True, help="People who may use the panel.")
+app.add_typer(admin, name="admin")
 
-@app.callback()
-def _root() -> None:
-    """Leadline: Asterisk telephony integration."""
+T = TypeVar("T")
 
 
 def main() -> None:
     """Run the command line."""
     app()
+
+
+def settings_or_exit() -> Settings:
+    """Load the settings, or end with the names of those that are wrong."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        _fail(f"Settings are wrong:\n{error}")
+    configure_logs(settings.log_format, settings.log_level)
+    return settings
+
+
+def _fail(message: str) -> Any:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+@app.command()
+def serve() -> None:
+    """Run the server: FastAGI, AMI listener and panel, until SIGINT or SIGTERM."""
+    import uvloop
+
+    from leadline.server import ServerError, run_server
+
+    settings = settings_or_exit()
+    try:
+        uvloop.run(run_server(settings))
+    except ServerError as error:
+        _fail(str(error))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the tables this version needs; safe to repeat, and while other servers start."""
+    from leads.store.migrate import MigrationError, revisions, upgrade
+
+    settings = settings_or_exit()
+
+    async def work() -> tuple[str | None, str]:
+        await upgrade(settings.database_url)
+        return await revisions(settings.database_url)
+
+    try:
+        current, _ = _run(work())
+    except (MigrationError, OSError) as error:
+        _fail(f"The database was not migrated: {error}")
+    typer.echo(f"The database is at revision {current}.")
+
+
+@app.command()
+def route(
+    number: Annotated[str, typer.Argument(help="The caller's number, in any form; `anonymous` for a hidden one.")],
+    to: Annotated[str | None, typer.Option("--to", help="The dialled number of ours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+) -> None:
+    """Show whom a call would reach now, what the displays would show, and why; nothing is dialled."""
+    from leadline.dry_run import describe_route, dry_run, route_as_json
+
+    settings = settings_or_exit()
+    decision = _run(dry_run(settings, number, to))
+    typer.echo(json.dumps(route_as_json(decision), ensure_ascii=False) if as_json else describe_route(number, decision))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="AMI events as they came over the wire.")],
+    trunk: Annotated[
+        list[str] | None, typer.Option("--trunk", help="Channels that are trunks, as in 'PJSIP/trunk*'; repeatable.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="Country whose national numbers these are, as in NL.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each call.")] = False,
+) -> None:
+    """Tell the calls that a recorded AMI stream stands for, by the same code that listens to a live one."""
+    from ami_listener.replay import ReplayError, replay_json_lines, replay_table
+
+    settings = settings_or_exit()
+    arguments = (file, tuple(trunk or settings.trunks), (region or settings.region).upper())
+    try:
+        lines = _run(replay_json_lines(*arguments) if as_json else replay_table(*arguments))
+    except ReplayError as error:
+        _fail(str(error))
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each finding.")] = False,
+) -> None:
+    """Find what is wrong with this installation and say how to mend it; ends with 1 when something is."""
+    from leadline.check import check_installation
+
+    findings = _run(check_installation(settings_or_exit()))
+    for finding in findings:
+        typer.echo(json.dumps(finding.as_json(), ensure_ascii=False) if as_json else finding.as_text())
+    raise typer.Exit(any(finding.is_trouble for finding in findings))
+
+
+@app.command()
+def agi() -> None:
+    """Answer one call as an AGI script that Asterisk starts, for a PBX that forbids FastAGI."""
+    from leadline.dry_run import answer_as_script
+
+    raise typer.Exit(answer_as_script(sys.stdin.buffer, sys.stdout.buffer))
+
+
+@admin.command("create")
+def create_admin(
+    login: str,
+    name: Annotated[str, typer.Option(help="The name that colleagues see.")] = "Administrator",
+) -> None:
+    """Make an administrator; his generated password is printed once and kept only as a hash."""
+    from leads.store.access import AccessError, create_admin
+    from leads.store.engine import Database
+
+    settings = settings_or_exit()
+    password = secrets.token_urlsafe(12)
+
+    async def work() -> None:
+        database = Database(settings.database_url)
+        try:
+            async with database.write() as session:
+                await create_admin(session, login, name, password, datetime.now(UTC))
+        finally:
+            await database.dispose()
+
+    try:
+        _run(work())
+    except AccessError as error:
+        _fail(str(error))
+    typer.echo(f"Login: {login}\nPassword: {password}")
+
+
+@admin.command("reset-password")
+def reset_password(login: str) -> None:
+    """Give a person a new password, printed once; all of his sessions end."""
+    from leads.store.access import AccessError, set_password
+    from leads.store.engine import Database
+
+    settings = settings_or_exit()
+    password = secrets.token_urlsafe(12)
+
+    async def work() -> None:
+        database = Database(settings.database_url)
+        try:
+            async with database.write() as session:
+                await set_password(session, login, password)
+        finally:
+            await database.dispose()
+
+    try:
+        _run(work())
+    except AccessError as error:
+        _fail(str(error))
+    typer.echo(f"Login: {login}\nPassword: {password}")

@@ -1,0 +1,129 @@
+"""Decides one call outside the server: the dry run of `leadline route`, and the one-shot AGI script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
+from agi.oneshot import run_oneshot
+from agi.service import RoutingService
+from dialplan.names import display_form
+from leadline.settings import Settings, load_settings
+from leads.domain.numbers import NumberKind, read_number
+from leads.store.calls import CallWriter, RecordedDecision
+from leads.store.directory import DirectoryCache
+from leads.store.engine import Database
+from leads.store.lookup import CallerLookup
+from routing.decision import Decision, Ring, Step
+
+
+@asynccontextmanager
+async def open_routing(settings: Settings) -> AsyncIterator[tuple[RoutingService, CallWriter]]:
+    """Open what deciding one call needs, and what records it."""
+    database = Database(settings.database_url)
+    directory = DirectoryCache(database)
+    try:
+        await directory.refresh()
+        lookup = await CallerLookup.open(settings.database_url)
+        try:
+            yield make_service(settings, lookup, directory), make_writer(settings, database, directory)
+        finally:
+            await lookup.close()
+    finally:
+        await database.dispose()
+
+
+def make_service(settings: Settings, lookup: CallerLookup, directory: DirectoryCache) -> RoutingService:
+    """The routing of this installation, the same for the server, the script and the dry run."""
+    return RoutingService(
+        lookup,
+        directory,
+        region=settings.region,
+        default_extension=settings.default_extension,
+        name_language=settings.name_language,
+    )
+
+
+def make_writer(settings: Settings, database: Database, directory: DirectoryCache) -> CallWriter:
+    """The writer of calls of this installation."""
+    return CallWriter(database, directory, settings.region, lambda: datetime.now(UTC))
+
+
+def decision_record(settings: Settings, linkedid: str, decision: Decision, at: datetime) -> RecordedDecision:
+    """A decision as it is kept on its call."""
+    return RecordedDecision(settings.pbx_name, linkedid, at, route_as_json(decision))
+
+
+async def dry_run(settings: Settings, number: str, to: str | None) -> Decision:
+    """Decide a call from `number` to `to` as the server would at this moment."""
+    async with open_routing(settings) as (service, _):
+        return await service.look_up(number, None, to)
+
+
+def answer_as_script(stdin: BinaryIO, stdout: BinaryIO) -> int:
+    """Answer the call that Asterisk describes on `stdin`; give the exit status."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def open_service() -> AsyncIterator[RoutingService]:
+        async with open_routing(settings) as (service, _):
+            yield service
+
+    async def record(linkedid: str, decision: Decision, at: datetime) -> None:
+        async with open_routing(settings) as (_, writer):
+            await writer.write([], [decision_record(settings, linkedid, decision, at)])
+
+    return run_oneshot(open_service, record, stdin, stdout)
+
+
+def route_as_json(decision: Decision) -> dict[str, Any]:
+    """A decision in the words of the command line, of the database and of the panel."""
+    return {
+        "caller": decision.caller,
+        "did": decision.did,
+        "name": decision.name,
+        "language": decision.language,
+        "steps": [_step_as_json(step, decision) for step in decision.steps],
+        "reasons": list(decision.reasons),
+    }
+
+
+def _step_as_json(step: Step, decision: Decision) -> dict[str, Any]:
+    return {
+        "kind": step.kind.value,
+        "seconds": step.seconds,
+        "why": step.why,
+        "queue": step.queue,
+        "phones": [
+            {"number": ring.extension.number, "call_waiting": ring.call_waiting, "display": _shown(ring, decision)}
+            for ring in step.rings
+        ],
+    }
+
+
+def _shown(ring: Ring, decision: Decision) -> str | None:
+    extension = ring.extension
+    if decision.name is None:
+        return None
+    return display_form(decision.name, decision.language, extension.display_mode, extension.display_length)
+
+
+def describe_route(number: str, decision: Decision) -> str:
+    """A decision for people to read."""
+    lines = [f"Caller  {decision.caller or f'{number} (no outside number)'}", f"To      {decision.did or '-'}"]
+    lines.append(f"Name    {decision.name or '- (the name that the trunk delivers stays)'}")
+    lines.append("Rings")
+    for place, step in enumerate(decision.steps, 1):
+        who = f"queue {step.queue}" if step.queue else ", ".join(_describe_ring(ring, decision) for ring in step.rings)
+        lines.append(f"  {place}. {who}; {step.seconds} s; {step.why}")
+    if not decision.steps:
+        lines.append("  nobody")
+    lines += ["Why", *(f"  - {reason}" for reason in decision.reasons)]
+    return "\n".join(lines)
+
+
+def _describe_ring(ring: Ring, decision: Decision) -> str:
+    shown = _shown(ring, decision)
+    return f"{ring.extension.number} showing «{shown}»" if shown else ring.extension.number
