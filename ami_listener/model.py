@@ -1,0 +1,199 @@
+"""What the tracker knows: channels, the calls they belong to, the legs that were tried, the hand-overs."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+from ami_listener.results import ANSWERED_ELSEWHERE, leg_result
+from leads.domain.calls import CallView, Result, Role, TransferType
+
+MAX_LEGS = 200
+MAX_TRANSFERS = 50
+SHORT_NUMBER = 6
+LINE_DIGITS = 9
+_PSEUDO = frozenset(
+    {"Local", "Surrogate", "CBAnn", "CBRec", "Announcer", "Recorder", "Snoop", "Message", "Bridge", "AsyncGoto", "Test"}
+)
+_HIDDEN_NUMBERS = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
+_DIALLED = re.compile(r"(?:^|[/:])(\+?[0-9*#]{2,32})(?:@|$)")
+
+
+class Kind(Enum):
+    """What stands at the far end of a channel: the public network, a phone of ours, or nobody (Local and the like)."""
+
+    TRUNK = "trunk"
+    PHONE = "phone"
+    PSEUDO = "pseudo"
+
+
+@dataclass(slots=True, eq=False)
+class Channel:
+    """One channel of Asterisk while it lives; legs and calls keep it after that for its number."""
+
+    uniqueid: str
+    name: str
+    kind: Kind
+    call: "Call"
+    created_at: datetime | None
+    exten: str | None
+    number: str | None = None
+    caller_name: str | None = None
+    hidden: bool = False
+    up: bool = False
+    dialled: bool = False
+    bridge: str | None = None
+    pair: str | None = None
+    leg: "LegState | None" = None
+    cause: int = 0
+    unconfirmed: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        """Asterisk's name of the phone or trunk: `101` of `PJSIP/101-0000002a`."""
+        return self.name.partition("/")[2].rpartition("-")[0] or self.name
+
+    def identify(self, number: str | None, caller_name: str | None) -> None:
+        """Take a caller id. A phone that has its extension keeps it when the dialplan sets our public number for it."""
+        if number and not (
+            self.kind is Kind.PHONE
+            and not self.dialled
+            and _is_short(self.number)
+            and not _is_short(number)
+            and number != self.number
+        ):
+            self.number = number
+        self.caller_name = caller_name or self.caller_name
+        if number and number.lower() in _HIDDEN_NUMBERS:
+            self.hidden = True
+
+
+def _is_short(number: str | None) -> bool:
+    return number is not None and number.isdecimal() and len(number) <= SHORT_NUMBER
+
+
+def kind_of(name: str, is_trunk: bool) -> Kind:
+    """Tell what a channel's name stands for."""
+    if name.partition("/")[0] in _PSEUDO or "/" not in name:
+        return Kind.PSEUDO
+    return Kind.TRUNK if is_trunk else Kind.PHONE
+
+
+def dialled_number(dial_string: str) -> str | None:
+    """The outside number in a dial string such as `0441234567@trunk`, `trunk/0441234567` or `trunk/sip:044…@host`."""
+    found = _DIALLED.search(dial_string)
+    return found.group(1) if found else None
+
+
+@dataclass(slots=True, eq=False)
+class LegState:
+    """One attempt to reach one end, as it unfolds."""
+
+    channel: Channel
+    dialled: str | None
+    status: str | None = None
+    forwarded: bool = False
+    talked: bool = False
+    ended: bool = False
+    handed_to: "Call | None" = None
+
+    @property
+    def result(self) -> Result | None:
+        """How the leg ended; None while it rings. Who talked answered, whatever DialEnd said."""
+        if self.talked:
+            return Result.ANSWERED
+        return leg_result(self.status, self.channel.cause) if self.ended else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether this leg's end says something about the caller's fate: not when forwarded or answered elsewhere."""
+        return not self.forwarded and self.channel.cause != ANSWERED_ELSEWHERE
+
+
+@dataclass(slots=True, eq=False)
+class TransferState:
+    """One hand-over; while `pending` its target has not been reached, and `legs` are the attempts to."""
+
+    type: TransferType
+    by: Channel
+    to: str | None
+    legs: list[LegState]
+    pending: bool = True
+    target: Channel | None = None
+
+
+def age_of(linkedid: str, serial: int) -> tuple[int, int]:
+    """When a call began, from the `epoch.count` at the end of its linkedid; else it counts as new, in order seen."""
+    seconds, _, count = linkedid.rpartition("-")[2].partition(".")
+    if seconds.isdecimal() and count.isdecimal() and len(linkedid) < 64:
+        return int(seconds), int(count)
+    return 1 << 62, serial
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """Everything that shares one linkedid. `age` orders calls as Asterisk does, which keeps the oldest linkedid."""
+
+    linkedid: str
+    age: tuple[int, int]
+    started_at: datetime | None
+    channels: dict[str, Channel] = field(default_factory=dict)
+    caller: Channel | None = None
+    originated: bool = False
+    visible: bool = False
+    legs: list[LegState] = field(default_factory=list)
+    ended_legs: list[LegState] = field(default_factory=list)
+    transfers: list[TransferState] = field(default_factory=list)
+    talked: set[str] = field(default_factory=set)
+    answerer: Channel | None = None
+    answered: bool = False
+    answered_at: datetime | None = None
+    talking: bool = False
+    talking_since: datetime | None = None
+    talk: timedelta = timedelta()
+    role: Role = Role.CALL
+    parent: str | None = None
+    begun: bool = False
+    in_queue: bool = False
+    waited_in_queue: bool = False
+    gave_up: bool = False
+    incomplete: bool = False
+    ended: bool = False
+    ended_at: datetime | None = None
+    last_view: CallView | None = None
+    progress: int = 0
+
+    def add_leg(self, leg: LegState) -> None:
+        """Note an attempt; in a queue that rings for hours the oldest one in which nobody talked makes room."""
+        if len(self.legs) >= MAX_LEGS:
+            old = next((leg for leg in self.legs if not leg.talked), self.legs[0])
+            self.legs.remove(old)
+            if old in self.ended_legs:
+                self.ended_legs.remove(old)
+        self.legs.append(leg)
+        for transfer in self.transfers:
+            if transfer.pending and len(transfer.legs) < MAX_LEGS:
+                transfer.legs.append(leg)
+
+    def hand_over(self, transfer: TransferState) -> bool:
+        """Note a hand-over; says whether it was new, because the same event may come twice."""
+        last = self.transfers[-1] if self.transfers else None
+        if (
+            last
+            and (last.type, last.by, last.to) == (transfer.type, transfer.by, transfer.to)
+            and (last.pending or last.target is transfer.target)
+        ):
+            return False
+        if len(self.transfers) >= MAX_TRANSFERS:
+            return False
+        self.transfers.append(transfer)
+        return True
+
+    def pending_transfer(self) -> TransferState | None:
+        """The newest hand-over whose target has not been reached."""
+        return next((transfer for transfer in reversed(self.transfers) if transfer.pending), None)
+
+    def real_channels(self) -> Iterator[Channel]:
+        """The living channels that have a person or a network at their end."""
+        return (channel for channel in self.channels.values() if channel.kind is not Kind.PSEUDO)

@@ -1,0 +1,142 @@
+"""Makes the value that the store and the panel see from what the tracker knows of a call."""
+
+from datetime import datetime
+
+from ami_listener.model import LINE_DIGITS, Call, Channel, Kind, LegState, TransferState
+from ami_listener.results import result_without_legs, unanswered_result
+from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer
+
+
+def view_of(call: Call, pbx: str) -> CallView:
+    """Show a call as it is now; nothing is kept between views, so a later event can still correct everything."""
+    caller = call.caller
+    return CallView(
+        pbx=pbx,
+        linkedid=call.linkedid,
+        role=call.role,
+        phase=Phase.ENDED if call.ended else Phase.TALKING if call.answered else Phase.RINGING,
+        progress=call.progress,
+        direction=direction_of(call),
+        caller=number_of(caller, call) if caller else None,
+        caller_name=caller.caller_name if caller else None,
+        caller_hidden=caller.hidden if caller else False,
+        dialled=_dialled(call),
+        result=_result(call),
+        answered_by=number_of(call.answerer, call) if call.answerer else None,
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        ring_seconds=_seconds(call.started_at, call.answered_at if call.answered else call.ended_at),
+        talk_seconds=_talk_seconds(call),
+        transfers=tuple(_transfer(transfer, call) for transfer in call.transfers),
+        legs=tuple(Leg(leg.channel.endpoint, _leg_number(leg, call), leg.result) for leg in call.legs),
+        parent_linkedid=call.parent,
+        incomplete=call.incomplete,
+    )
+
+
+def direction_of(call: Call) -> Direction | None:
+    """Where a call goes: by who came first, and for our own calls by whom they reach first; None while unknown."""
+    if not call.originated and call.caller is not None and call.caller.kind is Kind.TRUNK:
+        return Direction.INBOUND
+    ends = [leg.channel.kind for leg in call.legs if not leg.forwarded]
+    if call.originated and Kind.TRUNK in ends:
+        return Direction.OUTBOUND
+    if ends:
+        return Direction.OUTBOUND if ends[0] is Kind.TRUNK else Direction.INTERNAL
+    return Direction.INTERNAL if call.ended else None
+
+
+def number_of(channel: Channel, call: Call) -> str:
+    """The number of the line at a channel's end, or its endpoint where its caller id is not its own.
+
+    A phone of a group or queue carries the number that was dialled, not its own: an outside number that the caller
+    dialled, or one that several phones of the call share, tells nothing about the phone.
+    """
+    leg = channel.leg
+    if channel.kind is Kind.TRUNK:
+        return (leg.dialled if leg else None) or channel.number or channel.endpoint
+    return (_own_number(channel, call) if leg else channel.number) or channel.endpoint
+
+
+def _own_number(channel: Channel, call: Call) -> str | None:
+    number = channel.number
+    if number is None or _is_line(number, _dialled_by_caller(call)):
+        return None
+    shared = any(
+        leg.channel.number == number and leg.channel.kind is Kind.PHONE and leg.channel.endpoint != channel.endpoint
+        for leg in call.legs
+    )
+    return None if shared else number
+
+
+def _is_line(number: str, dialled: str | None) -> bool:
+    """Whether two spellings name one outside line: +31150010004 and 0150010004 do."""
+    if dialled is None or len(number) < LINE_DIGITS:
+        return False
+    return number[-LINE_DIGITS:] == dialled[-LINE_DIGITS:]
+
+
+def _leg_number(leg: LegState, call: Call) -> str | None:
+    if leg.channel.kind is Kind.TRUNK:
+        return leg.dialled or leg.channel.number
+    return _own_number(leg.channel, call)
+
+
+def _dialled_by_caller(call: Call) -> str | None:
+    if call.caller is None or call.caller.dialled or call.caller.exten in (None, "s"):
+        return None
+    return call.caller.exten
+
+
+def _dialled(call: Call) -> str | None:
+    """What the caller dialled; of a call that Asterisk originated, the first end that it then reached."""
+    if not call.originated:
+        return _dialled_by_caller(call)
+    return number_of(call.legs[0].channel, call) if call.legs else None
+
+
+def _result(call: Call) -> Result | None:
+    if call.answered:
+        return Result.ANSWERED
+    if not call.ended:
+        return None
+    if call.role is Role.CONSULTATION or call.in_queue or call.gave_up:
+        return Result.CANCELLED  # handed over while it rang, or the caller did not wait
+    met = unanswered_result([leg.result for leg in call.ended_legs if leg.counts and leg.result])
+    return met or _result_without_legs(call)
+
+
+def _result_without_legs(call: Call) -> Result:
+    caller = call.caller
+    if caller is None:
+        return Result.FAILED
+    if caller.leg is not None and not caller.leg.talked and not caller.up:
+        return caller.leg.result or Result.NO_ANSWER  # click-to-call: the employee's own phone was not answered
+    return result_without_legs(caller.cause, caller.up, direction_of(call) is Direction.INBOUND, call.waited_in_queue)
+
+
+def _transfer(transfer: TransferState, call: Call) -> Transfer:
+    result: Result | None = None
+    if not transfer.pending:
+        result = Result.ANSWERED
+    elif call.ended or (transfer.legs and all(leg.ended for leg in transfer.legs)):
+        tried = [leg.result for leg in transfer.legs if leg.counts and leg.result]
+        result = unanswered_result(tried) or Result.FAILED
+    return Transfer(
+        type=transfer.type,
+        by=number_of(transfer.by, call),
+        to=transfer.to,
+        result=result,
+        answered_by=number_of(transfer.target, call) if transfer.target else None,
+    )
+
+
+def _talk_seconds(call: Call) -> float | None:
+    if not call.ended or call.started_at is None:
+        return None
+    return round(call.talk.total_seconds(), 3) if call.answered else 0.0
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return max(0.0, round((end - start).total_seconds(), 3)) if start and end else None
