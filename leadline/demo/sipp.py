@@ -127,6 +127,15 @@ def free_port(kind: socket.SocketKind, address: str = "127.0.0.1") -> int:
     raise PhoneError(f"found no free port on {address}")
 
 
+def free_ports(kind: socket.SocketKind, count: int, address: str = "127.0.0.1") -> range:
+    """`count` ports in a row that nobody uses now, the first one even, as RTP wants them."""
+    for _attempt in range(50):
+        first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop - count, 2)
+        if all(port_is_free(kind, address, port) for port in range(first, first + count)):
+            return range(first, first + count)
+    raise PhoneError(f"found no {count} free ports in a row on {address}")
+
+
 def port_is_free(kind: socket.SocketKind, address: str, port: int) -> bool:
     """Whether a program could listen there now."""
     with socket.socket(socket.AF_INET, kind) as probe:
