@@ -1,9 +1,7 @@
 """Decides one call outside the server: the dry run of `leadline route`, and the one-shot AGI script."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
@@ -11,7 +9,6 @@ from agi.oneshot import run_oneshot
 from agi.service import RoutingService
 from dialplan.names import display_form
 from leadline.settings import Settings, load_settings
-from leads.domain.numbers import NumberKind, read_number
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database

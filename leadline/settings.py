@@ -31,41 +31,65 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LEADLINE_", env_file_encoding="utf-8", extra="forbid")
 
-    database_url: str = "sqlite+aiosqlite:///var/leadline.db"
+    database_url: str = Field(
+        "sqlite+aiosqlite:///var/leadline.db",
+        description="The database: sqlite+aiosqlite:///FILE (four slashes for an absolute path) or "
+        "postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE.",
+    )
 
-    pbx_name: str = "asterisk"
-    ami_enabled: bool = True
-    ami_host: str = "127.0.0.1"
-    ami_port: Port = 5038
-    ami_username: str = "leadline-events"
-    ami_secret: SecretStr = SecretStr("")
-    ami_tls: bool = False
-    ami_tls_ca: Path | None = None
-    ami_silence_seconds: Annotated[float, Field(ge=2, le=600)] = 15.0
-    ami_control_username: str = "leadline-control"
-    ami_control_secret: SecretStr = SecretStr("")
+    pbx_name: str = Field("asterisk", description="A name for the Asterisk server; calls are known by it and linkedid.")
+    ami_enabled: bool = Field(True, description="Whether to listen to Asterisk's manager interface.")
+    ami_host: str = Field("127.0.0.1", description="Where Asterisk's manager interface listens.")
+    ami_port: Port = Field(5038, description="Its port; 5039 is usual with TLS.")
+    ami_username: str = Field("leadline-events", description="The account that may only listen.")
+    ami_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
+    ami_tls: bool = Field(False, description="Whether to speak TLS to the manager interface.")
+    ami_tls_ca: Path | None = Field(None, description="The CA certificate file that Asterisk's certificate must fit.")
+    ami_silence_seconds: float = Field(
+        15.0, ge=2, le=600, description="Seconds without an event or a pong after which a connection counts as dead."
+    )
+    ami_control_username: str = Field(
+        "leadline-control", description="The optional account that keeps Asterisk's own copy of the routes."
+    )
+    ami_control_secret: SecretStr = Field(
+        SecretStr(""), description="Its secret; empty: not used. It is worth a shell on the PBX: loopback only."
+    )
 
-    fastagi_host: str = "127.0.0.1"
-    fastagi_port: Port = 4573
-    fastagi_allow: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.0/8", "::1/128")
-    fastagi_max_sessions: Annotated[int, Field(ge=10, le=20000)] = 2000
+    fastagi_host: str = Field("127.0.0.1", description="Where FastAGI listens.")
+    fastagi_port: Port = Field(4573, description="Its port.")
+    fastagi_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.0/8", "::1/128"), description="Networks whose Asterisk may ask, separated by commas."
+    )
+    fastagi_max_sessions: int = Field(2000, ge=10, le=20000, description="Questions at once; more are closed unread.")
 
-    panel_host: str = "127.0.0.1"
-    panel_port: Port = 8088
-    panel_tls_certificate: Path | None = None
-    panel_tls_key: Path | None = None
-    panel_behind_tls_proxy: bool = False
+    panel_host: str = Field("127.0.0.1", description="Where the panel listens.")
+    panel_port: Port = Field(8088, description="Its port.")
+    panel_tls_certificate: Path | None = Field(None, description="The panel's TLS certificate file (PEM, with chain).")
+    panel_tls_key: Path | None = Field(None, description="The key that belongs to it.")
+    panel_behind_tls_proxy: bool = Field(
+        False, description="Whether a proxy of yours speaks TLS for the panel and sets X-Forwarded-For."
+    )
 
-    region: str = "UA"
-    name_language: Literal["uk", "ru", "other"] = "uk"
-    time_zone: str = "Europe/Kyiv"
-    trunks: Annotated[tuple[str, ...], NoDecode] = ("PJSIP/trunk*",)
-    default_extension: str | None = None
+    region: str = Field("UA", description="The country whose national numbers yours are, ISO 3166 alpha-2.")
+    name_language: Literal["uk", "ru", "other"] = Field(
+        "uk", description="How Cyrillic names are read where neither the card nor the letters tell."
+    )
+    time_zone: str = Field("Europe/Kyiv", description="The company's time zone.")
+    trunks: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("PJSIP/trunk*",), description="Channels that are trunks, as patterns, separated by commas."
+    )
+    default_extension: str | None = Field(
+        None, description="The phone that rings when the dialled number names nobody, as in 101."
+    )
 
-    log_format: Literal["console", "json"] = "console"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for a log store.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe line that is written."
+    )
 
-    asterisk_cel_file: Path | None = None
+    asterisk_cel_file: Path | None = Field(
+        None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -192,3 +216,18 @@ def _explain(field: str, message: str) -> str:
         message = "is no setting of Leadline; correct the name or remove it"
     name = field.upper() if field.upper().startswith("LEADLINE_") else f"LEADLINE_{field.upper()}"
     return f"{name}: {message}" if field else message
+
+
+def describe_settings() -> list[tuple[str, str, str]]:
+    """Name, default and meaning of each setting, for the documentation."""
+    rows = []
+    for field, info in Settings.model_fields.items():
+        default = info.default
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        elif isinstance(default, tuple):
+            default = ",".join(default)
+        elif isinstance(default, bool):
+            default = str(default).lower()
+        rows.append((f"LEADLINE_{field.upper()}", "" if default is None else str(default), info.description or ""))
+    return rows
