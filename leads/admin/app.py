@@ -1,0 +1,95 @@
+"""Puts the panel together: its collaborators are passed in, nothing is global."""
+
+from collections.abc import AsyncIterator
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from leads.admin import guard, pages
+from leads.admin.assets import Assets
+from leads.admin.context import PANEL, Clock, Panel
+from leads.admin.feed import CallFeed
+from leads.admin.i18n import load_catalogs
+from leads.admin.live import LiveCalls
+from leads.admin.passwords import Passwords
+from leads.admin.rendering import set_up_templates
+from leads.admin.throttle import Throttle
+from leads.store.directory import DirectoryCache
+from leads.store.engine import Database
+
+IDLE_CONNECTION_SECONDS = 30.0
+
+
+def create_panel(
+    database: Database,
+    directory: DirectoryCache,
+    feed: CallFeed,
+    *,
+    zone: ZoneInfo,
+    region: str,
+    secure: bool,
+    clock: Clock,
+    behind_proxy: bool = False,
+) -> web.Application:
+    """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
+
+    Args:
+        database: where everything is kept.
+        directory: refreshed after each change to the company.
+        feed: rung by whoever writes calls, so that live pages follow at once.
+        zone: the company's time zone, for those who chose none.
+        region: how national numbers that people type are completed (ISO 3166 alpha-2).
+        secure: whether browsers come over TLS; cookies are then theirs only over TLS.
+        clock: tells the present moment, UTC.
+        behind_proxy: whether a proxy of ours stands before us, whose X-Forwarded-For is true.
+    """
+    app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
+    assets = Assets()
+    app[PANEL] = Panel(
+        database=database,
+        directory=directory,
+        live=LiveCalls(database, feed),
+        zone=zone,
+        region=region,
+        secure=secure,
+        behind_proxy=behind_proxy,
+        clock=clock,
+        assets=assets,
+        catalogs=load_catalogs(),
+        passwords=Passwords(),
+        throttle=Throttle(clock),
+    )
+    set_up_templates(app, assets)
+    for routes in pages.ALL:
+        app.add_routes(routes)
+    app.on_response_prepare.append(guard.add_headers)
+    app.cleanup_ctx.append(_running)
+    app.on_shutdown.append(_stop_streams)
+    return app
+
+
+def panel_runner(app: web.Application) -> web.AppRunner:
+    """A runner that closes connections which send no whole request in time, and refuses oversized headers."""
+    return web.AppRunner(
+        app,
+        keepalive_timeout=IDLE_CONNECTION_SECONDS,
+        max_line_size=8190,
+        max_field_size=8190,
+        max_headers=64,
+        lingering_time=5.0,
+        access_log=None,
+        shutdown_timeout=3.0,
+    )
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    panel = app[PANEL]
+    await panel.live.start()
+    yield
+    await panel.live.stop()
+    panel.passwords.close()
+
+
+async def _stop_streams(app: web.Application) -> None:
+    """End the live streams first: a server that stops waits for its open answers."""
+    await app[PANEL].live.stop()

@@ -1,0 +1,34 @@
+"""One call's own page: its legs, its transfers, and why it went where it went."""
+
+from aiohttp import web
+
+from leads.admin.call_lines import call_lines, phone_names, visible
+from leads.admin.context import panel_of, viewer_of
+from leads.admin.forms import ID
+from leads.admin.i18n import _
+from leads.admin.rendering import render
+from leads.store import board
+
+routes = web.RouteTableDef()
+
+
+@routes.get(f"/calls/{ID}")
+async def call_page(request: web.Request) -> web.Response:
+    """Show a call to those who may see it; for others it does not exist."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        call = await board.find_call(session, int(request.match_info["id"]))
+        if call is None or not visible(viewer, panel.directory.current)(call):
+            raise web.HTTPNotFound(text=_("There is no such call, or it is not yours to see."))
+        consultations = await board.consultations(session, call)
+        decision = await board.decision_of(session, call)
+    directory = panel.directory.current
+    return render(
+        request,
+        "calls/card.html",
+        call=call,
+        line=call_lines([call], directory)[0],
+        consultations=call_lines(consultations, directory),
+        decision=decision,
+        names=phone_names(directory),
+    )

@@ -1,0 +1,247 @@
+"""What each request passes before a handler sees it, and what each answer carries: limits, session, rights, forgery.
+
+Order: the address is checked, the session read, the right asked, the form read and its token compared. Whatever is
+refused on the way gets a page that says why, never a stack trace.
+"""
+
+import asyncio
+import hmac
+import secrets
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from leads.admin.context import PANEL, VIEWER, Access, Viewer, access_of, panel_of, scope_of
+from leads.admin.forms import Form, parse_fields
+from leads.admin.i18n import Locale, _, accepted_language, use_locale
+from leads.admin.passwords import TooBusyError
+from leads.admin.rendering import render, use_csrf_token
+from leads.store import access
+
+LARGEST_BODY = 256 * 1024
+BODY_SECONDS = 15.0
+LONGEST_QUERY = 4000
+_FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
+_SAFE = {"GET", "HEAD"}
+_log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "media-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Give every answer the headers that keep browsers from running, framing, sniffing or storing what they got."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def form_of(request: web.Request) -> Form:
+    """The form that came with a POST, already checked for forgery."""
+    return request[_FORM]
+
+
+def session_cookie(secure: bool) -> str:
+    """The cookie's name; with __Host- browsers take it only from us, over TLS, for the whole site."""
+    return "__Host-leadline" if secure else "leadline"
+
+
+def visit_cookie(secure: bool) -> str:
+    """The cookie that ties the sign-in form to one browser, before there is a session."""
+    return "__Host-leadline-visit" if secure else "leadline-visit"
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request through to its handler, or answer with a page that says why not."""
+    _speak(request, None)
+    try:
+        return await _admit(request, handler)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _error_page(request, error.status, error.text or "", error.headers.get("Allow"))
+    except (OperationalError, InterfaceError, PoolTimeoutError, DBAPIError) as error:
+        _log.error("panel: database failed", path=request.path, error=str(error))
+        return _error_page(request, 503, _("The database does not answer. Try again in a moment."))
+    except TooBusyError:
+        return _error_page(request, 503, _("Many people sign in at this moment. Try again in some seconds."))
+    except Exception:
+        _log.exception("panel: handler failed", path=request.path)
+        return _error_page(request, 500, "")
+
+
+async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    _check_address(request)
+    needed = access_of(request.match_info.handler)
+    if request.path.startswith("/static/"):
+        return await handler(request)
+    viewer = await find_viewer(request)
+    _speak(request, viewer)
+    if viewer is None and needed is not Access.PUBLIC:
+        return _ask_to_sign_in(request)
+    if viewer is not None:
+        request[VIEWER] = viewer
+    if needed is Access.ADMIN and not (viewer and viewer.is_admin):
+        raise web.HTTPForbidden(text=_("Only administrators can open this page."))
+    fresh_visit = _tie_forms(request, viewer if needed is not Access.PUBLIC else None)
+    if request.method not in _SAFE:
+        await _read_form(request, viewer if needed is not Access.PUBLIC else None)
+    response = await handler(request)
+    if fresh_visit:
+        secure = panel_of(request).secure
+        response.set_cookie(visit_cookie(secure), fresh_visit, httponly=True, samesite="Lax", secure=secure, path="/")
+    return response
+
+
+def _check_address(request: web.Request) -> None:
+    query = request.rel_url.raw_query_string
+    try:
+        if len(query) > LONGEST_QUERY:
+            raise ValueError("too long")
+        parse_fields(query)
+        if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in request.path):
+            raise ValueError("control characters")
+    except ValueError:
+        raise web.HTTPBadRequest(text=_("This address cannot be read.")) from None
+
+
+async def find_viewer(request: web.Request) -> Viewer | None:
+    """The person whose valid session the request's cookie names, with the rights he has at this moment."""
+    panel = panel_of(request)
+    token = request.cookies.get(session_cookie(panel.secure))
+    if not token or len(token) > 200:
+        return None
+    now = panel.clock()
+    async with panel.database.read() as session:
+        found = await access.find_session(session, access.session_hash(token), now)
+    if found is None:
+        return None
+    # A page that merely stays open and reconnects its stream is no work of the person.
+    if now - found.seen_at >= access.SEEN_STEP and not request.path.startswith("/live/"):
+        async with panel.database.write() as session:
+            await access.touch_session(session, found.id_hash, now)
+    return Viewer(
+        id=found.employee_id,
+        name=found.name,
+        login=found.login,
+        role=found.role,
+        language=found.language,
+        zone=ZoneInfo(found.time_zone) if found.time_zone else panel.zone,
+        csrf_token=found.csrf_token,
+        session_hash=found.id_hash,
+        scope=scope_of(found.employee_id, found.role, panel.directory.current),
+    )
+
+
+def _speak(request: web.Request, viewer: Viewer | None) -> None:
+    panel = request.app[PANEL]
+    language = (viewer and viewer.language) or accepted_language(request.headers.get("Accept-Language", ""))
+    if language not in panel.catalogs:
+        language = "en"
+    use_locale(Locale(language, panel.catalogs[language], viewer.zone if viewer else panel.zone, panel.clock()))
+
+
+def _tie_forms(request: web.Request, viewer: Viewer | None) -> str | None:
+    """Give this page's forms their token; returns a new visit's id, for the cookie, where there is none yet."""
+    if viewer is not None:
+        use_csrf_token(viewer.csrf_token)
+        return None
+    visit = request.cookies.get(visit_cookie(panel_of(request).secure), "")
+    if len(visit) == 43 and visit.isascii():
+        use_csrf_token(visit)
+        return None
+    visit = secrets.token_urlsafe(32)
+    use_csrf_token(visit)
+    return visit
+
+
+async def _read_form(request: web.Request, viewer: Viewer | None) -> None:
+    if not _same_origin(request):
+        raise web.HTTPForbidden(text=_("This request came from another site."))
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType(text=_("This form was not sent by this page."))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+        form = Form(parse_fields(body))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
+    except ValueError:
+        raise web.HTTPBadRequest(text=_("The form holds characters that cannot be kept, or is too long.")) from None
+    expected = viewer.csrf_token if viewer else request.cookies.get(visit_cookie(panel_of(request).secure), "")
+    sent = form.value("csrf")
+    if not expected or not hmac.compare_digest(sent.encode(), expected.encode("utf-8", "surrogateescape")):
+        raise web.HTTPForbidden(
+            text=_("This page was opened before you signed in here, or too long ago. Go back, reload it and try again.")
+        )
+    request[_FORM] = form
+
+
+def _same_origin(request: web.Request) -> bool:
+    """Whether a change was sent by a page of ours, as far as the browser says; old ones say nothing.
+
+    Behind a proxy that changes Host, browsers still tell by Sec-Fetch-Site, which pages cannot set.
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None or "Sec-Fetch-Site" in request.headers:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == request.host.lower()
+    except ValueError:
+        return False
+
+
+def _ask_to_sign_in(request: web.Request) -> web.StreamResponse:
+    if request.path.endswith("/stream"):
+        raise web.HTTPUnauthorized(text=_("You are signed out."))
+    back = request.path_qs if request.method in _SAFE and request.path != "/" else ""
+    return web.Response(
+        status=303, headers={"Location": f"/sign-in?next={quote(back, safe='')}" if back else "/sign-in"}
+    )
+
+
+def _error_page(request: web.Request, status: int, message: str, allow: str | None = None) -> web.Response:
+    titles = {
+        400: _("This request cannot be understood"),
+        401: _("You are signed out"),
+        403: _("Not allowed"),
+        404: _("There is no such page"),
+        405: _("Not this way"),
+        408: _("Too slow"),
+        409: _("Somebody else was quicker"),
+        413: _("Too large"),
+        415: _("This request cannot be understood"),
+        429: _("Too many attempts"),
+        500: _("Something went wrong here"),
+        503: _("Not available at this moment"),
+    }
+    standard = {404: _("It may have been removed, or the address is mistyped."), 413: _("The form is too large.")}
+    if status in standard and (message.startswith(f"{status}:") or not message):
+        message = standard[status]
+    elif message.startswith(f"{status}:"):
+        message = ""
+    if status == 500:
+        message = _("The mistake is on our side and has been logged. Your administrator can find it in the log.")
+    if status == 413:
+        message = standard[413]
+    response = render(request, "error.html", status=status, code=status, title=titles.get(status, ""), message=message)
+    if allow:
+        response.headers["Allow"] = allow
+    return response

@@ -1,0 +1,123 @@
+"""The panel's languages: which one a request speaks, its words, and its way of writing times.
+
+Catalogs are plain .po files, compiled in memory at the start, so that a translator edits text and there is no build
+step. The request's language travels in a context variable: `_("…")` works in handlers and in templates alike.
+"""
+
+import gettext
+import io
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from markupsafe import Markup, escape
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "uk": "Українська", "ru": "Русский"}
+_FOLDER = Path(__file__).parent / "locale"
+
+
+@dataclass(frozen=True, slots=True)
+class Locale:
+    """How one request speaks: language, words, time zone, and the moment it calls now."""
+
+    language: str
+    words: gettext.NullTranslations
+    zone: ZoneInfo
+    now: datetime
+
+
+_locale: ContextVar[Locale] = ContextVar("locale")
+
+
+def load_catalogs(folder: Path = _FOLDER) -> dict[str, gettext.NullTranslations]:
+    """Read the .po files of every language; the words in the code are English, so English needs none."""
+    catalogs: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
+    for language in LANGUAGES:
+        for path in sorted((folder / language).glob("*.po")):
+            with path.open("rb") as source:
+                catalog = read_po(source, locale=language, domain=path.stem, abort_invalid=True)
+            compiled = io.BytesIO()
+            write_mo(compiled, catalog)
+            compiled.seek(0)
+            words = gettext.GNUTranslations(compiled)
+            if language in catalogs:
+                catalogs[language].add_fallback(words)
+            else:
+                catalogs[language] = words
+    return catalogs
+
+
+def accepted_language(header: str) -> str:
+    """Choose the panel's language from an Accept-Language header; English when none fits."""
+    wishes: list[tuple[float, int, str]] = []
+    for place, part in enumerate(header[:500].split(",")[:20]):
+        tag, _separator, weight = part.strip().partition(";q=")
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            continue
+        wishes.append((-quality, place, tag.strip().lower()[:2]))
+    return next((tag for _quality, _place, tag in sorted(wishes) if tag in LANGUAGES), "en")
+
+
+def use_locale(locale: Locale) -> None:
+    """Make `locale` the language of the running task."""
+    _locale.set(locale)
+
+
+def current_locale() -> Locale:
+    """The language of the running task; English and UTC outside of a request."""
+    return _locale.get(None) or Locale("en", gettext.NullTranslations(), ZoneInfo("UTC"), datetime.now(UTC))
+
+
+def _(message: str, **values: object) -> str:
+    """Say `message` in the request's language; `values` fill its %(name)s places."""
+    text = current_locale().words.gettext(message)
+    return text % values if values else text
+
+
+def ngettext(one: str, many: str, count: int, **values: object) -> str:
+    """Say how many, in the plural form that the language has for `count`; %(count)s stands for the number."""
+    return current_locale().words.ngettext(one, many, count) % {"count": count, **values}
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
+    """Mark `message` for translators where it is declared; `_()` says it later."""
+    return message
+
+
+def short_time(moment: datetime) -> str:
+    """Write a moment briefly in the viewer's zone: only the time when it was today, the year only when it differs."""
+    locale = current_locale()
+    local, today = moment.astimezone(locale.zone), locale.now.astimezone(locale.zone)
+    clock = format_time(local, "HH:mm", locale=locale.language)
+    if local.date() == today.date():
+        return clock
+    day = format_date(local, "d MMM" if local.year == today.year else "d MMM y", locale=locale.language)
+    return f"{day}, {clock}"
+
+
+def long_time(moment: datetime) -> str:
+    """Write a moment in full, to the second, in the viewer's zone."""
+    locale = current_locale()
+    return format_datetime(moment.astimezone(locale.zone), "d MMMM y, HH:mm:ss", locale=locale.language)
+
+
+def local_day(moment: datetime) -> date:
+    """The calendar day of a moment in the viewer's zone."""
+    return moment.astimezone(current_locale().zone).date()
+
+
+def time_element(moment: datetime | None) -> Markup:
+    """A <time> element: brief to read, exact for machines and on hover; a dash where there is no time."""
+    if moment is None:
+        return Markup("–")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), escape(long_time(moment)), escape(short_time(moment))
+    )

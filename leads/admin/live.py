@@ -1,0 +1,235 @@
+"""The live page: ringing, running and recent calls, pushed to open pages as Server-Sent Events.
+
+One shared task reads the calls when the recorder rings the bell, and once a second besides, since another server may
+have written some; each open page gets what its viewer may see, when that differs from what it has. What a slow page
+has not read yet is overwritten by the newer state, never queued.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp_jinja2
+import structlog
+from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
+
+from leads.admin.call_lines import call_lines, visible
+from leads.admin.context import Viewer, panel_of, viewer_of
+from leads.admin.feed import CallFeed
+from leads.admin.guard import find_viewer
+from leads.admin.i18n import _
+from leads.admin.rendering import render
+from leads.store.board import BoardCall, recent_calls, running_calls
+from leads.store.engine import Database
+
+POLL_SECONDS = 1.0
+SHORTEST_PAUSE = 0.1
+"""Between two readings: a burst of calls costs ten readings a second, not one for each event."""
+BEAT_SECONDS = 10.0
+"""How often an open page hears from us when nothing happens, and its session is checked."""
+WRITE_SECONDS = 20.0
+STREAMS_OF_ONE = 5
+"""Open live pages of one session; browsers have six connections to a server, and one must stay free for the rest."""
+MOST_STREAMS = 500
+LINES_SHOWN = 50
+
+routes = web.RouteTableDef()
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Running and recent calls of the whole company at one moment."""
+
+    running: tuple[BoardCall, ...] = ()
+    recent: tuple[BoardCall, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One open live page. `news` is set when it shall look; `over` says that it has to end, `moved` why."""
+
+    session_hash: str
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    check: bool = False
+    over: bool = False
+    moved: bool = False
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for news, at most `seconds`; tells whether there are any."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.news.wait()
+        except TimeoutError:
+            return False
+        self.news.clear()
+        return True
+
+
+class LiveCalls:
+    """Keeps the board current while pages are open, and knows these pages."""
+
+    def __init__(self, database: Database, feed: CallFeed) -> None:
+        """Nothing runs before `start`."""
+        self.board = Board()
+        self._database = database
+        self._feed = feed
+        self._streams: OrderedDict[Stream, None] = OrderedDict()
+        self._wanted = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._failing = False
+
+    async def start(self) -> None:
+        """Begin to follow the calls."""
+        self._task = asyncio.create_task(self._follow(), name="live calls")
+
+    async def stop(self) -> None:
+        """End all open pages' streams and stop following."""
+        for stream in self._streams:
+            stream.over = True
+            stream.news.set()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the server is going down."""
+        return self._task is None
+
+    def check_sessions(self) -> None:
+        """Let each open page make sure at once that its session is still valid."""
+        for stream in self._streams:
+            stream.check = True
+            stream.news.set()
+
+    @contextmanager
+    def stream(self, session_hash: str) -> Iterator[Stream]:
+        """Follow as one open page. When a session opens too many, its oldest ends: the person looks at the newest."""
+        own = [stream for stream in self._streams if stream.session_hash == session_hash and not stream.over]
+        for stream in own[: max(0, len(own) - STREAMS_OF_ONE + 1)]:
+            stream.over = stream.moved = True
+            stream.news.set()
+        stream = Stream(session_hash)
+        self._streams[stream] = None
+        self._wanted.set()
+        try:
+            yield stream
+        finally:
+            del self._streams[stream]
+            if not self._streams:
+                self._wanted.clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether the server follows as many pages as it can."""
+        return len(self._streams) >= MOST_STREAMS
+
+    async def read(self) -> Board:
+        """The board as the database has it now."""
+        async with self._database.read() as session:
+            return Board(tuple(await running_calls(session)), tuple(await recent_calls(session)))
+
+    async def refresh(self) -> None:
+        """Read the board, and wake all open pages when it changed."""
+        async with self._reading:
+            board = await self.read()
+            if board != self.board:
+                self.board = board
+                for stream in self._streams:
+                    stream.news.set()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._wanted.wait()
+            await self._feed.wait(POLL_SECONDS)
+            try:
+                await self.refresh()
+            except (SQLAlchemyError, OSError) as error:
+                if not self._failing:
+                    _log.error("live page: database failed", error=str(error))
+                self._failing = True
+            else:
+                self._failing = False
+            await asyncio.sleep(SHORTEST_PAUSE)
+
+
+@routes.get("/live")
+async def live_page(request: web.Request) -> web.Response:
+    """Running and recent calls; the script then keeps them current."""
+    panel = panel_of(request)
+    board = await panel.live.read()
+    return render(request, "live/page.html", **_shown(request, viewer_of(request), board))
+
+
+@routes.get("/live/session")
+async def live_session(request: web.Request) -> web.Response:
+    """Tell a page that lost its stream whether its session is still valid: whoever gets here is signed in."""
+    return web.Response(status=204)
+
+
+@routes.get("/live/stream")
+async def live_stream(request: web.Request) -> web.StreamResponse:
+    """The calls of one open page, as events, until its session or the server ends."""
+    live = panel_of(request).live
+    if live.full or live.stopped:
+        raise web.HTTPServiceUnavailable(text=_("Too many live pages are open."))
+    viewer: Viewer | None = viewer_of(request)
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(request)
+    with live.stream(viewer_of(request).session_hash) as stream:
+        sent = ""
+        await live.refresh()
+        news = True
+        while not stream.over:
+            if stream.check or not news:
+                stream.check = False
+                viewer = await find_viewer(request)
+                if viewer is None:
+                    await _send(response, "event: signed-out\ndata: 1\n\n")
+                    return response
+            content = _content(request, viewer, live.board) if viewer else ""
+            if content == sent:
+                await _send(response, "event: beat\ndata: 1\n\n")
+            else:
+                now = int(panel_of(request).clock().timestamp() * 1000)
+                await _send(response, f"event: calls\nid: {now}\ndata: {content}\n\n")
+                sent = content
+            news = await stream.wait(BEAT_SECONDS)
+        if stream.moved:
+            await _send(response, "event: moved\ndata: 1\n\n")
+    return response
+
+
+async def _send(response: web.StreamResponse, text: str) -> None:
+    async with asyncio.timeout(WRITE_SECONDS):
+        await response.write(text.encode())
+
+
+def _content(request: web.Request, viewer: Viewer, board: Board) -> str:
+    shown = _shown(request, viewer, board)
+    rows = aiohttp_jinja2.get_env(request.app).get_template("live/rows.html")
+    return json.dumps(
+        {part: rows.render(lines=shown[part], viewer=viewer) for part in ("running", "recent")}, separators=(",", ":")
+    )
+
+
+def _shown(request: web.Request, viewer: Viewer, board: Board) -> dict[str, Any]:
+    panel = panel_of(request)
+    directory = panel.directory.current
+    mine = visible(viewer, directory)
+    return {
+        "running": call_lines([call for call in board.running if mine(call)][:LINES_SHOWN], directory),
+        "recent": call_lines([call for call in board.recent if mine(call)][:LINES_SHOWN], directory),
+        "now": panel.clock(),
+    }

@@ -1,0 +1,29 @@
+"""All pages of the panel, in one list; a new area adds its routes here."""
+
+from aiohttp import web
+
+from leads.admin import calls, live, sign_in
+from leads.admin.context import panel_of, public
+
+_common = web.RouteTableDef()
+
+
+@_common.get("/")
+async def first_page(request: web.Request) -> web.Response:
+    """Begin where the work is."""
+    return web.Response(status=303, headers={"Location": "/live"})
+
+
+@_common.get("/static/{name:[A-Za-z0-9_./-]{1,80}}")
+@public
+async def static_file(request: web.Request) -> web.Response:
+    """One style sheet, script or icon."""
+    return panel_of(request).assets.response(request.match_info["name"], request.query.get("v"))
+
+
+ALL: tuple[web.RouteTableDef, ...] = (
+    _common,
+    sign_in.routes,
+    live.routes,
+    calls.routes,
+)

@@ -1,0 +1,155 @@
+"""Turns templates into pages: the Jinja environment, what every page knows, redirects with a message."""
+
+import base64
+import hashlib
+import hmac
+import json
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp_jinja2
+import phonenumbers
+from aiohttp import web
+from jinja2 import FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from leads.admin import i18n
+from leads.admin.assets import Assets
+from leads.admin.context import VIEWER, Viewer, panel_of
+from leads.admin.words import WORDS
+
+FLASH_COOKIE = "leadline_flash"
+THEME_COOKIE = "leadline_theme"
+_FLASH: web.RequestKey[bool] = web.RequestKey("flash shown", bool)
+_csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")
+
+
+def set_up_templates(app: web.Application, assets: Assets) -> None:
+    """Give the panel its Jinja environment: everything is escaped, an unknown name is an error."""
+    environment = aiohttp_jinja2.setup(
+        app,
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        _=i18n._,
+        ngettext=i18n.ngettext,
+        asset=assets.url,
+        csrf_field=_csrf_field,
+        languages=i18n.LANGUAGES,
+    )
+    environment.filters.update(
+        time=i18n.time_element,
+        long_time=i18n.long_time,
+        duration=duration,
+        number=number_element,
+        word=word,
+    )
+
+
+def use_csrf_token(token: str) -> None:
+    """Make `token` the one that the forms of the running request carry."""
+    _csrf_token.set(token)
+
+
+def _csrf_field() -> Markup:
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(_csrf_token.get())
+
+
+def duration(seconds: float | None) -> str:
+    """Write a number of seconds as 1:05 or 1:02:03; a dash where nothing was measured."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@lru_cache(maxsize=4096)
+def number_text(number: str) -> str:
+    """Write an E.164 number the way its country groups it; anything else stays as it is."""
+    if not number.startswith("+"):
+        return number
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def number_element(number: str | None) -> Markup:
+    """A telephone number that keeps together on one line; a dash where there is none."""
+    if not number:
+        return Markup("–")
+    return Markup('<span class="number">{}</span>').format(escape(number_text(number)))
+
+
+def word(value: object) -> str:
+    """Say one of the domain's values (a result, a direction, a role …) in the viewer's language."""
+    return i18n._(WORDS[value])
+
+
+def render(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:
+    """Answer with a page.
+
+    Args:
+        request: whose language, viewer and messages the page shows.
+        template: a file of leads/admin/templates.
+        status: 422 for a form with mistakes, 409 when somebody else saved meanwhile.
+        context: what the template names.
+    """
+    viewer = request.get(VIEWER)
+    flash = _read_flash(request, viewer)
+    page = {
+        "viewer": viewer,
+        "path": request.path,
+        "language": i18n.current_locale().language,
+        "theme": request.cookies.get(THEME_COOKIE)
+        if request.cookies.get(THEME_COOKIE) in ("light", "dark")
+        else "auto",
+        "flash": flash,
+        **context,
+    }
+    response = aiohttp_jinja2.render_template(template, request, page, status=status)
+    if flash:
+        response.del_cookie(FLASH_COOKIE, path="/")
+    return response
+
+
+def redirect(request: web.Request, location: str, *, flash: str = "") -> web.Response:
+    """Send the browser on after a change (303), with a message for the next page."""
+    response = web.Response(status=303, headers={"Location": location})
+    viewer = request.get(VIEWER)
+    if flash and viewer:
+        body = base64.urlsafe_b64encode(json.dumps(flash).encode()).decode()
+        response.set_cookie(
+            FLASH_COOKIE,
+            f"{body}.{_flash_seal(viewer, body)}",
+            path="/",
+            max_age=60,
+            httponly=True,
+            samesite="Lax",
+            secure=panel_of(request).secure,
+        )
+    return response
+
+
+def _flash_seal(viewer: Viewer, body: str) -> str:
+    return hmac.new(viewer.csrf_token.encode(), body.encode(), hashlib.sha256).hexdigest()
+
+
+def _read_flash(request: web.Request, viewer: Viewer | None) -> str:
+    """The message of the page before; one that we did not seal for this session is nobody's."""
+    body, _dot, seal = request.cookies.get(FLASH_COOKIE, "").rpartition(".")
+    if (
+        viewer is None
+        or not body
+        or not hmac.compare_digest(seal.encode("utf-8", "surrogateescape"), _flash_seal(viewer, body).encode())
+    ):
+        return ""
+    return str(json.loads(base64.urlsafe_b64decode(body)))

@@ -1,0 +1,210 @@
+"""Signing in and out, and a person's own preferences."""
+
+import ipaddress
+from datetime import timedelta
+from zoneinfo import available_timezones
+
+from aiohttp import web
+
+from leads.admin.context import Panel, panel_of, public, viewer_of
+from leads.admin.forms import Form, Query
+from leads.admin.guard import form_of, session_cookie
+from leads.admin.i18n import LANGUAGES, _, ngettext
+from leads.admin.rendering import redirect, render
+from leads.store import access
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/sign-in")
+@public
+async def sign_in_page(request: web.Request) -> web.Response:
+    """Ask for login and password."""
+    form = Form.filled(next=_local_path(Query(request).text("next", 2000)))
+    return render(request, "sign_in.html", form=form)
+
+
+@routes.post("/sign-in")
+@public
+async def sign_in(request: web.Request) -> web.Response:
+    """Check login and password, and begin a session under a new id."""
+    panel = panel_of(request)
+    form = form_of(request)
+    login = form.text("login", required=True, longest=100).lower()
+    password = form.value("password")
+    if not password:
+        form.fail("password", _("Fill this in."))
+    if form.errors:
+        return render(request, "sign_in.html", status=422, form=form)
+    address = address_of(request, panel.behind_proxy)
+    wait = panel.throttle.wait(login, address)
+    if wait:
+        return _refuse_for_now(request, form, wait)
+    panel.throttle.count(login, address)
+    async with panel.database.read() as session:
+        found = await access.find_password_hash(session, login)
+    right = await panel.passwords.verify(found[1] if found else None, password[: access.LONGEST_PASSWORD + 1])
+    if not right or found is None:
+        form.fail("password", _("Login or password is wrong."))
+        return render(request, "sign_in.html", status=422, form=form)
+    panel.throttle.succeeded(login, address)
+    old = request.cookies.get(session_cookie(panel.secure))
+    async with panel.database.write() as session:
+        if old:
+            await access.end_session(session, access.session_hash(old))
+        token = await access.open_session(
+            session, found[0], panel.clock(), _printable(request.headers.get("User-Agent", ""))
+        )
+    response = redirect(request, _local_path(form.value("next")) or "/live")
+    response.set_cookie(
+        session_cookie(panel.secure),
+        token,
+        max_age=int(access.LONGEST_SESSION.total_seconds()),
+        httponly=True,
+        samesite="Lax",
+        secure=panel.secure,
+        path="/",
+    )
+    return response
+
+
+@routes.post("/sign-out")
+async def sign_out(request: web.Request) -> web.Response:
+    """End this browser's session, and its live pages with it."""
+    panel = panel_of(request)
+    viewer = viewer_of(request)
+    async with panel.database.write() as session:
+        await access.end_session(session, viewer.session_hash)
+    panel.live.check_sessions()
+    response = redirect(request, "/sign-in")
+    response.del_cookie(session_cookie(panel.secure), path="/", secure=panel.secure, httponly=True, samesite="Lax")
+    return response
+
+
+@routes.get("/me")
+async def preferences(request: web.Request) -> web.Response:
+    """A person's own language, time zone and password."""
+    viewer = viewer_of(request)
+    zone = viewer.zone.key if viewer.zone != panel_of(request).zone else ""
+    return _preferences_page(request, Form.filled(language=viewer.language, time_zone=zone))
+
+
+@routes.post("/me")
+async def save_preferences(request: web.Request) -> web.Response:
+    """Keep language and time zone."""
+    form = form_of(request)
+    language, zone = form.value("language"), form.value("time_zone")
+    if language and language not in LANGUAGES:
+        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+    if zone and zone not in available_timezones():
+        form.fail("time_zone", _("No such time zone."))
+        return _preferences_page(request, form, status=422)
+    async with panel_of(request).database.write() as session:
+        await access.save_preferences(session, viewer_of(request).id, language or None, zone or None)
+    return redirect(request, "/me", flash=_("Saved."))
+
+
+@routes.post("/me/password")
+async def change_password(request: web.Request) -> web.Response:
+    """Change one's own password, knowing the old one; other browsers are signed out."""
+    panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
+    address = address_of(request, panel.behind_proxy)
+    wait = panel.throttle.wait(viewer.login, address)
+    if wait:
+        form.fail("old_password", waiting_text(wait))
+        return _preferences_page(request, form, status=429)
+    new = new_password(form, "new_password")
+    if not form.errors:
+        panel.throttle.count(viewer.login, address)
+        async with panel.database.read() as session:
+            found = await access.find_password_hash(session, viewer.login)
+        old = form.value("old_password")[: access.LONGEST_PASSWORD + 1]
+        if not await panel.passwords.verify(found[1] if found else None, old):
+            form.fail("old_password", _("This is not your password."))
+    if form.errors:
+        return _preferences_page(request, form, status=422)
+    panel.throttle.succeeded(viewer.login, address)
+    hashed = await panel.passwords.hash(new)
+    async with panel.database.write() as session:
+        await access.keep_password_hash(session, viewer.id, hashed, but_session=viewer.session_hash)
+    panel.live.check_sessions()
+    return redirect(request, "/me", flash=_("Your password is changed. Other browsers are signed out."))
+
+
+def new_password(form: Form, name: str) -> str:
+    """A password that somebody chose, with a message when it is too easy to guess."""
+    password = form.value(name)
+    try:
+        access.check_password(password)
+    except access.AccessError:
+        form.fail(
+            name,
+            _(
+                "From %(low)s to %(high)s characters.",
+                low=access.SHORTEST_PASSWORD,
+                high=access.LONGEST_PASSWORD,
+            ),
+        )
+    return password
+
+
+def address_of(request: web.Request, behind_proxy: bool) -> str:
+    """Where a request comes from, for counting: an IPv6 network counts as one, since one person has all of it.
+
+    Behind our own proxy that is what the proxy appended last to X-Forwarded-For; what stands before it is invented.
+    """
+    said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() if behind_proxy else ""
+    try:
+        address = ipaddress.ip_address(said or request.remote or "")
+    except ValueError:
+        return request.remote or "?"
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def waiting_text(wait: timedelta) -> str:
+    """Say how long to wait."""
+    seconds = int(wait.total_seconds()) + 1
+    if seconds < 60:
+        return ngettext(
+            "Too many wrong attempts. Try again in %(count)s second.",
+            "Too many wrong attempts. Try again in %(count)s seconds.",
+            seconds,
+        )
+    return ngettext(
+        "Too many wrong attempts. Try again in %(count)s minute.",
+        "Too many wrong attempts. Try again in %(count)s minutes.",
+        -(-seconds // 60),
+    )
+
+
+def _refuse_for_now(request: web.Request, form: Form, wait: timedelta) -> web.Response:
+    form.fail("password", waiting_text(wait))
+    response = render(request, "sign_in.html", status=429, form=form)
+    response.headers["Retry-After"] = str(int(wait.total_seconds()) + 1)
+    return response
+
+
+def _preferences_page(request: web.Request, form: Form, status: int = 200) -> web.Response:
+    panel: Panel = panel_of(request)
+    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/")))
+    return render(
+        request,
+        "me.html",
+        status=status,
+        form=form,
+        zones=[(zone, zone) for zone in zones],
+        company_zone=panel.zone.key,
+    )
+
+
+def _local_path(path: str) -> str:
+    """A path within the panel, or nothing: a link to sign in must not lead to another site afterwards."""
+    if path.startswith("/") and not path.startswith(("//", "/\\", "/sign-")) and path.isprintable():
+        return path
+    return ""
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())[:200]

@@ -1,0 +1,38 @@
+// What every page needs: the switch between light and dark, and rows that are added to or removed from a form.
+"use strict";
+
+(() => {
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  for (const button of document.querySelectorAll("[data-theme-switch]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const shown = root.dataset.theme === "auto" ? (dark.matches ? "dark" : "light") : root.dataset.theme;
+      root.dataset.theme = shown === "dark" ? "light" : "dark";
+      const secure = location.protocol === "https:" ? "; Secure" : "";
+      document.cookie = `leadline_theme=${root.dataset.theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+    });
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add-row], [data-remove-row]");
+    if (!button) return;
+    if (button.hasAttribute("data-remove-row")) {
+      const rows = button.closest("[data-rows]");
+      button.closest(".row").remove();
+      rows.querySelector("[data-add-row]")?.focus();
+      return;
+    }
+    const rows = button.closest("[data-rows]");
+    const row = rows.querySelector("template").content.cloneNode(true);
+    const first = row.querySelector("input, select");
+    button.before(row);
+    first.focus();
+  });
+
+  // A question before what cannot be undone: <form data-confirm="…">.
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+})();

@@ -1,0 +1,31 @@
+"""The domain's values in words for people, marked for the translators."""
+
+from collections.abc import Mapping
+
+from leads.admin.i18n import N_
+from leads.domain.calls import Direction, Phase, Result, TransferType
+from leads.domain.directory import DisplayMode, Role
+
+WORDS: Mapping[object, str] = {
+    Direction.INBOUND: N_("Inbound"),
+    Direction.OUTBOUND: N_("Outgoing"),
+    Direction.INTERNAL: N_("Internal"),
+    Result.ANSWERED: N_("Answered"),
+    Result.NO_ANSWER: N_("No answer"),
+    Result.BUSY: N_("Busy"),
+    Result.REJECTED: N_("Rejected"),
+    Result.CANCELLED: N_("Cancelled"),
+    Result.FAILED: N_("Failed"),
+    TransferType.BLIND: N_("Blind transfer"),
+    TransferType.ATTENDED: N_("Attended transfer"),
+    TransferType.SEMI_ATTENDED: N_("Semi-attended transfer"),
+    DisplayMode.LATIN: N_("Latin letters"),
+    DisplayMode.UTF8: N_("Any letters (UTF-8)"),
+    DisplayMode.OFF: N_("No name"),
+    Role.EMPLOYEE: N_("Employee"),
+    Role.SUPERVISOR: N_("Supervisor"),
+    Role.ADMIN: N_("Administrator"),
+    "ringing": N_("Ringing"),
+    "talking": N_("Talking"),
+}
+PHASE_WORDS: Mapping[Phase, str] = {Phase.RINGING: "ringing", Phase.TALKING: "talking"}

@@ -1,0 +1,140 @@
+"""What the live page reads: running and recent calls with the names on them, as plain values in one statement each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.domain.calls import Direction, Phase, Result, Role
+from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, RoutingDecision
+
+MOST_RUNNING = 500
+MOST_RECENT = 300
+"""Among these each viewer finds his own."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCall:
+    """One call as a line of a list."""
+
+    id: int
+    pbx: str
+    linkedid: str
+    parent_linkedid: str | None
+    phase: Phase
+    direction: Direction | None
+    caller: str | None
+    caller_name: str | None
+    dialled: str | None
+    outside_number: str | None
+    did: str | None
+    result: Result | None
+    answered_by: str | None
+    employee_id: int | None
+    employee_name: str | None
+    lead_id: int | None
+    lead_name: str | None
+    lead_named: bool | None
+    counterparty_id: int | None
+    counterparty_name: str | None
+    contact_name: str | None
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    ring_seconds: float | None
+    talk_seconds: float | None
+    incomplete: bool
+    legs: Sequence[dict[str, Any]]
+    transfers: Sequence[dict[str, Any]]
+
+
+_COLUMNS: tuple[Any, ...] = (
+    Call.id,
+    Call.pbx,
+    Call.linkedid,
+    Call.parent_linkedid,
+    Call.phase,
+    Call.direction,
+    Call.caller,
+    Call.caller_name,
+    Call.dialled,
+    Call.outside_number,
+    Call.did,
+    Call.result,
+    Call.answered_by,
+    Call.employee_id,
+    Employee.name,
+    Call.lead_id,
+    Lead.name,
+    Lead.named,
+    Call.counterparty_id,
+    Counterparty.name,
+    ContactPerson.name,
+    Call.started_at,
+    Call.answered_at,
+    Call.ended_at,
+    Call.ring_seconds,
+    Call.talk_seconds,
+    Call.incomplete,
+    Call.legs,
+    Call.transfers,
+)
+"""In the order of BoardCall's fields."""
+
+
+def _lines() -> Select[Any]:
+    statement: Select[Any] = select(*_COLUMNS)
+    return (
+        statement.outerjoin(Employee, Employee.id == Call.employee_id)
+        .outerjoin(Lead, Lead.id == Call.lead_id)
+        .outerjoin(Counterparty, Counterparty.id == Call.counterparty_id)
+        .outerjoin(ContactPerson, ContactPerson.id == Call.contact_person_id)
+    )
+
+
+async def running_calls(session: AsyncSession) -> list[BoardCall]:
+    """Calls that ring or are talked on, the newest first."""
+    statement = (
+        _lines()
+        .where(Call.phase != Phase.ENDED, Call.role == Role.CALL)
+        .order_by(Call.started_at.desc(), Call.id.desc())
+        .limit(MOST_RUNNING)
+    )
+    return [BoardCall(*row) for row in await session.execute(statement)]
+
+
+async def recent_calls(session: AsyncSession) -> list[BoardCall]:
+    """Calls that ended, the last begun first."""
+    statement = (
+        _lines()
+        .where(Call.phase == Phase.ENDED, Call.role == Role.CALL)
+        .order_by(Call.started_at.desc(), Call.id.desc())
+        .limit(MOST_RECENT)
+    )
+    return [BoardCall(*row) for row in await session.execute(statement)]
+
+
+async def find_call(session: AsyncSession, call_id: int) -> BoardCall | None:
+    """One call by its key."""
+    row = (await session.execute(_lines().where(Call.id == call_id))).first()
+    return BoardCall(*row) if row else None
+
+
+async def consultations(session: AsyncSession, call: BoardCall) -> list[BoardCall]:
+    """The calls in which a transferring party asked the target, in their order."""
+    statement = (
+        _lines()
+        .where(Call.pbx == call.pbx, Call.parent_linkedid == call.linkedid, Call.started_at >= call.started_at)
+        .order_by(Call.started_at, Call.id)
+        .limit(50)
+    )
+    return [BoardCall(*row) for row in await session.execute(statement)]
+
+
+async def decision_of(session: AsyncSession, call: BoardCall) -> dict[str, Any] | None:
+    """Why the call went where it went, as it was kept; None where Leadline was not asked."""
+    row = await session.get(RoutingDecision, (call.pbx, call.linkedid))
+    return row.decision if row else None
