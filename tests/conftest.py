@@ -39,6 +39,10 @@ class PostgresServer:
             [*_as_postgres(), self.binaries / "pg_ctl", "-D", self.data, "-w", "-s", *action], check=True, timeout=60
         )
 
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k '' -c fsync=off -c full_page_writes=off -c max_connections=60"
+        self.control("-l", str(self.data.parent / "log"), "-o", options, "start")
+
     @property
     def pid(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
@@ -91,8 +95,7 @@ def start_postgres(folder: Path) -> PostgresServer:
         stdout=subprocess.DEVNULL,
         timeout=60,
     )
-    options = f"-p {server.port} -h 127.0.0.1 -k '' -c fsync=off -c full_page_writes=off -c max_connections=60"
-    server.control("-l", str(folder / "log"), "-o", options, "start")
+    server.start()
     return server
 
 

@@ -1,0 +1,234 @@
+"""The list of leads: every filter in every order, page by page, is what a plain sort of everything gives."""
+
+import itertools
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from leads.domain.directory import Role
+from leads.store import listing
+from leads.store.engine import Database
+from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, lead_is_visible, list_leads
+from leads.store.listing import Request
+from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.search import search_text, sort_key
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PEOPLE = {1: "Олена", 2: "Андрій", 3: "Ївга", 4: "Boris"}
+NAMES = ("Щербань", "Щербаньков", "Ґалаган", "Іван", "O'Brien", "100% Сік", "a_b", "Їжак", '"Лапки"', "back\\slash")
+
+
+async def _fill(database: Database, count: int = 60) -> list[Lead]:
+    """Leads with many equal keys, so that only the id tells neighbours apart."""
+    dice = random.Random(20261121)
+    async with database.write() as session:
+        await session.execute(
+            insert(Employee),
+            [{"id": i, "name": name, "role": Role.EMPLOYEE, "created_at": NOW} for i, name in PEOPLE.items()],
+        )
+        statuses = list(await session.scalars(select(LeadStatus.id).order_by(LeadStatus.sort_order)))
+        for number in range(count):
+            phone = f"+38050{dice.randrange(100):02d}{number:05d}"
+            named = dice.random() < 0.7
+            name = dice.choice(NAMES) if named else phone
+            created = NOW - timedelta(hours=dice.randrange(5))
+            lead = Lead(
+                name=name,
+                named=named,
+                status_id=dice.choice(statuses),
+                responsible_id=dice.choice([None, *PEOPLE]),
+                closed_at=NOW if dice.random() < 0.3 else None,
+                created_at=created,
+                updated_at=created,
+                last_call_at=created if dice.random() < 0.6 else None,
+                main_number=phone,
+                sort_name=sort_key(name),
+                search_text=search_text(name, numbers=[phone]),
+            )
+            lead.numbers = [PhoneNumber(number=phone)]
+            session.add(lead)
+            await session.flush()
+            if dice.random() < 0.3:
+                session.add(_call(lead.id, dice.choice([1, 2])))
+    async with database.read() as session:
+        return list(await session.scalars(select(Lead)))
+
+
+def _call(lead_id: int, employee_id: int) -> Call:
+    return Call(
+        pbx="pbx",
+        linkedid=f"{lead_id}.{employee_id}",
+        role="call",
+        phase=3,
+        progress=1,
+        lead_id=lead_id,
+        employee_id=employee_id,
+        started_at=NOW,
+    )
+
+
+def _expected(leads: Sequence[Lead], wanted: LeadFilter, order: LeadOrder) -> list[int]:
+    """The same list, by the plainest means."""
+    people = sorted(PEOPLE, key=lambda each: sort_key(PEOPLE[each]))
+    states = {LeadState.OPEN: (0, 1), LeadState.UNNAMED: (0,), LeadState.CLOSED: (2,), LeadState.ALL: (0, 1, 2)}
+
+    def key(lead: Lead) -> tuple[object, ...]:
+        match order:
+            case LeadOrder.NUMBER:
+                return (lead.main_number, lead.id)
+            case LeadOrder.CREATED:
+                return (lead.created_at, lead.id)
+            case LeadOrder.LAST_CALL:
+                return (lead.last_call_at is not None, lead.last_call_at or NOW, lead.id)
+            case LeadOrder.STATUS:
+                return (lead.status_id, lead.sort_name, lead.id)
+            case LeadOrder.RESPONSIBLE:
+                place = -1 if lead.responsible_id is None else people.index(lead.responsible_id)
+                return (place, lead.sort_name, lead.id)
+            case _:
+                return (lead.sort_name, lead.id)
+
+    def match(lead: Lead) -> bool:
+        return (
+            lead.list_state in states[wanted.state]
+            and wanted.status_id in (None, lead.status_id)
+            and (wanted.responsible_id is None or (lead.responsible_id or NOBODY) == wanted.responsible_id)
+            and wanted.search in lead.search_text
+        )
+
+    return [lead.id for lead in sorted(filter(match, leads), key=key)]
+
+
+async def _pages(
+    database: Database, wanted: LeadFilter, order: LeadOrder, descending: bool, scope: frozenset[int] | None
+) -> tuple[list[list[int]], list[list[int]]]:
+    """All pages, followed to the end and from there back to the beginning."""
+    there: list[LeadPage] = []
+    back: list[LeadPage] = []
+    async with database.read() as session:
+        request = Request(7, descending)
+        while True:
+            there.append(await list_leads(session, wanted, order, request, scope))
+            cursor = there[-1].after
+            if cursor is None:
+                break
+            request = Request(7, descending, after=cursor)
+        back.append(there[-1])
+        while back[-1].before is not None:
+            request = Request(7, descending, before=back[-1].before)
+            back.append(await list_leads(session, wanted, order, request, scope))
+    return [[row.id for row in page.rows] for page in there], [[row.id for row in page.rows] for page in back]
+
+
+def _check(there: list[list[int]], back: list[list[int]], expected: list[int]) -> None:
+    assert list(itertools.chain(*there)) == expected
+    assert all(len(page) == 7 for page in there[:-1])
+    # Going back may meet the first page in full instead of the few rows before it.
+    seen = list(dict.fromkeys(itertools.chain(*reversed(back))))
+    assert seen == expected
+    assert back[-1] == there[0]
+
+
+FILTERS = [
+    LeadFilter(),
+    LeadFilter(state=LeadState.ALL),
+    LeadFilter(state=LeadState.UNNAMED, responsible_id=NOBODY),
+    LeadFilter(state=LeadState.CLOSED, status_id=2),
+    LeadFilter(state=LeadState.ALL, status_id=1, responsible_id=2),
+    LeadFilter(state=LeadState.ALL, search="щерб"),
+    LeadFilter(search="805", responsible_id=3),
+]
+
+
+@pytest.fixture(params=["walks", "sorts", "gives up"])
+def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which of the ways to answer a search is taken; the data here are too small to need them all by themselves."""
+    few, walk = {"walks": (1, 10_000), "sorts": (10_000, 1), "gives up": (1, 1)}[request.param]
+    monkeypatch.setattr(listing, "_FEW", few)
+    monkeypatch.setattr(listing, "_SHORT_WALK", walk)
+    monkeypatch.setattr(listing, "_LONG_WALK", walk)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("order", LeadOrder)
+async def test_pages_together_are_the_sorted_list(database: Database, order: LeadOrder, effort: str) -> None:
+    leads = await _fill(database)
+    for wanted in FILTERS:
+        expected = _expected(leads, wanted, order)
+        assert expected
+        for descending in (False, True):
+            there, back = await _pages(database, wanted, order, descending, None)
+            _check(there, back, expected[::-1] if descending else expected)
+
+
+@pytest.mark.parametrize("most_segments", [100, 1])
+@pytest.mark.parametrize("order", LeadOrder)
+async def test_an_employee_sees_his_own_and_whom_he_talked_with(
+    database: Database, order: LeadOrder, most_segments: int, effort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leads.store.leads._MOST_SEGMENTS", most_segments)
+    leads = await _fill(database)
+    async with database.read() as session:
+        rows = await session.execute(select(Call.lead_id).where(Call.employee_id == 1))
+        talked = {row[0] for row in rows}
+        for lead in leads:
+            visible = lead.responsible_id == 1 or lead.id in talked
+            assert await lead_is_visible(session, lead.id, frozenset({1})) is visible
+    mine = [lead for lead in leads if lead.responsible_id == 1 or lead.id in talked]
+    assert any(lead.responsible_id not in (1, None) for lead in mine)
+    for wanted in (LeadFilter(state=LeadState.ALL), LeadFilter(search="805"), LeadFilter(responsible_id=2)):
+        expected = _expected(mine, wanted, order)
+        for descending in (False, True):
+            there, back = await _pages(database, wanted, order, descending, frozenset({1}))
+            _check(there, back, expected[::-1] if descending else expected)
+
+
+async def _found(database: Database, search: str) -> set[str]:
+    async with database.read() as session:
+        page = await list_leads(session, LeadFilter(search, LeadState.ALL), LeadOrder.NAME, Request(100), None)
+    return {row.name for row in page.rows}
+
+
+async def test_search_finds_inside_words_and_takes_signs_for_themselves(database: Database, effort: str) -> None:
+    leads = await _fill(database)
+    assert await _found(database, "щербань") == {"Щербань", "Щербаньков"}
+    assert await _found(database, "ЩЕРБАНЬК") == {"Щербаньков"}
+    assert await _found(database, "100%") == {"100% Сік"}
+    assert await _found(database, "a_b") == {"a_b"}
+    assert await _found(database, "o’bri") == {"O'Brien"}
+    assert await _found(database, '"лап') == {'"Лапки"'}
+    assert await _found(database, "k\\s") == {"back\\slash"}
+    assert await _found(database, "сік 100") == {"100% Сік"}
+    assert await _found(database, "сік щерб") == set()
+    assert await _found(database, "ще") == {"Щербань", "Щербаньков"}
+    assert await _found(database, "Ґ") == {"Ґалаган"}
+    for hostile in ("'", '"', "%", "__", "*", "NEAR(", "a OR b", "-x", "\\", "\x00", "' OR 1=1 --", "(" * 200):
+        assert await _found(database, hostile) != {lead.name for lead in leads}
+    number = leads[0].main_number
+    assert leads[0].name in await _found(database, number[5:8])
+    assert leads[0].name in await _found(database, f"0{number[4:6]} {number[6:9]}-{number[9:]}")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "W10", "WzAsMSwxXQ", "WzAsIlx1MDAwMCIsMV0", "bnVsbA", "é", "W1sxXSwieCIsMV0"]
+)
+async def test_a_cursor_that_is_none_gives_the_first_page(database: Database, cursor: str) -> None:
+    await _fill(database)
+    async with database.read() as session:
+        for order in LeadOrder:
+            first = await list_leads(session, LeadFilter(), order, Request(5), None)
+            for request in (Request(5, after=cursor), Request(5, before=cursor)):
+                assert await list_leads(session, LeadFilter(), order, request, None) == first
+
+
+async def test_totals_are_exact_while_small(database: Database) -> None:
+    leads = await _fill(database)
+    async with database.read() as session:
+        for wanted in FILTERS:
+            page = await list_leads(session, wanted, LeadOrder.NAME, Request(100), None)
+            assert (page.total.number, page.total.exact) == (len(_expected(leads, wanted, LeadOrder.NAME)), True)
+        nothing = await list_leads(session, LeadFilter(status_id=99), LeadOrder.STATUS, Request(5), None)
+        assert nothing.rows == ()
