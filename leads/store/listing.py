@@ -36,17 +36,22 @@ Key = str | datetime | None
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One row's place in a list: the label of its group, its key there, its id."""
+    """One row's place in a list: its group, its key there, its id."""
 
-    group: int
+    rank: int
+    label: int
     key: Key
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that stand together; each segment is the conditions of one stretch of an index."""
+    """Rows that stand together; each segment is the conditions of one stretch of an index.
 
+    `rank` is its place among the groups of the list; `label` stands for it in cursors, where ranks may change.
+    """
+
+    rank: int
     label: int
     segments: tuple[tuple[ColumnElement[bool], ...], ...]
 
@@ -63,7 +68,7 @@ class Condition:
 class Source:
     """A list, or a part of one.
 
-    `filters` say the same as all segments together. `rank` is the number of a row's group, None where there is only
+    `filters` say the same as all segments together. `rank` is the rank of a row's group, None where there is only
     one. `labels_in_use` finds the labels of groups that hold rows, where many may be empty.
     """
 
@@ -73,7 +78,7 @@ class Source:
     filters: tuple[ColumnElement[bool], ...]
     conditions: tuple[Condition, ...] = ()
     rank: ColumnElement[int] | None = None
-    labels_in_use: Select[tuple[int]] | None = None
+    labels_in_use: Select[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +110,11 @@ class Request:
 
 
 async def read_page(session: AsyncSession, sources: Sequence[Source], request: Request) -> Page:
-    """Read one page of the list that the sources make together; they have the same groups, and no row is in two.
+    """Read one page of the list that the sources make together; their groups rank alike, and no row is in two.
 
     A cursor that is none, or no longer fits, gives the first page.
     """
-    start = _read_cursor(request.before or request.after, sources[0]) if sources else None
+    start = _read_cursor(request.before or request.after, sources)
     backward = request.before is not None and start is not None
     search = _Search(session, start, request.descending != backward, request.size + 1)
     places, total = await _merge(search, sources)
@@ -142,10 +147,9 @@ class _Search:
 
 async def _merge(search: _Search, sources: Sequence[Source]) -> tuple[list[Place], Total]:
     found = [await _fetch(search, source) for source in sources]
-    order = {group.label: number for source in sources for number, group in enumerate(source.groups)}
 
     def by_place(place: Place) -> tuple[int, str | datetime, int]:
-        return order[place.group], place.key if place.key is not None else "", place.id
+        return place.rank, place.key if place.key is not None else "", place.id
 
     places = list(heapq.merge(*(places for places, _total in found), key=by_place, reverse=search.descending))
     number = sum(total.number for _places, total in found)
@@ -182,12 +186,12 @@ async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Plac
     groups = list(source.groups)
     if source.labels_in_use is not None:
         in_use = {*(await session.scalars(source.labels_in_use)), 0}
-        groups = [group for group in groups if group.label in in_use or (start and group.label == start.group)]
+        groups = [group for group in groups if group.label in in_use]
     if search.descending:
         groups.reverse()
     if start is not None:
-        labels = [group.label for group in groups]
-        groups = groups[labels.index(start.group) :]
+        sign = -1 if search.descending else 1
+        groups = [group for group in groups if group.rank * sign >= start.rank * sign]
     places: list[Place] = []
     for number, group in enumerate(groups):
         if source.conditions and number == _MOST_GROUPS_WALKED:
@@ -198,7 +202,7 @@ async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Plac
             rows = (await session.execute(_checked(source, ordered.limit(budget), search.descending, wanted))).all()
         else:
             rows = (await session.execute(ordered.limit(wanted))).all()
-        places.extend(Place(group.label, row[0], row[1]) for row in rows)
+        places.extend(Place(group.rank, group.label, row[0], row[1]) for row in rows)
         if len(places) == search.limit:
             return places, True
         if source.conditions:
@@ -212,7 +216,7 @@ async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Plac
 
 def _ordered(source: Source, group: Group, start: Place | None, descending: bool) -> CompoundSelect[Any]:
     """The rows of one group in order, merged from its segments."""
-    beyond = _beyond(source, start, descending) if start is not None and start.group == group.label else None
+    beyond = _beyond(source, start, descending) if start is not None and start.rank == group.rank else None
     parts = []
     for segment in group.segments:
         part = select(source.key.label("key"), source.id.label("id")).where(*segment)
@@ -240,17 +244,17 @@ async def _sort(search: _Search, source: Source, finds: Sequence[ColumnElement[b
     """Take everything that the filters and `finds` match, and sort it."""
     start, descending = search.start, search.descending
     rank: ColumnElement[int] = literal(0) if source.rank is None else source.rank
-    statement = select(rank.label("place"), source.key.label("key"), source.id.label("id"))
+    statement = select(rank.label("rank"), source.key.label("key"), source.id.label("id"))
     statement = statement.where(*source.filters, *finds)
     if start is not None:
-        place = next(number for number, group in enumerate(source.groups) if group.label == start.group)
-        later = rank < place if descending else rank > place
-        statement = statement.where(or_(later, and_(rank == place, _beyond(source, start, descending))))
-    order = ("place", "key", "id")
+        later = rank < start.rank if descending else rank > start.rank
+        statement = statement.where(or_(later, and_(rank == start.rank, _beyond(source, start, descending))))
+    order = ("rank", "key", "id")
     columns = statement.selected_columns
     statement = statement.order_by(*(columns[name].desc() if descending else columns[name] for name in order))
     rows = (await search.session.execute(statement.limit(search.limit))).all()
-    return [Place(source.groups[row[0]].label, row[1], row[2]) for row in rows]
+    labels = {group.rank: group.label for group in source.groups}
+    return [Place(row[0], labels[row[0]], row[1], row[2]) for row in rows]
 
 
 def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[bool]:
@@ -274,29 +278,24 @@ async def _matches(session: AsyncSession, source: Source, find: ColumnElement[bo
 
 def _write_cursor(place: Place) -> str:
     key = place.key.isoformat() if isinstance(place.key, datetime) else place.key
-    return base64.urlsafe_b64encode(json.dumps([place.group, key, place.id]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([place.label, key, place.id]).encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str | None, source: Source) -> Place | None:
+def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:
     """The place that a cursor stands for; None for one that we did not write for such a list."""
-    if not cursor:
+    if not cursor or not sources:
         return None
+    ranks = {group.label: group.rank for source in sources for group in source.groups}
     try:
-        group, key, identity = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if key is not None and isinstance(source.key.type, UtcDateTime):
+        label, key, identity = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if key is not None and isinstance(sources[0].key.type, UtcDateTime):
             key = datetime.fromisoformat(key)
             if key.tzinfo is None:
                 return None
     except (ValueError, TypeError, RecursionError):
         return None
-    known = type(group) is int and any(item.label == group for item in source.groups)
-    if (
-        not known
-        or type(identity) is not int
-        or not 0 <= identity < 2**31
-        or not isinstance(key, str | datetime | None)
-    ):
+    if type(label) is not int or label not in ranks or type(identity) is not int or not 0 <= identity < 2**31:
         return None
-    if isinstance(key, str) and ("\x00" in key or any("\ud800" <= letter <= "\udfff" for letter in key)):
+    if not isinstance(key, str | datetime | None) or (isinstance(key, str) and not key.isprintable()):
         return None
-    return Place(group, key, identity)
+    return Place(ranks[label], label, key, identity)

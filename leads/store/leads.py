@@ -1,0 +1,287 @@
+"""Lists leads: searched, filtered and sorted, at the same cost among a thousand as among a million (L10)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import product
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, and_, case, exists, func, or_, select, text, union
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from leads.store.listing import Condition, Group, Request, Source, Total, read_page
+from leads.store.models import Call, Counterparty, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
+
+NOBODY = 0
+"""In filters: leads without a responsible."""
+_MOST_SEGMENTS = 100
+
+
+class LeadState(StrEnum):
+    """Which leads a list is about."""
+
+    OPEN = "open"
+    UNNAMED = "unnamed"
+    CLOSED = "closed"
+    ALL = "all"
+
+
+class LeadOrder(StrEnum):
+    """The columns of the list; each can sort it."""
+
+    NAME = "name"
+    NUMBER = "number"
+    STATUS = "status"
+    RESPONSIBLE = "responsible"
+    CREATED = "created"
+    LAST_CALL = "last-call"
+
+
+_STATES = {
+    LeadState.OPEN: (0, 1),
+    LeadState.UNNAMED: (0,),
+    LeadState.CLOSED: (2,),
+    LeadState.ALL: (0, 1, 2),
+}
+_KEYS: dict[LeadOrder, InstrumentedAttribute[Any]] = {
+    LeadOrder.NUMBER: Lead.main_number,
+    LeadOrder.CREATED: Lead.created_at,
+    LeadOrder.LAST_CALL: Lead.last_call_at,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFilter:
+    """What the list is narrowed to; `responsible_id` may be NOBODY, None is everybody."""
+
+    search: str = ""
+    state: LeadState = LeadState.OPEN
+    status_id: int | None = None
+    responsible_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRow:
+    """One line of the list."""
+
+    id: int
+    name: str
+    named: bool
+    numbers: tuple[str, ...]
+    status: str
+    responsible: str | None
+    created_at: datetime
+    last_call_at: datetime | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadPage:
+    """One page of the list, with the cursors of its neighbours."""
+
+    rows: tuple[LeadRow, ...]
+    before: str | None
+    after: str | None
+    total: Total
+
+
+async def list_leads(
+    session: AsyncSession, wanted: LeadFilter, order: LeadOrder, request: Request, scope: frozenset[int] | None
+) -> LeadPage:
+    """Read one page of the leads that a viewer may see.
+
+    Args:
+        session: a reading one.
+        wanted: search and filters.
+        order: the column to sort by.
+        request: which page, and the direction of the order.
+        scope: the employees whose leads, and leads they talked with, are visible; None for all.
+    """
+    sources = await _sources(session, wanted, order, scope)
+    page = await read_page(session, sources, request)
+    return LeadPage(await _rows(session, page.ids), page.before, page.after, page.total)
+
+
+async def lead_is_visible(session: AsyncSession, lead_id: int, scope: frozenset[int] | None) -> bool:
+    """Whether a viewer with that scope may see the lead: it is his, or he was on a call with it (X1)."""
+    statement = select(Lead.id).where(Lead.id == lead_id)
+    if scope is not None:
+        statement = statement.where(or_(Lead.responsible_id.in_(scope), _talked(scope).check))
+    return await session.scalar(statement) is not None
+
+
+async def statuses(session: AsyncSession) -> list[tuple[int, str]]:
+    """The status directory in its order."""
+    rows = await session.execute(select(LeadStatus.id, LeadStatus.name).order_by(LeadStatus.sort_order, LeadStatus.id))
+    return [(row[0], row[1]) for row in rows]
+
+
+async def employees(session: AsyncSession, *, active: bool = False) -> list[tuple[int, str]]:
+    """Everybody who is or was responsible, by name; with `active` only those who work here now."""
+    statement = select(Employee.id, Employee.name)
+    rows = (await session.execute(statement.where(Employee.active) if active else statement)).all()
+    return sorted(((row[0], row[1]) for row in rows), key=lambda row: (sort_key(row[1]), row[0]))
+
+
+def searches(dialect: str, model: type[Lead] | type[Counterparty], patterns: Sequence[str]) -> tuple[Condition, ...]:
+    """The condition that all `patterns` occur in a row's search text; none for an empty search."""
+    if not patterns:
+        return ()
+    if dialect == "postgresql":
+        here = and_(*(model.search_text.like(like_pattern(pattern), escape="\\") for pattern in patterns))
+        return (Condition(here, here),)
+    check = and_(*(func.instr(model.search_text, pattern) > 0 for pattern in patterns))
+    table = f"{model.__tablename__}_search"
+    found = text(f"SELECT rowid FROM {table} WHERE {table} MATCH :{table}")  # noqa: S608 - a table's own name
+    matches = found.bindparams(**{table: fts_query(patterns)}).columns(model.id.expression)
+    return (Condition(check, model.id.in_(matches)),)
+
+
+async def _sources(
+    session: AsyncSession, wanted: LeadFilter, order: LeadOrder, scope: frozenset[int] | None
+) -> list[Source]:
+    ordered_statuses = [identity for identity, _name in await statuses(session)]
+    if wanted.status_id is not None and wanted.status_id not in ordered_statuses:
+        return []
+    people = [identity for identity, _name in await employees(session)] if order is LeadOrder.RESPONSIBLE else []
+    connection = await session.connection()
+    found = searches(connection.dialect.name, Lead, search_patterns(wanted.search))
+    shape = _Shape(wanted, order, ordered_statuses, people)
+    if scope is None:
+        return [shape.source(None, found)]
+    mine = Lead.responsible_id.in_(scope)
+    combinations = len(scope) * len(ordered_statuses) * len(_STATES[wanted.state])
+    if combinations > _MOST_SEGMENTS:
+        talks = select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None))
+        either: CompoundSelect[Any] = union(select(Lead.id).where(mine), talks)
+        return [shape.source(None, (*found, Condition(or_(mine, _talked(scope).check), Lead.id.in_(either))))]
+    talked = _talked(scope)
+    not_mine = or_(Lead.responsible_id.is_(None), ~mine)
+    others = Condition(and_(talked.check, not_mine), and_(talked.find, not_mine))
+    sources = [shape.source(None, (*found, others))]
+    if wanted.responsible_id is None or wanted.responsible_id in scope:
+        sources.append(shape.source(sorted(scope), found))
+    return sources
+
+
+def _talked(scope: frozenset[int]) -> Condition:
+    """Leads with a call that somebody of `scope` was on."""
+    was_on = Call.employee_id.in_(scope)
+    return Condition(
+        exists().where(Call.lead_id == Lead.id, was_on),
+        Lead.id.in_(select(Call.lead_id).where(was_on, Call.lead_id.is_not(None))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The groups and segments of one list; see leads.store.listing and the indexes of Lead."""
+
+    wanted: LeadFilter
+    order: LeadOrder
+    statuses: list[int]
+    people: list[int]
+
+    def source(self, responsibles: list[int] | None, conditions: tuple[Condition, ...]) -> Source:
+        """The part of the list that `responsibles` are in charge of; None for everybody's."""
+        if self.wanted.responsible_id is not None:
+            responsibles = [self.wanted.responsible_id]
+        states = _STATES[self.wanted.state]
+        chosen = self.statuses if self.wanted.status_id is None else [self.wanted.status_id]
+        filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states)]
+        if self.wanted.status_id is not None:
+            filters.append(Lead.status_id == self.wanted.status_id)
+        if responsibles is not None:
+            filters.append(_either(responsibles))
+        key = _KEYS.get(self.order, Lead.sort_name)
+        rank: ColumnElement[int] | None = None
+        match self.order:
+            case LeadOrder.STATUS:
+                ranks = {each: place for place, each in enumerate(self.statuses)}
+                groups = [Group(ranks[each], each, _segments(states, [each], responsibles)) for each in chosen]
+                rank = case(ranks, value=Lead.status_id, else_=0)
+            case LeadOrder.RESPONSIBLE:
+                ranks = {each: place for place, each in enumerate([NOBODY, *self.people])}
+                groups = [
+                    Group(place, each, _segments(states, chosen, [each]))
+                    for each, place in ranks.items()
+                    if responsibles is None or each in responsibles
+                ]
+                rank = case(ranks, value=func.coalesce(Lead.responsible_id, NOBODY), else_=0)
+            case LeadOrder.LAST_CALL:
+                segments = _segments(states, chosen, responsibles)
+                never, called = Lead.last_call_at.is_(None), Lead.last_call_at.is_not(None)
+                groups = [
+                    Group(0, 0, tuple((*segment, never) for segment in segments)),
+                    Group(1, 1, tuple((*segment, called) for segment in segments)),
+                ]
+                rank = case((never, 0), else_=1)
+            case _:
+                groups = [Group(0, 0, _segments(states, chosen, responsibles))]
+        in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
+        return Source(
+            id=Lead.id,
+            key=key,
+            groups=tuple(groups),
+            filters=tuple(filters),
+            conditions=conditions,
+            rank=rank,
+            labels_in_use=in_use if self.order is LeadOrder.RESPONSIBLE else None,
+        )
+
+
+def _segments(
+    states: Iterable[int], statuses: Iterable[int], responsibles: Iterable[int] | None
+) -> tuple[tuple[ColumnElement[bool], ...], ...]:
+    """One stretch of an index for each combination."""
+    if responsibles is None:
+        return tuple((Lead.list_state == a, Lead.status_id == b) for a, b in product(states, statuses))
+    return tuple(
+        (_charge(who), Lead.list_state == a, Lead.status_id == b)
+        for who, a, b in product(responsibles, states, statuses)
+    )
+
+
+def _charge(responsible: int) -> ColumnElement[bool]:
+    return Lead.responsible_id.is_(None) if responsible == NOBODY else Lead.responsible_id == responsible
+
+
+def _either(responsibles: list[int]) -> ColumnElement[bool]:
+    if len(responsibles) == 1:
+        return _charge(responsibles[0])
+    return Lead.responsible_id.in_(responsibles)
+
+
+async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[LeadRow, ...]:
+    if not ids:
+        return ()
+    numbers: dict[int | None, list[str]] = {}
+    for owner, number in await session.execute(
+        select(PhoneNumber.lead_id, PhoneNumber.number)
+        .where(PhoneNumber.lead_id.in_(ids))
+        .order_by(PhoneNumber.lead_id, PhoneNumber.position, PhoneNumber.id)
+    ):
+        numbers.setdefault(owner, []).append(number)
+    statement = (
+        select(
+            Lead.id,
+            Lead.name,
+            Lead.named,
+            LeadStatus.name,
+            Employee.name,
+            Lead.created_at,
+            Lead.last_call_at,
+            Lead.closed_at,
+        )
+        .join(LeadStatus, LeadStatus.id == Lead.status_id)
+        .outerjoin(Employee, Employee.id == Lead.responsible_id)
+        .where(Lead.id.in_(ids))
+    )
+    rows = {
+        row[0]: LeadRow(row[0], row[1], row[2], tuple(numbers.get(row[0], ())), *row[3:])
+        for row in await session.execute(statement)
+    }
+    return tuple(rows[identity] for identity in ids if identity in rows)
