@@ -92,7 +92,7 @@ class AsteriskInstance:
         if self.running:
             raise RuntimeError("this Asterisk runs already")
         self._own_folders()
-        self._control.unlink(missing_ok=True)
+        self.control.unlink(missing_ok=True)
         mounts = "\n".join(f'mount --bind "$INSTANCE/{ours}" "$ROOT/{theirs}"' for theirs, ours in _MOUNTS.items())
         with (self.folder / "console.txt").open("wb") as console:
             self._process = subprocess.Popen(
@@ -167,26 +167,8 @@ class AsteriskInstance:
         return int(children[0])
 
     def cli(self, command: str, *, seconds: float = _CLI_SECONDS) -> str:
-        """Run one console command and return what it prints, without colours.
-
-        Raises:
-            AsteriskError: the control socket is not there or did not answer within `seconds`.
-        """
-        if any(ord(letter) < 32 for letter in command):
-            raise ValueError("a console command is one line")
-        # The folder's descriptor stands for its path: socket addresses are limited to 107 bytes, folders are not.
-        try:
-            folder = os.open(self._control.parent, os.O_PATH | os.O_DIRECTORY)
-            try:
-                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
-                    console.settimeout(seconds)
-                    console.connect(f"/proc/self/fd/{folder}/{self._control.name}")
-                    console.sendall(f"cli quit after {command}".encode() + b"\0")
-                    return _console_text(console, time.monotonic() + seconds)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise AsteriskError(f"console command {command!r}: {error or type(error).__name__}") from error
+        """Run one console command; see `ask_console`."""
+        return ask_console(self.control, command, seconds=seconds)
 
     def channels(self) -> list[str]:
         """The names of all channels that exist now; empty after every call has ended."""
@@ -202,7 +184,8 @@ class AsteriskInstance:
         self.stop()
 
     @property
-    def _control(self) -> Path:
+    def control(self) -> Path:
+        """The socket of its console."""
         return self.folder / "run" / "asterisk.ctl"
 
     def _own_folders(self) -> None:
@@ -220,7 +203,7 @@ class AsteriskInstance:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            if self._control.exists():
+            if self.control.exists():
                 with contextlib.suppress(AsteriskError):
                     self.cli("core waitfullybooted", seconds=max(0.1, deadline - time.monotonic()))
                     return
@@ -235,6 +218,29 @@ class AsteriskInstance:
             if path.is_file():
                 words += path.read_text(errors="replace").splitlines()[-15:]
         return "\n".join(words)
+
+
+def ask_console(control: Path, command: str, *, seconds: float = _CLI_SECONDS) -> str:
+    """Run one console command by Asterisk's control socket and return what it prints.
+
+    Raises:
+        AsteriskError: the socket is not there or did not answer within `seconds`.
+    """
+    if any(ord(letter) < 32 for letter in command):
+        raise ValueError("a console command is one line")
+    # The folder's descriptor stands for its path: socket addresses are limited to 107 bytes, folders are not.
+    try:
+        folder = os.open(control.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
+                console.settimeout(seconds)
+                console.connect(f"/proc/self/fd/{folder}/{control.name}")
+                console.sendall(f"cli quit after {command}".encode() + b"\0")
+                return _console_text(console, time.monotonic() + seconds)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise AsteriskError(f"console command {command!r}: {error or type(error).__name__}") from error
 
 
 def _console_text(console: socket.socket, deadline: float) -> str:

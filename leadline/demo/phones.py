@@ -12,6 +12,8 @@ from leadline.demo.sipp import PhoneError, Sipp, await_value, free_port
 
 _REGISTER_SECONDS = 5.0
 _EXPIRES = 3600
+# The trunk is known by this address, and a machine reaches all of its own addresses from here.
+_LOCAL = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Phone:
         """Sign in and listen; `pbx` is the address and UDP port of the PBX."""
         self.account = account
         self._pbx = pbx
-        self._local = (_own_address(pbx), free_port(socket.SOCK_DGRAM, _own_address(pbx)))
+        self._local = (_LOCAL, free_port(socket.SOCK_DGRAM, _LOCAL))
         self._past: list[SipMessage] = []
         self._sipp = self._start(behaviour or Behaviour())
 
@@ -156,7 +158,7 @@ class Calls:
 
     def __init__(self, dialling: Dialling, pbx: tuple[str, int], count: int = 1) -> None:
         """Start `count` calls at the same time."""
-        local = (_own_address(pbx), free_port(socket.SOCK_DGRAM, _own_address(pbx)))
+        local = (_LOCAL, free_port(socket.SOCK_DGRAM, _LOCAL))
         self._sipp = Sipp(
             scenarios.caller(dialling),
             pbx=pbx,
@@ -214,18 +216,20 @@ class Calls:
             lambda: next((outcome for outcome in self.outcomes() if outcome.answered_at), None), seconds, "an answer"
         )
 
+    @property
+    def running(self) -> bool:
+        """Whether a call is still on its way."""
+        return self._kept is None and self._sipp.running
+
+    def report(self) -> str:
+        """What sipp complained about, and all messages."""
+        return self._sipp.report()
+
     def break_off(self) -> None:
         """End the callers without a word to the PBX, as a trunk that fails; does nothing when all are over."""
         if self._kept is None:
             self._kept = self._sipp.messages()
             self._sipp.discard()
-
-
-def _own_address(pbx: tuple[str, int]) -> str:
-    """The address from which this machine reaches the PBX; asking sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(pbx)
-        return str(probe.getsockname()[0])
 
 
 def _phone_call(dialog: list[SipMessage]) -> PhoneCall:

@@ -4,11 +4,14 @@ import contextlib
 import http.client
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
@@ -31,16 +34,7 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start and return when the server says that it is healthy.
-
-        Raises:
-            ServerProcessError: it ended, or is not healthy after 30 s.
-        """
-        self.begin()
-        self.await_health(_START_SECONDS)
-
-    def begin(self) -> None:
-        """Start without waiting."""
+        """Start without waiting; see `await_health`."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "leadline", "serve"],
@@ -51,20 +45,29 @@ class ServerProcess:
                 start_new_session=True,
             )
 
-    def await_health(self, seconds: float) -> None:
+    def await_health(self, seconds: float = _START_SECONDS) -> None:
         """Wait until /healthz says that all parts work.
 
         Raises:
             ServerProcessError: it ended, or does not say so in time.
         """
+        self._await(lambda status: status == HTTPStatus.OK, seconds, "healthy")
+
+    def await_answer(self, seconds: float = _START_SECONDS) -> None:
+        """Wait until /healthz says anything, also that a part does not work.
+
+        Raises:
+            ServerProcessError: it ended, or says nothing in time.
+        """
+        self._await(lambda status: status is not None, seconds, "there")
+
+    def _await(self, good: Callable[[int | None], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if not self.running:
-                break
-            if self._healthy():
+        while self.running and time.monotonic() < deadline:
+            if good(self._health()):
                 return
             time.sleep(0.05)
-        raise ServerProcessError(f"`leadline serve` is not healthy; the end of its log:\n{self.log_tail()}")
+        raise ServerProcessError(f"`leadline serve` is not {what}; the end of its log:\n{self.log_tail()}")
 
     def stop(self) -> None:
         """End it as an operator does (SIGTERM); after 15 s by force. Does nothing when it does not run."""
@@ -104,6 +107,7 @@ class ServerProcess:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:]) if self._log.is_file() else ""
 
     def __enter__(self) -> "ServerProcess":
+        self.start()
         return self
 
     def __exit__(
@@ -111,14 +115,22 @@ class ServerProcess:
     ) -> None:
         self.stop()
 
-    def _healthy(self) -> bool:
-        # A proxy that the environment names is no way to the loopback.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def _health(self) -> int | None:
+        """The status of /healthz; None when nothing answers."""
+        # A proxy that the environment names is no way to the loopback; a certificate is not what is asked here.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         try:
             with opener.open(self._health_url, timeout=2) as answer:
-                return bool(answer.status == 200)
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
         except (OSError, http.client.HTTPException):
-            return False
+            return None
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

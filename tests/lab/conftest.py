@@ -156,7 +156,7 @@ def leadline_server(asterisk: Pbx, filled_database: Path, tmp_path: Path) -> Ite
     }
     health = f"http://127.0.0.1:{panel_port}/healthz"
     with ServerProcess(settings, log=tmp_path / "server.log", health_url=health) as process:
-        process.start()
+        process.await_health()
         yield LeadlineServer(process, database, panel_port, settings)
         process.stop()
         asterisk.await_idle()

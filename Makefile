@@ -1,0 +1,41 @@
+# Everything a person does with this repository; `make` alone explains itself.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run call test lint bench lock screenshots clean
+LISTEN ?= 127.0.0.1
+
+help: ## This list
+	@echo 'Leadline. The targets, each of which sets up by itself what it needs:'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo
+	@echo 'make run     [LISTEN=192.0.2.10]   opens SIP, RTP and the panel to a network (default: 127.0.0.1 only)'
+	@echo 'make call    FROM=+380501234567 TO=0441234567 [NAME="Іван Щусь"]'
+	@echo 'make test    [TESTS="tests/lab -k busy"]'
+
+setup: ## Debian packages, .venv with .venv/bin/leadline, a Debian tree with Asterisk: what tests and runs need
+	@tools/setup test
+
+run: ## A real Asterisk, the database, the server and the panel; prints logins and what to try; Ctrl+C ends all
+	@tools/setup run && exec setpriv --pdeathsig TERM .venv/bin/leadline demo run --listen '$(subst ','\'',$(LISTEN))'
+
+call: ## While `make run` runs: a call from outside; simulated phones answer where no real one is registered
+	@tools/setup run && exec .venv/bin/leadline demo call --from '$(subst ','\'',$(FROM))' --to '$(subst ','\'',$(TO))' --name '$(subst ','\'',$(NAME))'
+
+test: lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Chromium; before them, lint
+	@.venv/bin/pytest $(TESTS)
+
+lint: setup ## ruff and mypy --strict
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+bench: setup ## What Leadline costs, each figure as a ratio within one run (docs/performance.md)
+	@.venv/bin/python -m bench
+
+lock: setup ## Pin the newest allowed versions of all Python packages, with hashes, into requirements/*.txt
+	@tools/lock
+
+clean: ## Remove .venv, caches and var/ (the demonstration's database and secrets); keeps the Asterisk tree
+	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
