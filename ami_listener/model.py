@@ -176,6 +176,12 @@ class Call:
             if transfer.pending and len(transfer.legs) < MAX_LEGS:
                 transfer.legs.append(leg)
 
+    def stop_talking(self, at: datetime | None) -> None:
+        """Count the time that people talked until now."""
+        if self.talking and at and self.talking_since and at > self.talking_since:
+            self.talk += at - self.talking_since
+        self.talking = False
+
     def hand_over(self, transfer: TransferState) -> bool:
         """Note a hand-over; says whether it was new, because the same event may come twice."""
         last = self.transfers[-1] if self.transfers else None

@@ -10,6 +10,7 @@ from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Tr
 def view_of(call: Call, pbx: str) -> CallView:
     """Show a call as it is now; nothing is kept between views, so a later event can still correct everything."""
     caller = call.caller
+    shared = _shared_numbers(call)
     return CallView(
         pbx=pbx,
         linkedid=call.linkedid,
@@ -17,19 +18,19 @@ def view_of(call: Call, pbx: str) -> CallView:
         phase=Phase.ENDED if call.ended else Phase.TALKING if call.answered else Phase.RINGING,
         progress=call.progress,
         direction=direction_of(call),
-        caller=number_of(caller, call) if caller else None,
+        caller=number_of(caller, call, shared) if caller else None,
         caller_name=caller.caller_name if caller else None,
         caller_hidden=caller.hidden if caller else False,
-        dialled=_dialled(call),
+        dialled=_dialled(call, shared),
         result=_result(call),
-        answered_by=number_of(call.answerer, call) if call.answerer else None,
+        answered_by=number_of(call.answerer, call, shared) if call.answerer else None,
         started_at=call.started_at,
         answered_at=call.answered_at,
         ended_at=call.ended_at,
         ring_seconds=_seconds(call.started_at, call.answered_at if call.answered else call.ended_at),
         talk_seconds=_talk_seconds(call),
-        transfers=tuple(_transfer(transfer, call) for transfer in call.transfers),
-        legs=tuple(Leg(leg.channel.endpoint, _leg_number(leg, call), leg.result) for leg in call.legs),
+        transfers=tuple(_transfer(transfer, call, shared) for transfer in call.transfers),
+        legs=tuple(Leg(leg.channel.endpoint, _leg_number(leg, call, shared), leg.result) for leg in call.legs),
         parent_linkedid=call.parent,
         incomplete=call.incomplete,
     )
@@ -47,7 +48,7 @@ def direction_of(call: Call) -> Direction | None:
     return Direction.INTERNAL if call.ended else None
 
 
-def number_of(channel: Channel, call: Call) -> str:
+def number_of(channel: Channel, call: Call, shared: frozenset[str] | None = None) -> str:
     """The number of the line at a channel's end, or its endpoint where its caller id is not its own.
 
     A phone of a group or queue carries the number that was dialled, not its own: an outside number that the caller
@@ -56,18 +57,31 @@ def number_of(channel: Channel, call: Call) -> str:
     leg = channel.leg
     if channel.kind is Kind.TRUNK:
         return (leg.dialled if leg else None) or channel.number or channel.endpoint
-    return (_own_number(channel, call) if leg else channel.number) or channel.endpoint
+    if leg is None:
+        return channel.number or channel.endpoint
+    return _own_number(channel, call, _shared_numbers(call) if shared is None else shared) or channel.endpoint
 
 
-def _own_number(channel: Channel, call: Call) -> str | None:
+def _own_number(channel: Channel, call: Call, shared: frozenset[str]) -> str | None:
     number = channel.number
-    if number is None or _is_line(number, _dialled_by_caller(call)):
+    if number is None or number in shared or _is_line(number, _dialled_by_caller(call)):
         return None
-    shared = any(
-        leg.channel.number == number and leg.channel.kind is Kind.PHONE and leg.channel.endpoint != channel.endpoint
-        for leg in call.legs
-    )
-    return None if shared else number
+    return number
+
+
+def _shared_numbers(call: Call) -> frozenset[str]:
+    """Caller-id numbers that phones of different endpoints carry in this call."""
+    owners: dict[str, str] = {}
+    shared = set()
+    for leg in call.legs:
+        number = leg.channel.number
+        if (
+            number
+            and leg.channel.kind is Kind.PHONE
+            and owners.setdefault(number, leg.channel.endpoint) != (leg.channel.endpoint)
+        ):
+            shared.add(number)
+    return frozenset(shared)
 
 
 def _is_line(number: str, dialled: str | None) -> bool:
@@ -77,10 +91,10 @@ def _is_line(number: str, dialled: str | None) -> bool:
     return number[-LINE_DIGITS:] == dialled[-LINE_DIGITS:]
 
 
-def _leg_number(leg: LegState, call: Call) -> str | None:
+def _leg_number(leg: LegState, call: Call, shared: frozenset[str]) -> str | None:
     if leg.channel.kind is Kind.TRUNK:
         return leg.dialled or leg.channel.number
-    return _own_number(leg.channel, call)
+    return _own_number(leg.channel, call, shared)
 
 
 def _dialled_by_caller(call: Call) -> str | None:
@@ -89,11 +103,11 @@ def _dialled_by_caller(call: Call) -> str | None:
     return call.caller.exten
 
 
-def _dialled(call: Call) -> str | None:
+def _dialled(call: Call, shared: frozenset[str]) -> str | None:
     """What the caller dialled; of a call that Asterisk originated, the first end that it then reached."""
     if not call.originated:
         return _dialled_by_caller(call)
-    return number_of(call.legs[0].channel, call) if call.legs else None
+    return number_of(call.legs[0].channel, call, shared) if call.legs else None
 
 
 def _result(call: Call) -> Result | None:
@@ -116,7 +130,7 @@ def _result_without_legs(call: Call) -> Result:
     return result_without_legs(caller.cause, caller.up, direction_of(call) is Direction.INBOUND, call.waited_in_queue)
 
 
-def _transfer(transfer: TransferState, call: Call) -> Transfer:
+def _transfer(transfer: TransferState, call: Call, shared: frozenset[str]) -> Transfer:
     result: Result | None = None
     if not transfer.pending:
         result = Result.ANSWERED
@@ -125,10 +139,10 @@ def _transfer(transfer: TransferState, call: Call) -> Transfer:
         result = unanswered_result(tried) or Result.FAILED
     return Transfer(
         type=transfer.type,
-        by=number_of(transfer.by, call),
+        by=number_of(transfer.by, call, shared),
         to=transfer.to,
         result=result,
-        answered_by=number_of(transfer.target, call) if transfer.target else None,
+        answered_by=number_of(transfer.target, call, shared) if transfer.target else None,
     )
 
 

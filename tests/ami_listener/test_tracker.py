@@ -1,0 +1,588 @@
+"""Telephone stories, one a test: what took place against what is put on record."""
+
+from datetime import timedelta
+
+import pytest
+
+from leads.domain.calls import Direction, Leg, Phase, Result, Role, Transfer, TransferType
+from tests.ami_listener.stories import EPOCH, Pbx, finals, new_tracker, play, told
+
+CALLER = "+380501234567"
+
+
+def test_inbound_call_is_answered() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.wait(1)
+    b = pbx.ring(a, "101")
+    pbx.wait(4)
+    pbx.answer(a, b)
+    pbx.wait(60.5)
+    pbx.part("b1", a, b)
+    call = told(pbx)
+    assert (call.direction, call.caller, call.dialled) == (Direction.INBOUND, CALLER, "0441234567")
+    assert (call.result, call.answered_by) == (Result.ANSWERED, "101")
+    assert call.started_at == EPOCH
+    assert call.answered_at == EPOCH + timedelta(seconds=5)
+    assert call.ended_at == EPOCH + timedelta(seconds=65.5)
+    assert (call.ring_seconds, call.talk_seconds) == (5.0, 60.5)
+    assert call.legs == (Leg("101", "101", Result.ANSWERED),)
+    assert not call.incomplete
+
+
+def test_call_is_seen_while_it_rings_and_while_it_talks() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    views = play(pbx.events)
+    assert [view.phase for view in views] == sorted(view.phase for view in views)
+    assert {view.phase for view in views} == set(Phase)
+    assert [view.progress for view in views] == list(range(1, len(views) + 1))
+    assert views[0].caller == CALLER
+    assert views[0].legs == ()
+
+
+def test_times_are_unknown_where_the_stream_has_none() -> None:
+    pbx = Pbx(timestamps=False)
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    call = told(pbx)
+    assert (call.started_at, call.answered_at, call.ended_at) == (None, None, None)
+    assert (call.ring_seconds, call.talk_seconds) == (None, None)
+
+
+def test_an_events_timestamp_beats_its_arrival() -> None:
+    pbx = Pbx()
+    pbx.inbound()
+    (view,) = new_tracker().feed(pbx.events[0], EPOCH + timedelta(hours=1))
+    assert view.started_at == EPOCH
+    broken = pbx.events[0] | {"Timestamp": "nonsense"}
+    (view,) = new_tracker().feed(broken, EPOCH + timedelta(hours=1))
+    assert view.started_at == EPOCH + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "result"),
+    [
+        ("BUSY", 17, Result.BUSY),
+        ("NOANSWER", 21, Result.REJECTED),
+        ("CHANUNAVAIL", 21, Result.REJECTED),
+        ("NOANSWER", 19, Result.NO_ANSWER),
+        ("BUSY", 19, Result.NO_ANSWER),
+        ("NOANSWER", 16, Result.NO_ANSWER),
+        ("NOANSWER", 0, Result.NO_ANSWER),
+        ("CHANUNAVAIL", 1, Result.FAILED),
+        ("NOANSWER", 1, Result.FAILED),
+        ("CHANUNAVAIL", 58, Result.FAILED),
+        ("CONGESTION", 34, Result.FAILED),
+        ("CHANUNAVAIL", 0, Result.FAILED),
+        ("CANCEL", 0, Result.CANCELLED),
+        ("CANCEL", 16, Result.CANCELLED),
+    ],
+)
+def test_result_comes_from_dial_status_and_cause_together(status: str, cause: int, result: Result) -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    pbx.refuse(a, b, status, cause)
+    pbx.hangup(a, 17)
+    call = told(pbx)
+    assert (call.result, call.legs[0].result, call.answered_by) == (result, result, None)
+    assert call.talk_seconds == 0.0
+
+
+def test_busy_then_no_answer_is_no_answer_and_both_legs_are_there() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.refuse(a, pbx.ring(a, "101"), "BUSY", 17)
+    pbx.refuse(a, pbx.ring(a, "102"), "NOANSWER", 0)
+    pbx.hangup(a, 16)
+    call = told(pbx)
+    assert call.result is Result.NO_ANSWER
+    assert [(leg.number, leg.result) for leg in call.legs] == [("101", Result.BUSY), ("102", Result.NO_ANSWER)]
+
+
+def test_caller_gives_up_after_the_first_phone_was_busy() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.refuse(a, pbx.ring(a, "101"), "BUSY", 17)
+    pbx.refuse(a, pbx.ring(a, "102"), "CANCEL", 0)
+    pbx.hangup(a, 0)
+    assert told(pbx).result is Result.CANCELLED
+
+
+def test_group_where_one_answers() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b, c = pbx.ring(a, "101"), pbx.ring(a, "102")
+    pbx.state(c, "6")
+    pbx.refuse(a, b, "CANCEL", 26)
+    pbx.answer(a, c)
+    pbx.part("b1", a, c)
+    call = told(pbx)
+    assert call.answered_by == "102"
+    assert [leg.result for leg in call.legs] == [Result.CANCELLED, Result.ANSWERED]
+
+
+def test_phones_that_carry_the_dialled_number_are_known_by_their_endpoint() -> None:
+    pbx = Pbx()
+    a = pbx.inbound(did="+380441234567")
+    b = pbx.ring(a, "desk-b", "0441234567")
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    call = told(pbx)
+    assert call.answered_by == "desk-b"
+    assert call.legs[0].number is None
+
+
+def test_phones_of_a_group_that_share_its_number_are_known_by_their_endpoint() -> None:
+    pbx = Pbx()
+    a = pbx.channel("101", "101", "600", state="4")
+    b, c = pbx.ring(a, "desk-b", "600"), pbx.ring(a, "desk-c", "600")
+    pbx.refuse(a, b, "CANCEL", 26)
+    pbx.answer(a, c)
+    pbx.part("b1", a, c)
+    call = told(pbx)
+    assert (call.direction, call.answered_by, call.dialled) == (Direction.INTERNAL, "desk-c", "600")
+
+
+def test_outgoing_call_is_on_record_once_the_outside_line_rings() -> None:
+    pbx = Pbx()
+    a = pbx.channel("101", "101", "0501234567", state="4")
+    b = pbx.channel("trunk", "0501234567", of=a)
+    pbx.dial(a, b, "0501234567@trunk")
+    assert play(pbx.events) == []
+    pbx.state(b, "5")
+    (ringing,) = play(pbx.events)
+    assert (ringing.phase, ringing.direction) == (Phase.RINGING, Direction.OUTBOUND)
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    call = told(pbx)
+    assert (call.caller, call.dialled, call.answered_by) == ("101", "0501234567", "0501234567")
+    assert call.legs == (Leg("trunk", "0501234567", Result.ANSWERED),)
+
+
+def test_outgoing_call_that_fails_is_on_record_only_as_failed() -> None:
+    pbx = Pbx()
+    a = pbx.channel("101", "101", "0501234567", state="4")
+    b = pbx.channel("trunk", of=a)
+    pbx.dial(a, b, "trunk/sip:0501234567@10.0.0.1")
+    pbx.refuse(a, b, "CHANUNAVAIL", 1)
+    pbx.hangup(a, 1)
+    views = play(pbx.events)
+    assert [(view.phase, view.result) for view in views] == [(Phase.ENDED, Result.FAILED)]
+    assert views[0].legs[0].number == "0501234567"
+
+
+def test_early_media_counts_as_ringing() -> None:
+    pbx = Pbx()
+    a = pbx.channel("101", "101", "0501234567", state="4")
+    b = pbx.channel("trunk", of=a)
+    pbx.dial(a, b, "0501234567@trunk")
+    pbx.say("DialState", DestUniqueid=b, DestLinkedid=a, DialStatus="PROGRESS")
+    assert [view.phase for view in play(pbx.events)] == [Phase.RINGING]
+
+
+def test_a_phone_keeps_its_extension_when_our_public_number_is_set_for_the_trunk() -> None:
+    pbx = Pbx()
+    a = pbx.channel("desk-a", "desk-a", "0501234567", state="4")
+    pbx.caller_id(a, "101", "Olha")
+    pbx.caller_id(a, "0441234567")
+    b = pbx.channel("trunk", of=a)
+    pbx.dial(a, b, "0501234567@trunk")
+    pbx.state(b, "5")
+    pbx.refuse(a, b, "CANCEL", 0)
+    pbx.hangup(a, 0)
+    call = told(pbx)
+    assert (call.caller, call.caller_name, call.result) == ("101", "Olha", Result.CANCELLED)
+
+
+@pytest.mark.parametrize(("number", "pres", "hidden"), [("0501234567", "0", False), ("0501234567", "35", True)])
+def test_withheld_numbers(number: str, pres: str, hidden: bool) -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.caller_id(a, number, pres=pres)
+    pbx.hangup(a, 0)
+    assert told(pbx).caller_hidden is hidden
+
+
+def test_anonymous_caller() -> None:
+    pbx = Pbx()
+    pbx.hangup(pbx.inbound("anonymous"), 0)
+    call = told(pbx)
+    assert call.caller_hidden
+    assert call.result is Result.CANCELLED
+
+
+def test_caller_who_gives_up_in_a_queue_was_not_answered() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.state(a, "6")
+    pbx.say("QueueCallerJoin", Uniqueid=a, Linkedid=a)
+    pbx.refuse(a, pbx.ring(a, "101"), "NOANSWER", 0)
+    pbx.say("QueueCallerAbandon", Uniqueid=a, Linkedid=a)
+    pbx.say("QueueCallerLeave", Uniqueid=a, Linkedid=a)
+    pbx.hangup(a, 16)
+    call = told(pbx)
+    assert (call.result, call.answered_by, call.talk_seconds) == (Result.CANCELLED, None, 0.0)
+
+
+def test_queue_that_ran_out_of_time_is_no_answer() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.state(a, "6")
+    pbx.say("QueueCallerJoin", Uniqueid=a, Linkedid=a)
+    pbx.refuse(a, pbx.ring(a, "101"), "NOANSWER", 0)
+    pbx.say("QueueCallerLeave", Uniqueid=a, Linkedid=a)
+    pbx.hangup(a, 16)
+    assert told(pbx).result is Result.NO_ANSWER
+
+
+def test_caller_who_gives_up_in_a_menu() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.state(a, "6")
+    pbx.hangup(a, 16)
+    assert told(pbx).result is Result.CANCELLED
+
+
+def test_internal_service_answers_by_itself() -> None:
+    pbx = Pbx()
+    a = pbx.channel("101", "101", "*97", state="4")
+    pbx.state(a, "6")
+    pbx.hangup(a, 16)
+    call = told(pbx)
+    assert (call.direction, call.result, call.answered_by) == (Direction.INTERNAL, Result.ANSWERED, None)
+
+
+def through_local(pbx: Pbx, a: str, endpoint: str, accept: bool = True) -> tuple[str, str, str]:
+    """`a` dials an endpoint through a pair of Local channels, and the endpoint goes up."""
+    one, two = pbx.local("x", of=a)
+    pbx.dial(a, one, "x@somewhere")
+    b = pbx.ring(two, endpoint)
+    pbx.answer(two, b, "inner")
+    if accept:
+        pbx.answer(a, one, "outer")
+    return one, two, b
+
+
+def test_conversation_through_a_local_channel_that_stays() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.wait(3)
+    one, two, b = through_local(pbx, a, "101")
+    pbx.wait(10)
+    pbx.part("outer", a, one)
+    pbx.part("inner", two, b)
+    call = told(pbx)
+    assert (call.answered_by, call.ring_seconds, call.talk_seconds) == ("101", 3.0, 10.0)
+    assert [leg.endpoint for leg in call.legs] == ["101"]
+
+
+def test_conversation_through_a_local_channel_that_is_optimised_away() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    one, two, b = through_local(pbx, a, "101")
+    pbx.leave("inner", b)
+    pbx.leave("outer", one)
+    pbx.enter("outer", b)
+    pbx.part("inner", two)
+    pbx.hangup(one)
+    pbx.wait(10)
+    pbx.part("outer", a, b)
+    call = told(pbx)
+    assert (call.answered_by, call.talk_seconds) == ("101", 10.0)
+
+
+def test_mobile_that_is_picked_up_but_never_accepts_is_no_answer() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    one, two, b = through_local(pbx, a, "trunk", accept=False)
+    pbx.part("inner", b, two)
+    pbx.refuse(a, one, "NOANSWER", 16)
+    pbx.hangup(a, 16)
+    call = told(pbx)
+    assert (call.direction, call.result, call.answered_by) == (Direction.INBOUND, Result.NO_ANSWER, None)
+
+
+def test_phone_that_forwards_to_another() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    one, two = pbx.local("102", of=a)
+    pbx.dial_end(a, b, "CANCEL", Forward="102")
+    pbx.dial(a, one, "102@somewhere")
+    pbx.hangup(b, 16)
+    pbx.refuse(two, pbx.ring(two, "102"), "NOANSWER", 0)
+    pbx.hangup(two, 0)
+    pbx.refuse(a, one, "NOANSWER", 0)
+    pbx.hangup(a, 16)
+    call = told(pbx)
+    assert call.result is Result.NO_ANSWER
+    assert [(leg.number, leg.result) for leg in call.legs] == [("101", Result.CANCELLED), ("102", Result.NO_ANSWER)]
+
+
+def test_picked_up_by_a_colleague() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    c = pbx.channel("103", "103", "*8", state="4")
+    pbx.state(c, "6")
+    pbx.dial_end(a, b, "CANCEL")
+    pbx.dial(a, c)
+    pbx.hangup(b, 26)
+    pbx.dial_end(a, c, "ANSWER")
+    pbx.enter("b1", c, a)
+    pbx.join_call(c, a)
+    pbx.part("b1", a, c)
+    call = told(pbx)
+    assert (call.answered_by, call.linkedid) == ("103", a)
+    assert [(leg.number, leg.result) for leg in call.legs] == [("101", Result.CANCELLED), ("103", Result.ANSWERED)]
+
+
+def answered(pbx: Pbx) -> tuple[str, str]:
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    pbx.answer(a, b)
+    pbx.wait(10)
+    return a, b
+
+
+def blind(pbx: Pbx, a: str, b: str, to: str) -> None:
+    pbx.say("BlindTransfer", TransfererUniqueid=b, TransfererLinkedid=a, Extension=to, Result="Success")
+    pbx.part("b1", b)
+    pbx.leave("b1", a)
+
+
+def test_blind_transfer_that_is_answered() -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    blind(pbx, a, b, "102")
+    pbx.wait(5)
+    c = pbx.ring(a, "102")
+    pbx.answer(a, c, "b2")
+    pbx.wait(20)
+    pbx.part("b2", a, c)
+    call = told(pbx)
+    assert call.answered_by == "101"
+    assert call.transfers == (Transfer(TransferType.BLIND, "101", "102", Result.ANSWERED, "102"),)
+    assert call.talk_seconds == 30.0
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "result"),
+    [("BUSY", 17, Result.BUSY), ("NOANSWER", 21, Result.REJECTED), ("CANCEL", 0, Result.CANCELLED)],
+)
+def test_blind_transfer_that_is_not_answered(status: str, cause: int, result: Result) -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    blind(pbx, a, b, "102")
+    pbx.refuse(a, pbx.ring(a, "102"), status, cause)
+    pbx.hangup(a)
+    call = told(pbx)
+    assert call.result is Result.ANSWERED
+    assert call.transfers == (Transfer(TransferType.BLIND, "101", "102", result, None),)
+
+
+def test_blind_transfer_to_an_extension_that_does_not_exist() -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    blind(pbx, a, b, "999")
+    pbx.hangup(a, 3)
+    assert told(pbx).transfers == (Transfer(TransferType.BLIND, "101", "999", Result.FAILED, None),)
+
+
+def attended(pbx: Pbx, first: str, second: str) -> None:
+    pbx.say(
+        "AttendedTransfer",
+        Result="Success",
+        OrigTransfererUniqueid=first,
+        OrigTransfererLinkedid=pbx._linkedids[first],
+        SecondTransfererUniqueid=second,
+        SecondTransfererLinkedid=pbx._linkedids[second],
+    )
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["from the first call", "from the second call"])
+def test_attended_transfer(swapped: bool) -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    b2 = pbx.channel("101", "101", "102", state="4")
+    c = pbx.ring(b2, "102")
+    pbx.answer(b2, c, "b2")
+    pbx.wait(30)
+    pbx.leave("b1", a)
+    pbx.leave("b2", b2)
+    pbx.enter("b2", a)
+    attended(pbx, *((b2, b) if swapped else (b, b2)))
+    pbx.part("b1", b)
+    pbx.hangup(b2)
+    pbx.join_call(c, a)
+    pbx.wait(60)
+    pbx.part("b2", a, c)
+    calls = finals(play(pbx.events))
+    call, consultation = calls[a], calls[b2]
+    assert len(calls) == 2
+    assert call.transfers == (Transfer(TransferType.ATTENDED, "101", "102", Result.ANSWERED, "102"),)
+    assert (call.role, call.answered_by, call.talk_seconds) == (Role.CALL, "101", 100.0)
+    assert (consultation.role, consultation.parent_linkedid) == (Role.CONSULTATION, a)
+    assert (consultation.caller, consultation.answered_by, consultation.talk_seconds) == ("101", "102", 30.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "result"), [("ANSWER", 16, Result.ANSWERED), ("BUSY", 17, Result.BUSY), ("CANCEL", 0, None)]
+)
+def test_semi_attended_transfer(status: str, cause: int, result: Result | None) -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    b2 = pbx.channel("101", "101", "102", state="4")
+    c = pbx.ring(b2, "102")
+    attended(pbx, b, b2)
+    pbx.leave("b1", b, a)
+    pbx.dial_end(b2, c, "NOANSWER")
+    pbx.dial(a, c)
+    pbx.hangup(b2)
+    pbx.hangup(b)
+    if result is Result.ANSWERED:
+        pbx.answer(a, c, "b2")
+        pbx.join_call(c, a)
+        pbx.part("b2", a, c)
+    else:
+        pbx.refuse(a, c, status, cause)
+        pbx.hangup(a)
+    calls = finals(play(pbx.events))
+    answered_by = "102" if result is Result.ANSWERED else None
+    expected = Transfer(TransferType.SEMI_ATTENDED, "101", "102", result or Result.CANCELLED, answered_by)
+    assert calls[a].transfers == (expected,)
+    assert (calls[b2].role, calls[b2].result) == (Role.CONSULTATION, Result.CANCELLED)
+
+
+def test_transfer_by_feature_code_within_one_call() -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    c = pbx.ring(b, "102")
+    pbx.leave("b1", b)
+    pbx.answer(b, c, "b2")
+    pbx.leave("b2", b)
+    pbx.enter("b2", a)
+    attended(pbx, b, b)
+    pbx.hangup(b)
+    pbx.part("b2", a, c)
+    call = told(pbx)
+    assert call.transfers == (Transfer(TransferType.ATTENDED, "101", "102", Result.ANSWERED, "102"),)
+
+
+def test_click_to_call_rings_the_employee_first() -> None:
+    pbx = Pbx()
+    one = pbx.channel("Local/start@click-0001;1")
+    two = pbx.channel("Local/start@click-0001;2", of=one)
+    pbx.say("LocalBridge", LocalOneUniqueid=one, LocalOneLinkedid=one, LocalTwoUniqueid=two, LocalTwoLinkedid=one)
+    pbx.dial("", one)
+    a = pbx.ring(two, "101")
+    pbx.answer(two, a, "left")
+    b = pbx.channel("trunk", "0501234567", of=one)
+    pbx.dial(one, b, "0501234567@trunk")
+    pbx.state(b, "5")
+    pbx.answer(one, b, "right")
+    pbx.part("right", one, b)
+    pbx.part("left", two, a)
+    call = told(pbx)
+    assert (call.direction, call.caller, call.dialled) == (Direction.OUTBOUND, "101", "0501234567")
+    assert (call.result, call.answered_by) == (Result.ANSWERED, "0501234567")
+    assert [leg.endpoint for leg in call.legs] == ["trunk"]
+
+
+def test_click_to_call_that_the_employee_does_not_take() -> None:
+    pbx = Pbx()
+    a = pbx.channel("101", "101")
+    pbx.dial("", a)
+    pbx.state(a, "5")
+    pbx.refuse("", a, "NOANSWER", 0)
+    call = told(pbx)
+    assert (call.caller, call.result, call.legs) == ("101", Result.NO_ANSWER, ())
+
+
+def test_originated_call_to_the_outside_first_is_never_shown_as_inbound() -> None:
+    pbx = Pbx()
+    b = pbx.channel("trunk", "0501234567")
+    pbx.dial("", b, "0501234567@trunk")
+    pbx.state(b, "5")
+    pbx.state(b, "6")
+    pbx.dial_end("", b, "ANSWER")
+    a = pbx.ring(b, "101")
+    pbx.answer(b, a)
+    pbx.part("b1", a, b)
+    assert {view.direction for view in play(pbx.events)} == {Direction.OUTBOUND}
+    call = told(pbx)
+    assert (call.caller, call.dialled, call.answered_by) == ("101", "0501234567", "0501234567")
+
+
+def test_parked_callers_do_not_hear_each_other() -> None:
+    pbx = Pbx()
+    a, c = pbx.inbound(), pbx.inbound("+380671112233")
+    pbx.enter("lot", a, c, technology="holding_bridge")
+    pbx.hangup(a)
+    pbx.hangup(c)
+    calls = finals(play(pbx.events))
+    assert [call.result for call in calls.values()] == [Result.CANCELLED, Result.CANCELLED]
+
+
+def test_parked_call_that_is_retrieved_is_one_call() -> None:
+    pbx = Pbx()
+    a, b = answered(pbx)
+    pbx.part("b1", b)
+    pbx.leave("b1", a)
+    c = pbx.channel("103", "103", "701", state="4")
+    pbx.state(c, "6")
+    pbx.enter("b2", c, a)
+    pbx.join_call(c, a)
+    pbx.part("b2", a, c)
+    call = told(pbx)
+    assert [(leg.number, leg.result) for leg in call.legs] == [("101", Result.ANSWERED), ("103", Result.ANSWERED)]
+
+
+def test_hostile_text_is_cleaned_and_cut() -> None:
+    pbx = Pbx()
+    a = pbx.inbound("+38050\r\n1234567")
+    pbx.caller_id(a, "9" * 500, "<script>\x00\x07alert(1)</script>" + "x" * 500)
+    pbx.hangup(a, 0)
+    call = told(pbx)
+    assert call.caller == "9" * 80
+    assert call.caller_name is not None
+    assert call.caller_name.startswith("<script>alert(1)</script>")
+    assert len(call.caller_name) <= 80
+
+
+def test_ids_longer_than_asterisk_makes_are_ignored() -> None:
+    tracker = new_tracker()
+    tracker.feed({"Event": "Newchannel", "Channel": "PJSIP/trunk-1", "Uniqueid": "x" * 200, "Linkedid": "y"}, None)
+    assert (tracker.live_calls, tracker.live_channels) == (0, 0)
+
+
+def test_legs_of_a_queue_that_rings_for_hours_stay_bounded() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    for _ in range(500):
+        pbx.refuse(a, pbx.ring(a, "101"), "NOANSWER", 0)
+    b = pbx.ring(a, "102")
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    call = told(pbx)
+    assert len(call.legs) <= 200
+    assert call.legs[-1] == Leg("102", "102", Result.ANSWERED)
+
+
+def test_too_many_calls_make_room_by_closing_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ami_listener.switchboard.MAX_CALLS", 3)
+    pbx = Pbx()
+    for _ in range(5):
+        pbx.inbound()
+    tracker = new_tracker()
+    views = play(pbx.events, tracker)
+    ended = [view for view in views if view.phase is Phase.ENDED]
+    assert (tracker.live_calls, tracker.evicted) == (3, 2)
+    assert [(view.linkedid, view.incomplete) for view in ended] == [("1763726400.1", True), ("1763726400.2", True)]
