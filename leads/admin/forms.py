@@ -5,7 +5,7 @@ ours could have sent is refused with 400.
 """
 
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -87,6 +87,20 @@ class Form:
     def values(self, name: str) -> list[str]:
         """Everything that stands in a repeated field."""
         return list(self._fields.get(name, ()))
+
+    def against(self, current: "Form", shown: Mapping[str, Callable[[str], str]] | None = None) -> "Form":
+        """The form after somebody else saved: what was typed, beside it what is saved now, under the new version.
+
+        Args:
+            current: the form as it would be opened now.
+            shown: how a field's value is said, where it is a key or a code.
+        """
+        form = self.replaced(version=current.value("version"))
+        for name in current._fields:
+            if name != "version" and current.values(name) != self.values(name):
+                say = (shown or {}).get(name, str)
+                form.theirs[name] = ", ".join(say(value) for value in current.values(name) if value)
+        return form
 
     def replaced(self, **values: object) -> "Form":
         """The same form with some fields set anew, as after a conflict."""

@@ -182,33 +182,41 @@ async def live_stream(request: web.Request) -> web.StreamResponse:
     live = panel_of(request).live
     if live.full or live.stopped:
         raise web.HTTPServiceUnavailable(text=_("Too many live pages are open."))
-    viewer: Viewer | None = viewer_of(request)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request)
-    with live.stream(viewer_of(request).session_hash) as stream:
-        sent = ""
-        await live.refresh()
-        news = True
-        while not stream.over:
-            if stream.check or not news:
-                stream.check = False
-                viewer = await find_viewer(request)
-                if viewer is None:
-                    await _send(response, "event: signed-out\ndata: 1\n\n")
-                    return response
-            content = _content(request, viewer, live.board) if viewer else ""
-            if content == sent:
-                await _send(response, "event: beat\ndata: 1\n\n")
-            else:
-                now = int(panel_of(request).clock().timestamp() * 1000)
-                await _send(response, f"event: calls\nid: {now}\ndata: {content}\n\n")
-                sent = content
-            news = await stream.wait(BEAT_SECONDS)
-        if stream.moved:
-            await _send(response, "event: moved\ndata: 1\n\n")
+    try:
+        with live.stream(viewer_of(request).session_hash) as stream:
+            await live.refresh()
+            await _serve(request, response, stream)
+    except (OSError, TimeoutError):
+        pass  # The page was closed, or reads nothing.
+    except SQLAlchemyError as error:
+        _log.error("live page: database failed", error=str(error))  # The page will connect again.
     return response
+
+
+async def _serve(request: web.Request, response: web.StreamResponse, stream: Stream) -> None:
+    """Send the calls whenever they changed, and a sign of life otherwise, until the stream is over."""
+    panel = panel_of(request)
+    viewer: Viewer | None = viewer_of(request)
+    sent = ""
+    while viewer is not None and not stream.over:
+        content = _content(request, viewer, panel.live.board)
+        if content == sent:
+            await _send(response, "event: beat\ndata: 1\n\n")
+        else:
+            await _send(response, f"event: calls\nid: {int(panel.clock().timestamp() * 1000)}\ndata: {content}\n\n")
+            sent = content
+        news = await stream.wait(BEAT_SECONDS)
+        if stream.check or not news:
+            stream.check = False
+            viewer = await find_viewer(request)
+    if viewer is None:
+        await _send(response, "event: signed-out\ndata: 1\n\n")
+    elif stream.moved:
+        await _send(response, "event: moved\ndata: 1\n\n")
 
 
 async def _send(response: web.StreamResponse, text: str) -> None:

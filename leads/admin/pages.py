@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from leads.admin import calls, live, sign_in
+from leads.admin import calls, employees, groups, live, our_numbers, sign_in
 from leads.admin.context import panel_of, public
 
 _common = web.RouteTableDef()
@@ -26,4 +26,7 @@ ALL: tuple[web.RouteTableDef, ...] = (
     sign_in.routes,
     live.routes,
     calls.routes,
+    employees.routes,
+    groups.routes,
+    our_numbers.routes,
 )

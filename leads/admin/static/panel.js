@@ -15,8 +15,14 @@
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-add-row], [data-remove-row]");
+    const button = event.target.closest("[data-add-row], [data-remove-row], [data-move-row]");
     if (!button) return;
+    if (button.hasAttribute("data-move-row")) {
+      const row = button.closest(".row");
+      if (row.previousElementSibling?.classList.contains("row")) row.previousElementSibling.before(row);
+      button.focus();
+      return;
+    }
     if (button.hasAttribute("data-remove-row")) {
       const rows = button.closest("[data-rows]");
       button.closest(".row").remove();

@@ -1,0 +1,241 @@
+"""Employees and their phones: the list and the card, for administrators."""
+
+import re
+from collections.abc import Sequence
+
+from aiohttp import web
+from sqlalchemy.exc import IntegrityError
+
+from leads.admin.context import admin_only, panel_of
+from leads.admin.forms import ID, Form
+from leads.admin.guard import form_of
+from leads.admin.i18n import _
+from leads.admin.rendering import redirect, render, word
+from leads.admin.sign_in import new_password
+from leads.domain.directory import DisplayMode, Role
+from leads.store import company
+from leads.store.models import Employee
+
+_ENDPOINT = re.compile(r"(PJSIP|SIP|IAX2|DAHDI)/[A-Za-z0-9_.-]{1,60}")
+_SHORT_NUMBER = re.compile(r"[0-9]{2,8}")
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9_.@+-]{0,99}")
+_MOST_PHONES = 20
+_PHONE_FIELDS = ("phone_number", "phone_endpoint", "phone_mode", "phone_length")
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/company/employees")
+@admin_only
+async def employee_list(request: web.Request) -> web.Response:
+    """Everybody who works here, and phones that belong to nobody."""
+    async with panel_of(request).database.read() as session:
+        everybody = await company.employees(session)
+        ownerless = await company.ownerless_phones(session)
+    return render(request, "company/employees.html", employees=everybody, ownerless=ownerless)
+
+
+@routes.get("/company/employees/new")
+@admin_only
+async def new_employee(request: web.Request) -> web.Response:
+    """An empty card."""
+    form = Form.filled(
+        version=1,
+        role=Role.EMPLOYEE,
+        active=True,
+        ring_seconds=20,
+        phone_number=[""],
+        phone_endpoint=["PJSIP/"],
+        phone_mode=[DisplayMode.LATIN],
+        phone_length=[24],
+    )
+    return _card(request, form, None)
+
+
+@routes.get(f"/company/employees/{ID}")
+@admin_only
+async def employee_card(request: web.Request) -> web.Response:
+    """One employee's card."""
+    employee = await _find(request)
+    return _card(request, _form_from(employee), employee)
+
+
+@routes.post("/company/employees/new")
+@routes.post(f"/company/employees/{ID}")
+@admin_only
+async def save_employee(request: web.Request) -> web.Response:
+    """Save a card."""
+    panel, form = panel_of(request), form_of(request)
+    employee_id = int(request.match_info["id"]) if "id" in request.match_info else None
+    edit, password = _read(form, panel.region)
+    employee = await _find(request) if employee_id is not None else None
+    if edit.login and not password and (employee is None or not employee.password_hash):
+        form.fail("password", _("With a login goes a password."))
+    if form.errors:
+        return _card(request, form, employee, status=422)
+    if password:
+        edit = _with_hash(edit, await panel.passwords.hash(password))
+    try:
+        async with panel.database.write() as session:
+            saved = await company.save_employee(session, employee_id, form.version(), edit, panel.clock())
+    except company.SavedMeanwhileError:
+        employee = await _find(request)
+        shown = {"role": lambda value: word(Role(value)), "phone_mode": lambda value: word(DisplayMode(value))}
+        return _card(request, form.against(_form_from(employee), shown), employee, status=409)
+    except company.TakenError as taken:
+        _say_taken(form, taken)
+    except company.NoAdminLeftError:
+        form.fail("role", _("Somebody must remain who can set the company up: an active administrator with a login."))
+    except company.GoneError:
+        raise web.HTTPNotFound(text=_("This employee was removed meanwhile.")) from None
+    except IntegrityError:
+        form.fail("name", _("Somebody else took this login or phone at the same moment. Look and save again."))
+    if form.errors:
+        return _card(request, form, employee, status=422)
+    await panel.directory.refresh()
+    panel.live.check_sessions()
+    return redirect(request, f"/company/employees/{saved}", flash=_("Saved."))
+
+
+@routes.post("/company/phones/{id:[1-9][0-9]{0,8}}/remove")
+@admin_only
+async def remove_phone(request: web.Request) -> web.Response:
+    """Remove a phone that belongs to nobody."""
+    panel = panel_of(request)
+    async with panel.database.write() as session:
+        await company.remove_ownerless_phone(session, int(request.match_info["id"]))
+    await panel.directory.refresh()
+    return redirect(request, "/company/employees", flash=_("The phone is removed."))
+
+
+async def _find(request: web.Request) -> Employee:
+    async with panel_of(request).database.read() as session:
+        employee = await company.find_employee(session, int(request.match_info["id"]))
+    if employee is None:
+        raise web.HTTPNotFound(text=_("There is no such employee."))
+    return employee
+
+
+def _card(request: web.Request, form: Form, employee: Employee | None, status: int = 200) -> web.Response:
+    columns = [form.values(name) for name in _PHONE_FIELDS]
+    return render(
+        request,
+        "company/employee.html",
+        status=status,
+        form=form,
+        employee=employee,
+        phones=list(zip(*columns, strict=False)),
+        mobiles=form.values("mobile"),
+        roles=[(role.value, word(role)) for role in Role],
+        modes=[(mode.value, word(mode)) for mode in DisplayMode],
+    )
+
+
+def _form_from(employee: Employee) -> Form:
+    phones = employee.extensions
+    return Form.filled(
+        version=employee.version,
+        name=employee.name,
+        login=employee.login or "",
+        role=employee.role,
+        active=employee.active,
+        ring_seconds=employee.ring_seconds,
+        call_waiting=employee.call_waiting,
+        phone_number=[phone.number for phone in phones],
+        phone_endpoint=[phone.endpoint for phone in phones],
+        phone_mode=[phone.display_mode for phone in phones],
+        phone_length=[phone.display_length for phone in phones],
+        mobile=[mobile.number for mobile in employee.mobiles],
+    )
+
+
+def _read(form: Form, region: str) -> tuple[company.EmployeeEdit, str]:
+    """The employee as typed, and the new password, if one was typed."""
+    login = form.text("login", longest=100).lower()
+    if login and not _LOGIN.fullmatch(login):
+        form.fail("login", _("Latin letters, digits and the signs . _ - + @, beginning with a letter or digit."))
+    password = new_password(form, "password") if form.value("password") else ""
+    edit = company.EmployeeEdit(
+        name=form.text("name", required=True),
+        login=login or None,
+        password_hash=None,
+        role=form.choice("role", Role),
+        active=form.flag("active"),
+        ring_seconds=form.integer("ring_seconds", 5, 300),
+        call_waiting=form.flag("call_waiting"),
+        phones=_read_phones(form),
+        mobiles=_read_mobiles(form, region),
+    )
+    return edit, password
+
+
+def _with_hash(edit: company.EmployeeEdit, password_hash: str) -> company.EmployeeEdit:
+    return company.EmployeeEdit(
+        edit.name,
+        edit.login,
+        password_hash,
+        edit.role,
+        edit.active,
+        edit.ring_seconds,
+        edit.call_waiting,
+        edit.phones,
+        edit.mobiles,
+    )
+
+
+def _read_phones(form: Form) -> tuple[company.PhoneEdit, ...]:
+    rows = form.rows(*_PHONE_FIELDS)
+    if len(rows) > _MOST_PHONES:
+        form.fail("phone_number", _("At most %(count)s phones.", count=_MOST_PHONES))
+    for row in rows:
+        number, endpoint = row["phone_number"].strip(), row["phone_endpoint"].strip()
+        if not _SHORT_NUMBER.fullmatch(number):
+            form.fail("phone_number", _("“%(number)s”: a phone's number has 2 to 8 digits.", number=number[:40]))
+        if not _ENDPOINT.fullmatch(endpoint):
+            form.fail(
+                "phone_number",
+                _(
+                    "“%(endpoint)s”: write the endpoint as Asterisk names it, such as PJSIP/101.",
+                    endpoint=endpoint[:80],
+                ),
+            )
+    numbers = [row["phone_number"].strip() for row in rows]
+    endpoints = [row["phone_endpoint"].strip() for row in rows]
+    for typed in (numbers, endpoints):
+        twice = _twice(typed)
+        if twice:
+            form.fail("phone_number", _("“%(value)s” is entered twice.", value=twice))
+    return tuple(
+        company.PhoneEdit(
+            number=number,
+            endpoint=endpoint,
+            display_mode=form.choice("phone_mode", DisplayMode, typed=row["phone_mode"]),
+            display_length=form.integer("phone_number", 4, 80, typed=row["phone_length"]),
+        )
+        for number, endpoint, row in zip(numbers, endpoints, rows, strict=True)
+    )
+
+
+def _read_mobiles(form: Form, region: str) -> tuple[str, ...]:
+    typed = [value for value in form.values("mobile") if value.strip()]
+    if len(typed) > _MOST_PHONES:
+        form.fail("mobile", _("At most %(count)s numbers.", count=_MOST_PHONES))
+    numbers = [form.outside_number("mobile", region, typed=value) for value in typed[:_MOST_PHONES]]
+    twice = _twice(numbers)
+    if twice:
+        form.fail("mobile", _("“%(value)s” is entered twice.", value=twice))
+    return tuple(numbers)
+
+
+def _twice(values: Sequence[str]) -> str | None:
+    return next((value for place, value in enumerate(values) if value in values[:place]), None)
+
+
+def _say_taken(form: Form, taken: company.TakenError) -> None:
+    values = {"value": taken.value, "owner": taken.owner}
+    if taken.field == "login":
+        form.fail("login", _("%(owner)s has this login.", owner=taken.owner))
+    elif taken.field == "mobile":
+        form.fail("mobile", _("“%(value)s” is %(owner)s's.", **values))
+    else:
+        form.fail("phone_number", _("“%(value)s” is %(owner)s's.", **values))
