@@ -22,10 +22,11 @@ run: ## A real Asterisk, the database, the server and the panel; prints logins a
 call: ## While `make run` runs: a call from outside; simulated phones answer where no real one is registered
 	@tools/setup run && exec .venv/bin/leadline demo call --from '$(subst ','\'',$(FROM))' --to '$(subst ','\'',$(TO))' --name '$(subst ','\'',$(NAME))'
 
-test: lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Chromium; before them, lint
+test: setup lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Chromium; before them, lint
 	@.venv/bin/pytest $(TESTS)
 
-lint: setup ## ruff and mypy --strict
+lint: ## ruff and mypy --strict
+	@tools/setup venv
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -33,8 +34,14 @@ lint: setup ## ruff and mypy --strict
 bench: setup ## What Leadline costs, each figure as a ratio within one run (docs/performance.md)
 	@.venv/bin/python -m bench
 
-lock: setup ## Pin the newest allowed versions of all Python packages, with hashes, into requirements/*.txt
-	@tools/lock
+lock: ## Pin the newest allowed versions of all Python packages, with hashes, into requirements/*.txt
+	@tools/setup venv
+	@.venv/bin/python -m venv var/lock && var/lock/bin/pip install -q --disable-pip-version-check 'uv>=0.9'
+	@for name in runtime dev; do \
+	    var/lock/bin/uv pip compile -q --upgrade --universal --generate-hashes --custom-compile-command 'make lock' \
+	        -p 3.11 requirements/$$name.in -o requirements/$$name.txt || exit; \
+	done
+	@rm -rf var/lock
 
 clean: ## Remove .venv, caches and var/ (the demonstration's database and secrets); keeps the Asterisk tree
 	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

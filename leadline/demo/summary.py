@@ -56,6 +56,6 @@ def _network(listening: Listening) -> str:
     if not listening.open_to_network:
         return "\nEverything listens on this machine only; phones can dial out to a simulated public network."
     return (
-        f"\nSIP, RTP ({listening.rtp_start} to {listening.rtp_end}) and the panel, as plain HTTP, are open to the network "
-        f"of {listening.address}:\nuse one that you trust. There is no way out: the trunk leads nowhere."
+        f"\nSIP, RTP ({listening.rtp_start} to {listening.rtp_end}) and the panel, as plain HTTP, are open to the "
+        f"network of {listening.address}:\nuse one that you trust. There is no way out: the trunk leads nowhere."
     )

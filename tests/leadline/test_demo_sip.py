@@ -1,0 +1,81 @@
+"""What the simulated phones say they saw is what was on the wire, whatever callers put into their names."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.demo.scenarios import Account, Behaviour, Dialling, caller, literal, phone, quoted, register
+from leadline.demo.sip_messages import SipAddress, read_address, read_log
+
+LOG = b"""----------------------------------------------- 2026-11-21 19:29:35.675800
+UDP message received [996] bytes :
+
+INVITE sip:101@127.0.0.1:17001 SIP/2.0\r
+From: "\xd0\xa9" <sip:+380501234567@127.0.0.1>;tag=2e20fdfd\r
+Call-ID: 7ccce6ec\r
+CSeq: 5190 INVITE\r
+\r
+v=0\r
+----------------------------------------------- 2026-11-21 19:29:36.409936
+UDP message sent (497 bytes):
+
+SIP/2.0 200 OK
+call-id: 7ccce6ec
+CSeq: 5190 INVITE
+
+----------------------------------------------- 2026-11-21 19:29:36.500000
+UDP message received [408] bytes :
+
+ACK sip:101@127"""
+
+
+def test_reads_both_directions_and_waits_for_a_message_that_is_still_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "messages.log"
+    path.write_bytes(LOG)
+    invite, answer = read_log(path)
+    assert (invite.sent, invite.method, invite.call_id, invite.answers) == (False, "INVITE", "7ccce6ec", "INVITE")
+    assert (answer.sent, answer.status, answer.call_id, answer.method) == (True, 200, "7ccce6ec", None)
+    assert read_address(invite.header("from")) == SipAddress("Щ", "+380501234567")
+    assert (answer.at - invite.at).total_seconds() == pytest.approx(0.734136)
+
+
+def test_a_log_that_does_not_exist_yet_is_empty(tmp_path: Path) -> None:
+    assert read_log(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ('"Ivan \\"Vanya\\" \\\\ Shchus" <sip:101@h>;tag=1', SipAddress('Ivan "Vanya" \\ Shchus', "101")),
+        ("Ivan Shchus <sip:101@h>", SipAddress("Ivan Shchus", "101")),
+        ("<sips:+3805@h:5060;user=phone>", SipAddress(None, "+3805")),
+        ('"<b>" <sip:h>', SipAddress("<b>", "")),
+        ("sip:101@h", None),
+        (None, None),
+    ],
+)
+def test_reads_names_as_a_telephone_does(header: str | None, expected: SipAddress | None) -> None:
+    assert read_address(header) == expected
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=40))
+def test_a_name_of_any_letters_survives_quoting_and_is_inert_to_sipp_and_xml(name: str) -> None:
+    written = quoted(name)
+    assert not set(written) & set('"[]&\n\r')
+    sent = bytes(written, "ascii").decode("unicode_escape").encode("latin-1").decode()
+    shown = read_address(f"{sent} <sip:1@h>")
+    expected = name.translate(str.maketrans("\r\n\0", "   "))
+    assert shown == SipAddress(expected, "1")
+
+
+def test_scenarios_carry_no_value_in_a_form_that_could_end_their_xml() -> None:
+    texts = [
+        caller(Dialling("+380501234567", "101&PJSIP/102${X}]]>", 'a"]]><b>', account=Account("101", "secret"))),
+        phone("101", Behaviour(302, forward_to="1]]>2")),
+        register(Account("101", "secret"), 60),
+    ]
+    for text in texts:
+        assert text.count("<![CDATA[") == text.count("]]>") == text.count("</send>")
+    assert literal("${X}") == "\\x24\\x7bX\\x7d"
