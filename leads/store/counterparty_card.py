@@ -1,0 +1,357 @@
+"""Shows and saves a counterparty with its contact persons; a number added closes the lead that had it (L6, L7)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from leads.store import cards
+from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
+from leads.store.counterparties import counterparty_is_visible
+from leads.store.engine import Database
+from leads.store.lead_card import LANGUAGES
+from leads.store.models import ContactPerson, Counterparty, Employee, Lead, PhoneNumber
+from leads.store.search import search_text, sort_key
+
+Clock = Callable[[], datetime]
+MOST_PERSONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """A contact person as he is now."""
+
+    id: int
+    name: str
+    email: str
+    language: str | None
+    responsible_id: int | None
+    responsible: str | None
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterpartyCard:
+    """A counterparty as it is now; `leads` are those that were closed to it."""
+
+    id: int
+    version: int
+    name: str
+    folder: str
+    email: str
+    address: str
+    comment: str
+    language: str | None
+    responsible_id: int | None
+    responsible: str | None
+    numbers: tuple[str, ...]
+    persons: tuple[PersonCard, ...]
+    leads: tuple[Owner, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PersonEdit:
+    """What a person made of a contact person; `id` is None for a new one. `numbers` in any writing."""
+
+    id: int | None
+    name: str
+    email: str
+    language: str | None
+    responsible_id: int | None
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterpartyEdit:
+    """What a person made of a card; contact persons that are missing from `persons` are removed."""
+
+    name: str
+    folder: str
+    email: str
+    address: str
+    comment: str
+    language: str | None
+    responsible_id: int | None
+    numbers: tuple[str, ...]
+    persons: tuple[PersonEdit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a save did: to which card, and the leads that it closed because their numbers are here now."""
+
+    id: int
+    closed: tuple[Owner, ...]
+
+
+class WrongPersonError(WrongFieldError):
+    """A value that a contact person cannot hold; `person` is his place among the persons."""
+
+    def __init__(self, person: int, error: WrongFieldError) -> None:
+        super().__init__(error.field, error.typed, error.row)
+        self.person = person
+
+
+async def load_counterparty(
+    session: AsyncSession, counterparty_id: int, scope: frozenset[int] | None
+) -> CounterpartyCard:
+    """Read one card that a viewer with `scope` may see.
+
+    Raises:
+        NoSuchCardError: there is none, or he may not.
+    """
+    if not await counterparty_is_visible(session, counterparty_id, scope):
+        raise NoSuchCardError(counterparty_id)
+    card = await session.scalar(_whole(counterparty_id))
+    assert card is not None, "it was visible in this transaction"
+    wanted = {card.responsible_id, *(person.responsible_id for person in card.contact_persons)}
+    rows = await session.execute(select(Employee.id, Employee.name).where(Employee.id.in_(wanted - {None})))
+    names: dict[int | None, str] = {row[0]: row[1] for row in rows}
+    closed = await session.execute(
+        select(Lead.id, Lead.name, Lead.responsible_id)
+        .where(Lead.counterparty_id == card.id)
+        .order_by(Lead.closed_at.desc(), Lead.id.desc())
+        .limit(100)
+    )
+    return CounterpartyCard(
+        id=card.id,
+        version=card.version,
+        name=card.name,
+        folder=card.folder,
+        email=card.email,
+        address=card.address,
+        comment=card.comment,
+        language=card.language,
+        responsible_id=card.responsible_id,
+        responsible=names.get(card.responsible_id),
+        numbers=_plain(card.numbers),
+        persons=tuple(
+            PersonCard(
+                id=person.id,
+                name=person.name,
+                email=person.email,
+                language=person.language,
+                responsible_id=person.responsible_id,
+                responsible=names.get(person.responsible_id),
+                numbers=_plain(person.numbers),
+            )
+            for person in card.contact_persons
+        ),
+        leads=tuple(Owner(*row) for row in closed),
+        created_at=card.created_at,
+    )
+
+
+async def save_counterparty(
+    database: Database,
+    counterparty_id: int | None,
+    version: int,
+    edit: CounterpartyEdit,
+    *,
+    by: int | None,
+    clock: Clock,
+    region: str,
+    scope: frozenset[int] | None = None,
+) -> Saved:
+    """Save what a person made of a card, or make a new one, and close the leads whose numbers it takes.
+
+    Args:
+        database: where it is.
+        counterparty_id: which card; None makes one.
+        version: of the card that he saw.
+        edit: the whole card as he left it.
+        by: the employee who saves.
+        clock: tells the present moment, UTC.
+        region: how national numbers are completed.
+        scope: whose cards he may see; None for all.
+
+    Raises:
+        CardError: it is refused, and the database is as before; see leads.store.cards.
+    """
+    numbers, persons = _read(edit, region)
+    async with database.write() as session:
+        now = clock()
+        every = {*numbers, *(number for _person, theirs in persons for number in theirs)}
+        await _lock_with_leads(session, every)
+        card = await _open(session, counterparty_id, version, scope, now)
+        before = _all_numbers(card)
+        journal = Journal(now, by, counterparty_id=counterparty_id)
+        with session.no_autoflush:
+            await _apply(session, card, edit, numbers, journal)
+            await _apply_persons(session, card, persons, journal)
+        if not journal.changes:
+            return Saved(card.id, ())
+        session.add(card)
+        await session.flush()
+        closed = await _close_leads(session, card, every - before, now, by)
+        _derive(card)
+        card.updated_at = now
+        await session.flush()
+        for change in journal.changes:
+            change.counterparty_id = card.id
+        session.add_all(journal.changes)
+        return Saved(card.id, closed)
+
+
+def _read(edit: CounterpartyEdit, region: str) -> tuple[tuple[str, ...], list[tuple[PersonEdit, tuple[str, ...]]]]:
+    """Check what can be checked without the database."""
+    _check(edit.name, edit.language)
+    numbers = cards.read_numbers(edit.numbers, region)
+    if len(edit.persons) > MOST_PERSONS:
+        raise WrongFieldError("persons", str(len(edit.persons)))
+    persons = []
+    for place, person in enumerate(edit.persons):
+        try:
+            _check(person.name, person.language)
+            persons.append((person, cards.read_numbers(person.numbers, region)))
+        except WrongFieldError as error:
+            raise WrongPersonError(place, error) from error
+    return numbers, persons
+
+
+def _check(name: str, language: str | None) -> None:
+    if not name.strip():
+        raise WrongFieldError("name", name)
+    if language is not None and language not in LANGUAGES:
+        raise WrongFieldError("language", language)
+
+
+async def _lock_with_leads(session: AsyncSession, numbers: set[str]) -> None:
+    """Lock the numbers, and the others of the leads that have them: those leads are closed as a whole."""
+    found = await cards.active_leads_with(session, numbers)
+    others = await session.scalars(
+        select(PhoneNumber.number).where(PhoneNumber.lead_id.in_({lead.id for lead in found.values()}))
+    )
+    await cards.lock(session, numbers | set(others))
+
+
+async def _open(
+    session: AsyncSession, counterparty_id: int | None, version: int, scope: frozenset[int] | None, now: datetime
+) -> Counterparty:
+    if counterparty_id is None:
+        return Counterparty(
+            name="",
+            folder="",
+            email="",
+            address="",
+            comment="",
+            language=None,
+            responsible_id=None,
+            numbers=[],
+            contact_persons=[],
+            created_at=now,
+            updated_at=now,
+        )
+    card = await session.scalar(_whole(counterparty_id).with_for_update(of=Counterparty))
+    if card is None or not await counterparty_is_visible(session, counterparty_id, scope):
+        raise NoSuchCardError(counterparty_id)
+    if card.version != version:
+        raise await cards.conflict(session, counterparty_id=counterparty_id)
+    return card
+
+
+async def _apply(
+    session: AsyncSession, card: Counterparty, edit: CounterpartyEdit, numbers: tuple[str, ...], journal: Journal
+) -> None:
+    journal.note("name", card.name, edit.name.strip())
+    journal.note("folder", card.folder, edit.folder.strip())
+    journal.note("numbers", ", ".join(_plain(card.numbers)), ", ".join(numbers))
+    journal.note("email", card.email, edit.email.strip())
+    journal.note("address", card.address, edit.address.strip())
+    journal.note("comment", card.comment, edit.comment.strip())
+    journal.note("language", card.language, edit.language)
+    if card.responsible_id != edit.responsible_id:
+        before = await cards.employee_name(session, card.responsible_id)
+        journal.note("responsible", before, await cards.employee_name(session, edit.responsible_id))
+    card.name, card.folder, card.email = edit.name.strip(), edit.folder.strip(), edit.email.strip()
+    card.address, card.comment = edit.address.strip(), edit.comment.strip()
+    card.language, card.responsible_id = edit.language, edit.responsible_id
+    cards.set_numbers(card.numbers, numbers)
+
+
+async def _apply_persons(
+    session: AsyncSession, card: Counterparty, persons: list[tuple[PersonEdit, tuple[str, ...]]], journal: Journal
+) -> None:
+    present = {person.id: person for person in card.contact_persons}
+    kept: list[ContactPerson] = []
+    for edit, numbers in persons:
+        person = present.pop(edit.id, None) if edit.id is not None else None
+        before = "" if person is None else await _describe(session, person)
+        if person is None:
+            person = ContactPerson(numbers=[])
+        person.name, person.email = edit.name.strip(), edit.email.strip()
+        person.language, person.responsible_id = edit.language, edit.responsible_id
+        cards.set_numbers(person.numbers, numbers)
+        journal.note("contact_person", before, await _describe(session, person))
+        kept.append(person)
+    for person in present.values():
+        journal.note("contact_person", await _describe(session, person), "")
+    # Closed leads stay with the counterparty when the person whom they were closed to is removed.
+    gone = update(Lead).where(Lead.contact_person_id.in_(present)).values(contact_person_id=None)
+    await session.execute(gone.execution_options(synchronize_session=False))
+    card.contact_persons[:] = kept
+
+
+async def _describe(session: AsyncSession, person: ContactPerson) -> str:
+    """A contact person in one line of the history."""
+    responsible = await cards.employee_name(session, person.responsible_id)
+    parts = (", ".join(_plain(person.numbers)), person.email, person.language, responsible)
+    return "; ".join([person.name, *(part for part in parts if part)])
+
+
+async def _close_leads(
+    session: AsyncSession, card: Counterparty, added: set[str], now: datetime, by: int | None
+) -> tuple[Owner, ...]:
+    """Close the active leads that have a number of `added`; their other numbers go to the same owner."""
+    found = await cards.active_leads_with(session, added)
+    closed: dict[int, Owner] = {}
+    for number in sorted(found):
+        lead = found[number]
+        if lead.id in closed:
+            continue
+        held = await session.scalars(select(PhoneNumber).where(PhoneNumber.lead_id == lead.id))
+        person = next((one for one in card.contact_persons if number in _plain(one.numbers)), None)
+        owner: Counterparty | ContactPerson = card if person is None else person
+        have = _all_numbers(card)
+        for row in list(held):
+            row.on_active_lead = False
+            if row.number not in have:
+                owner.numbers.append(PhoneNumber(number=row.number, position=len(owner.numbers)))
+        lead.closed_at = lead.updated_at = now
+        lead.counterparty_id = card.id
+        lead.contact_person_id = None if person is None else person.id
+        journal = Journal(now, by, lead_id=lead.id)
+        journal.note("counterparty", "", card.name if person is None else f"{card.name}: {person.name}")
+        session.add_all(journal.changes)
+        closed[lead.id] = Owner(lead.id, lead.name, lead.responsible_id)
+    return tuple(closed.values())
+
+
+def _derive(card: Counterparty) -> None:
+    """Keep the columns for lists in step: a counterparty is found by its contact persons too."""
+    people = [text for person in card.contact_persons for text in (person.name, person.email)]
+    card.sort_name = sort_key(card.name)
+    card.search_text = search_text(card.name, card.email, *people, numbers=sorted(_all_numbers(card)))
+
+
+def _all_numbers(card: Counterparty) -> set[str]:
+    return {*_plain(card.numbers), *(number for person in card.contact_persons for number in _plain(person.numbers))}
+
+
+def _plain(rows: Iterable[PhoneNumber]) -> tuple[str, ...]:
+    return tuple(row.number for row in rows)
+
+
+def _whole(counterparty_id: int) -> Select[Counterparty]:
+    return (
+        select(Counterparty)
+        .where(Counterparty.id == counterparty_id)
+        .options(
+            selectinload(Counterparty.numbers),
+            selectinload(Counterparty.contact_persons).selectinload(ContactPerson.numbers),
+        )
+    )

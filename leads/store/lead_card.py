@@ -1,0 +1,259 @@
+"""Shows and saves a lead's card; what two people type at once is never overwritten silently (L3, L7, L13)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from leads.store import cards
+from leads.store.cards import (
+    Journal,
+    LeadClosedError,
+    NoSuchCardError,
+    NumberOnCounterpartyError,
+    NumberTakenError,
+    Owner,
+    WrongFieldError,
+)
+from leads.store.engine import Database
+from leads.store.leads import lead_is_visible
+from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.search import search_text, sort_key
+
+Clock = Callable[[], datetime]
+LANGUAGES = ("uk", "ru", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class LeadCard:
+    """A lead as it is now."""
+
+    id: int
+    version: int
+    name: str
+    named: bool
+    numbers: tuple[str, ...]
+    email: str
+    address: str
+    comment: str
+    language: str | None
+    status_id: int
+    status: str
+    responsible_id: int | None
+    responsible: str | None
+    counterparty_id: int | None
+    counterparty: str | None
+    contact_person: str | None
+    closed_at: datetime | None
+    created_at: datetime
+    last_call_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadEdit:
+    """What a person made of a card. `numbers` in any writing; an empty `name` leaves the lead named by its number."""
+
+    name: str
+    numbers: tuple[str, ...]
+    email: str
+    address: str
+    comment: str
+    language: str | None
+    status_id: int
+    responsible_id: int | None
+
+
+async def load_lead(session: AsyncSession, lead_id: int, scope: frozenset[int] | None) -> LeadCard:
+    """Read one card that a viewer with `scope` may see.
+
+    Raises:
+        NoSuchCardError: there is none, or he may not.
+    """
+    if not await lead_is_visible(session, lead_id, scope):
+        raise NoSuchCardError(lead_id)
+    statement = (
+        select(Lead, LeadStatus.name, Employee.name, Counterparty.name, ContactPerson.name)
+        .join(LeadStatus, LeadStatus.id == Lead.status_id)
+        .outerjoin(Employee, Employee.id == Lead.responsible_id)
+        .outerjoin(Counterparty, Counterparty.id == Lead.counterparty_id)
+        .outerjoin(ContactPerson, ContactPerson.id == Lead.contact_person_id)
+        .where(Lead.id == lead_id)
+        .options(selectinload(Lead.numbers))
+    )
+    lead, status, responsible, counterparty, contact_person = (await session.execute(statement)).one()
+    return LeadCard(
+        id=lead.id,
+        version=lead.version,
+        name=lead.name,
+        named=lead.named,
+        numbers=tuple(row.number for row in lead.numbers),
+        email=lead.email,
+        address=lead.address,
+        comment=lead.comment,
+        language=lead.language,
+        status_id=lead.status_id,
+        status=status,
+        responsible_id=lead.responsible_id,
+        responsible=responsible,
+        counterparty_id=lead.counterparty_id,
+        counterparty=counterparty,
+        contact_person=contact_person,
+        closed_at=lead.closed_at,
+        created_at=lead.created_at,
+        last_call_at=lead.last_call_at,
+    )
+
+
+async def save_lead(
+    database: Database,
+    lead_id: int,
+    version: int,
+    edit: LeadEdit,
+    *,
+    by: int | None,
+    clock: Clock,
+    region: str,
+    scope: frozenset[int] | None = None,
+) -> None:
+    """Save what a person made of a card; nothing happens when he changed nothing.
+
+    Args:
+        database: where the lead is.
+        lead_id: which lead.
+        version: of the card that he saw.
+        edit: the whole card as he left it.
+        by: the employee who saves.
+        clock: tells the present moment, UTC.
+        region: how national numbers are completed.
+        scope: whose leads he may see; None for all.
+
+    Raises:
+        CardError: it is refused, and the database is as before; see leads.store.cards.
+    """
+    numbers = _numbers(edit, region)
+    async with database.write() as session:
+        await cards.lock(session, numbers)
+        lead = await session.scalar(
+            select(Lead).where(Lead.id == lead_id).options(selectinload(Lead.numbers)).with_for_update()
+        )
+        if lead is None or not await lead_is_visible(session, lead_id, scope):
+            raise NoSuchCardError(lead_id)
+        if lead.version != version:
+            raise await cards.conflict(session, lead_id=lead_id)
+        if lead.closed_at is not None:
+            raise LeadClosedError(lead_id)
+        added = [number for number in numbers if number not in {row.number for row in lead.numbers}]
+        await _refuse_owned(session, added)
+        journal = Journal(clock(), by, lead_id=lead_id)
+        if await _apply(session, lead, edit, numbers, journal):
+            lead.updated_at = clock()
+            session.add_all(journal.changes)
+            await _flush(session, added)
+
+
+async def create_lead(database: Database, edit: LeadEdit, *, by: int | None, clock: Clock, region: str) -> int:
+    """Make a lead by hand; returns its id.
+
+    Raises:
+        CardError: it is refused; see leads.store.cards.
+    """
+    numbers = _numbers(edit, region)
+    async with database.write() as session:
+        await cards.lock(session, numbers)
+        await _refuse_owned(session, numbers)
+        now = clock()
+        lead = Lead(
+            name="",
+            status_id=edit.status_id,
+            responsible_id=None,
+            email="",
+            address="",
+            comment="",
+            language=None,
+            numbers=[],
+            main_number="",
+            created_at=now,
+            updated_at=now,
+        )
+        journal = Journal(now, by)
+        await _apply(session, lead, edit, numbers, journal)
+        session.add(lead)
+        await _flush(session, numbers)
+        created = Journal(now, by, lead_id=lead.id)
+        created.note("created", "", lead.name)
+        session.add_all(created.changes)
+        return lead.id
+
+
+def _numbers(edit: LeadEdit, region: str) -> tuple[str, ...]:
+    if edit.language is not None and edit.language not in LANGUAGES:
+        raise WrongFieldError("language", edit.language)
+    numbers = cards.read_numbers(edit.numbers, region)
+    if not numbers:
+        raise WrongFieldError("numbers", "")
+    return numbers
+
+
+async def _refuse_owned(session: AsyncSession, added: tuple[str, ...] | list[str]) -> None:
+    """Refuse numbers that somebody else has already (L7)."""
+    if not added:
+        return
+    for number, lead in (await cards.active_leads_with(session, added)).items():
+        raise NumberTakenError(number, Owner(lead.id, lead.name, lead.responsible_id))
+    for number, counterparty in (await cards.counterparties_with(session, added)).items():
+        raise NumberOnCounterpartyError(number, counterparty)
+
+
+async def _apply(session: AsyncSession, lead: Lead, edit: LeadEdit, numbers: tuple[str, ...], journal: Journal) -> bool:
+    """Write the edit into the lead and its changes into the journal; tell whether there were any."""
+    status = await session.scalar(select(LeadStatus.name).where(LeadStatus.id == edit.status_id))
+    if status is None:
+        raise WrongFieldError("status_id", str(edit.status_id))
+    name = edit.name.strip()
+    if not name or (not lead.named and name == lead.main_number):
+        name = numbers[0]
+    old_status = await session.scalar(select(LeadStatus.name).where(LeadStatus.id == lead.status_id))
+    old_responsible = await cards.employee_name(session, lead.responsible_id)
+    responsible = await cards.employee_name(session, edit.responsible_id)
+    old_numbers = ", ".join(row.number for row in lead.numbers)
+    changed = [
+        journal.note("name", lead.name, name),
+        journal.note("numbers", old_numbers, ", ".join(numbers)),
+        journal.note("email", lead.email, edit.email.strip()),
+        journal.note("address", lead.address, edit.address.strip()),
+        journal.note("comment", lead.comment, edit.comment.strip()),
+        journal.note("language", lead.language, edit.language),
+        journal.note("status", old_status, status),
+    ]
+    if lead.responsible_id != edit.responsible_id:
+        lead.responsible_by_hand = True
+        changed.append(journal.note("responsible", old_responsible, responsible) or True)
+    lead.name, lead.named = name, cards.is_name(name)
+    lead.email, lead.address, lead.comment = edit.email.strip(), edit.address.strip(), edit.comment.strip()
+    lead.language, lead.status_id, lead.responsible_id = edit.language, edit.status_id, edit.responsible_id
+    lead.main_number = numbers[0]
+    cards.set_numbers(lead.numbers, numbers, on_active_lead=True)
+    lead.sort_name = sort_key(name)
+    lead.search_text = search_text(name, lead.email, numbers=numbers)
+    return any(changed)
+
+
+async def _flush(session: AsyncSession, added: tuple[str, ...] | list[str]) -> None:
+    """Write to the database, whose unique index has the last word about who has a number."""
+    try:
+        async with session.begin_nested():
+            await session.flush()
+    except IntegrityError:
+        await _refuse_owned(session, added)
+        raise
+
+
+async def active_lead_with(session: AsyncSession, number: str) -> int | None:
+    """The active lead that has a number."""
+    return await session.scalar(
+        select(PhoneNumber.lead_id).where(PhoneNumber.number == number, PhoneNumber.on_active_lead)
+    )
