@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 MAX_MESSAGE = 1024 * 1024
 MAX_HEADERS = 2000
 BANNER = b"Asterisk Call Manager/"
-_EVENT = b"Event: "
+EVENT = b"Event: "
+ACTION_ID = b"\nActionID:"
 _BLANK_LINE = b"\n\n"
 
 
@@ -55,6 +56,13 @@ class Decoder:
         Raises:
             WireError: a message grew beyond MAX_MESSAGE; nothing after it can be read.
         """
+        for block in self.frames(chunk):
+            message = read_headers(block)
+            if message:
+                yield message
+
+    def frames(self, chunk: bytes) -> Iterator[bytes]:
+        """As `feed`, but the messages stay unparsed: small enough to queue a hundred thousand of them."""
         if self._held_cr:
             chunk = b"\r" + chunk
         self._held_cr = chunk.endswith(b"\r")
@@ -72,13 +80,13 @@ class Decoder:
         for block in blocks:
             if len(block) > MAX_MESSAGE:
                 raise WireError(f"a message of {len(block)} bytes; the limit is {MAX_MESSAGE}")
-            if block.startswith(_EVENT) and wanted is not None:
+            if block.startswith(EVENT) and wanted is not None:
                 end = block.find(b"\n")
                 name = block[7:] if end < 0 else block[7:end]
-                if name not in wanted and b"\nActionID:" not in block:
+                if name not in wanted and ACTION_ID not in block:
                     self.skipped += 1
                     continue
-            message = self._read(block)
+            message = self._without_banner(block)
             if message:
                 yield message
         if len(self._rest) > MAX_MESSAGE:
@@ -88,12 +96,12 @@ class Decoder:
         """Yield the last message of a recording that ends without a blank line."""
         yield from self.feed(b"\n\n")
 
-    def _read(self, block: bytes) -> Message | None:
+    def _without_banner(self, block: bytes) -> bytes:
         block = block.lstrip(b"\n")
         if block.startswith(BANNER):
             banner, _, block = block.partition(b"\n")
             self.version = banner[len(BANNER) :].decode("ascii", "replace").strip()[:40]
-        return read_headers(block) if block else None
+        return block
 
 
 def read_headers(block: bytes) -> Message:

@@ -1,0 +1,197 @@
+"""One connection to Asterisk's manager interface: panoramisk's protocol with what it lacks.
+
+Whole messages only, a bounded message size, no exception that costs the connection, time-outs on every action, nothing
+sent again after a reconnect, no line break in a value, and no secret in a log.
+
+AmiError
+ +-- AmiRefusedError       Asterisk answered that it will not
+ |    +-- LoginRefusedError    the account, its secret or its permitted addresses are wrong
+ +-- AmiLostError          the connection is gone, or an answer did not come in time
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+
+from panoramisk.actions import Action
+from panoramisk.ami_protocol import AMIProtocol
+from panoramisk.message import Message as Answer
+
+from ami_listener.wire import ACTION_ID, EVENT, Decoder, WireError, read_headers
+
+FORBIDDEN = ("\r", "\n", "\0")
+ANSWER_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+
+
+class AmiError(Exception):
+    """Something with the manager interface went wrong; the text is for people."""
+
+
+class AmiRefusedError(AmiError):
+    """Asterisk refused an action."""
+
+
+class LoginRefusedError(AmiRefusedError):
+    """Asterisk does not let this account in; trying again soon changes nothing."""
+
+
+class AmiLostError(AmiError):
+    """The connection is gone, or Asterisk did not answer in time."""
+
+
+class AmiLink(AMIProtocol):  # type: ignore[misc]
+    """A connection that hands every event on as the bytes it came in, in order.
+
+    Args:
+        on_event: gets each wanted event, unparsed; a plain function that returns at once.
+        wanted: names of the events to hand on.
+    """
+
+    def __init__(self, on_event: Callable[[bytes], None], wanted: frozenset[bytes]) -> None:
+        self._on_event = on_event
+        self._decoder = Decoder(wanted)
+        self._loop = asyncio.get_running_loop()
+        self.responses: dict[str, Action] = {}
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.received_at = self._loop.time()
+
+    @classmethod
+    async def open(
+        cls,
+        host: str,
+        port: int,
+        on_event: Callable[[bytes], None],
+        wanted: frozenset[bytes],
+        tls: ssl.SSLContext | None = None,
+    ) -> "AmiLink":
+        """Connect, in at most CONNECT_SECONDS.
+
+        Raises:
+            AmiLostError: nobody listens there, or TLS failed.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, link = await loop.create_connection(lambda: cls(on_event, wanted), host, port, ssl=tls)
+        except TimeoutError:
+            raise AmiLostError(f"no connection to {host}:{port} within {CONNECT_SECONDS:g} s") from None
+        except (OSError, ssl.SSLError) as error:
+            raise AmiLostError(f"no connection to {host}:{port}: {error}") from None
+        return link
+
+    @property
+    def version(self) -> str | None:
+        """The version of the protocol that Asterisk announced."""
+        return self._decoder.version
+
+    @property
+    def skipped(self) -> int:
+        """How many events nobody wanted."""
+        return self._decoder.skipped
+
+    # panoramisk's protocol, where ours differs
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; asyncio calls this."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport: asyncio.Transport = transport
+        self.closed = False
+
+    def data_received(self, data: bytes) -> None:
+        """Cut the bytes into messages; whatever is in them, the connection stays, unless it is no AMI at all."""
+        self.received_at = self._loop.time()
+        try:
+            for block in self._decoder.frames(data):
+                if block.startswith(EVENT) and ACTION_ID not in block:
+                    self._on_event(block)
+                else:
+                    self._take_answer(block)
+        except WireError as error:
+            self.drop(f"the peer does not speak AMI: {error}")
+
+    def _take_answer(self, block: bytes) -> None:
+        headers = read_headers(block)
+        action = self.responses.get(headers.get("ActionID", ""))
+        if action is None:
+            if "Event" in headers:  # a row of a list that we asked for: it goes with the other events, in order
+                self._on_event(block)
+            return
+        if headers.get("Response") in ("Error", "Failure") or action.add_message(Answer(headers)):
+            if not action.future.done():
+                action.future.set_result([Answer(headers)] if action.as_list else Answer(headers))
+            self.responses.pop(headers["ActionID"], None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits; asyncio calls this."""
+        self.drop(f"Asterisk closed the connection{f': {exc}' if exc else ''}")
+
+    def drop(self, reason: str) -> None:
+        """End the connection at once; every waiting action fails, none is kept for later."""
+        self.closed = True
+        for action in self.responses.values():
+            if not action.future.done():
+                action.future.set_exception(AmiLostError(reason))
+                action.future.exception()  # whoever waits gets it; if nobody does, it is no news
+        self.responses.clear()
+        self.transport.abort()
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+    # What we ask
+
+    async def ask(self, name: str, headers: Mapping[str, str] | None = None, seconds: float = ANSWER_SECONDS) -> Answer:
+        """Send one action and give its answer; the rows of a list come as events.
+
+        Raises:
+            AmiRefusedError: Asterisk answered with an error.
+            AmiLostError: no answer in time, or the connection broke.
+            ValueError: a header holds a line break or NUL, which would make it two actions.
+        """
+        answer = await self._exchange(name, headers or {}, False, seconds)
+        if not answer.success:
+            raise AmiRefusedError(f"{name}: {str(answer.message)[:200] or 'refused'}")
+        return answer
+
+    async def ask_list(self, name: str, headers: Mapping[str, str], seconds: float = ANSWER_SECONDS) -> list[Answer]:
+        """Send an action that is answered by a list, and give its rows.
+
+        Raises:
+            AmiRefusedError, AmiLostError, ValueError: as `ask`.
+        """
+        answers = await self._exchange(name, headers, True, seconds)
+        if not answers[0].success:
+            raise AmiRefusedError(f"{name}: {str(answers[0].message)[:200] or 'refused'}")
+        return list(answers[1:-1])
+
+    async def login(self, username: str, secret: str) -> None:
+        """Identify ourselves.
+
+        Raises:
+            LoginRefusedError: wrong account or secret, or our address is not permitted.
+            AmiLostError: no answer.
+        """
+        try:
+            await self.ask("Login", {"Username": username, "Secret": secret, "Events": "on"})
+        except AmiRefusedError as error:
+            raise LoginRefusedError(
+                f"Asterisk refused the login of {username!r} ({error}): wrong account or secret, or this address is"
+                " not permitted; see manager.conf"
+            ) from None
+
+    async def _exchange(self, name: str, headers: Mapping[str, str], as_list: bool, seconds: float) -> "Answer":
+        for key, value in headers.items():
+            if any(mark in key or mark in value for mark in FORBIDDEN):
+                raise ValueError(f"{name}: the header {key!r} holds a line break or NUL")
+        if self.closed:
+            raise AmiLostError("the connection is closed")
+        action = Action({"Action": name, **headers}, as_list=as_list)
+        self.responses[action.id] = action
+        self.transport.write(str(action).encode())
+        try:
+            async with asyncio.timeout(seconds):
+                return await action.future
+        except TimeoutError:
+            raise AmiLostError(f"{name}: no answer within {seconds:g} s") from None
+        finally:
+            self.responses.pop(action.id, None)
