@@ -43,6 +43,12 @@ lock: ## Pin the newest allowed versions of all Python packages, with hashes, in
 	done
 	@rm -rf var/lock
 
+.env: # Random secrets for docker-compose.yml
+	@umask 077; for name in PBX_AMI_EVENTS_SECRET PBX_AMI_CONTROL_SECRET PBX_PHONE_101_SECRET PBX_PHONE_102_SECRET \
+	    PBX_PHONE_103_SECRET POSTGRES_PASSWORD; do \
+	    printf '%s=%s\n' $$name $$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n'); \
+	done > $@.part && mv $@.part $@ && echo 'Wrote .env; the phones are 101 to 103 with the secrets in it.'
+
 clean: ## Remove .venv, caches and var/ (the demonstration's database and secrets); keeps the Asterisk tree
 	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,19 +4,21 @@ from types import TracebackType
 
 from leadline.demo import scenarios
 from leadline.demo.listen import LOOPBACK
+from leadline.demo.phones import PhoneCall, phone_calls
 from leadline.demo.scenarios import Behaviour
 from leadline.demo.sipp import Sipp
 
 
 class OutsideLine:
-    """A public network in which everybody answers after two seconds and talks until the other side hangs up."""
+    """A public network in which everybody treats calls alike: answers after two seconds and talks, unless told else."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, behaviour: Behaviour | None = None) -> None:
         """`port` is the one, on the loopback, to which Asterisk's trunk sends."""
         self._port = port
+        self._behaviour = behaviour or Behaviour(ring_seconds=2.0)
 
     def __enter__(self) -> "OutsideLine":
-        script = scenarios.phone("outside", Behaviour(ring_seconds=2.0))
+        script = scenarios.phone("outside", self._behaviour)
         # It calls nobody; sipp wants to be told of somebody all the same.
         self._sipp = Sipp(script, pbx=(LOOPBACK, self._port), local=(LOOPBACK, self._port), arguments=("-aa",))
         return self
@@ -25,3 +27,7 @@ class OutsideLine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._sipp.discard()
+
+    def calls(self) -> list[PhoneCall]:
+        """The calls that were dialled to the public network."""
+        return phone_calls(self._sipp.messages())

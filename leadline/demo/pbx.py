@@ -13,11 +13,12 @@ from leadline.demo.asterisk_root import asterisk_version, ensure_root
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
-    """A started Asterisk: what it is, whether it still runs, and its console's socket where there is one."""
+    """A started Asterisk: what it is and whether it still runs; files of one in a container are out of reach."""
 
     description: str
     alive: Callable[[], bool]
-    console: Path | None
+    console: Path | None = None
+    cel_file: Path | None = None
 
 
 def start(folder: Path, values: AsteriskValues, parts: ExitStack) -> Pbx:
@@ -29,15 +30,11 @@ def start(folder: Path, values: AsteriskValues, parts: ExitStack) -> Pbx:
     if docker.answers():
         container = docker.DockerAsterisk(values, log=folder / "asterisk.log")
         parts.enter_context(container)
-        return Pbx("Asterisk in a container", lambda: container.running, None)
+        return Pbx("Asterisk in a container", lambda: container.running)
     root = ensure_root()
     instance = AsteriskInstance(folder / "asterisk", root)
     instance.configure(values)
     parts.enter_context(instance)
     instance.start()
-    return Pbx(asterisk_version(root), lambda: instance.running, instance.control)
-
-
-def cel_file(folder: Path) -> Path:
-    """Where Asterisk out of the Debian tree keeps its call event log."""
-    return folder / "asterisk" / "log" / "cel-custom" / "leadline.csv"
+    cel_file = instance.log / "cel-custom" / "leadline.csv"
+    return Pbx(asterisk_version(root), lambda: instance.running, instance.control, cel_file)

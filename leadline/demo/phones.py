@@ -79,10 +79,7 @@ class Phone:
 
     def calls(self) -> list[PhoneCall]:
         """The calls that reached it, in order of their INVITE."""
-        dialogs: dict[str, list[SipMessage]] = {}
-        for message in self.messages():
-            dialogs.setdefault(message.call_id, []).append(message)
-        return [_phone_call(dialog) for dialog in dialogs.values() if dialog[0].method == "INVITE"]
+        return phone_calls(self.messages())
 
     def await_call(self, count: int = 1, seconds: float = 10.0) -> PhoneCall:
         """Wait until it has been rung `count` times and return the latest of them as it is then.
@@ -171,10 +168,7 @@ class Calls:
     def outcomes(self) -> list[Outcome]:
         """How each call stands now."""
         messages = self._kept if self._kept is not None else self._sipp.messages()
-        dialogs: dict[str, list[SipMessage]] = {}
-        for message in messages:
-            dialogs.setdefault(message.call_id, []).append(message)
-        return [_outcome(dialog) for dialog in dialogs.values()]
+        return [_outcome(dialog) for dialog in _dialogs(messages)]
 
     def wait(self, seconds: float = 30.0) -> list[Outcome]:
         """Wait until all are over.
@@ -230,6 +224,18 @@ class Calls:
         if self._kept is None:
             self._kept = self._sipp.messages()
             self._sipp.discard()
+
+
+def phone_calls(messages: list[SipMessage]) -> list[PhoneCall]:
+    """The calls that came in among `messages`, in order of their INVITE."""
+    return [_phone_call(dialog) for dialog in _dialogs(messages) if dialog[0].method == "INVITE" and not dialog[0].sent]
+
+
+def _dialogs(messages: list[SipMessage]) -> list[list[SipMessage]]:
+    dialogs: dict[str, list[SipMessage]] = {}
+    for message in messages:
+        dialogs.setdefault(message.call_id, []).append(message)
+    return list(dialogs.values())
 
 
 def _phone_call(dialog: list[SipMessage]) -> PhoneCall:

@@ -66,8 +66,7 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
     for note in notes:
         _say(note)
     kept = keep_secrets(folder)
-    settings = _settings(folder, listening, kept)
-    database_url = settings["LEADLINE_DATABASE_URL"]
+    database_url = f"sqlite+aiosqlite:///{(folder / 'leadline.db').resolve()}"
     _say("Database: migrating …")
     password = asyncio.run(_prepare_database(database_url, with_company=True))
     _say("Asterisk: starting …")
@@ -76,6 +75,9 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
         parts.enter_context(OutsideLine(listening.trunk))
     _say("Leadline: starting …")
     panel = f"http://{listening.shown_address}:{listening.panel}/"
+    settings = _settings(database_url, listening, kept)
+    if asterisk.cel_file:
+        settings["LEADLINE_ASTERISK_CEL_FILE"] = str(asterisk.cel_file)
     server = parts.enter_context(_server(folder, settings, panel))
     server.await_health()
     announce(
@@ -112,9 +114,9 @@ def _run_with_own_asterisk(folder: Path, parts: ExitStack) -> None:
     _watch({"leadline serve": lambda: server.running}, folder)
 
 
-def _settings(folder: Path, listening: Listening, kept: Secrets) -> dict[str, str]:
+def _settings(database_url: str, listening: Listening, kept: Secrets) -> dict[str, str]:
     return {
-        "LEADLINE_DATABASE_URL": f"sqlite+aiosqlite:///{(folder / 'leadline.db').resolve()}",
+        "LEADLINE_DATABASE_URL": database_url,
         "LEADLINE_REGION": "UA",
         "LEADLINE_AMI_PORT": str(listening.ami),
         "LEADLINE_AMI_SECRET": kept.ami_events,
@@ -123,7 +125,6 @@ def _settings(folder: Path, listening: Listening, kept: Secrets) -> dict[str, st
         "LEADLINE_PANEL_HOST": listening.address,
         "LEADLINE_PANEL_PORT": str(listening.panel),
         "LEADLINE_DEFAULT_EXTENSION": "103",
-        "LEADLINE_ASTERISK_CEL_FILE": str(pbx.cel_file(folder)),
     }
 
 
