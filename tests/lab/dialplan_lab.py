@@ -46,7 +46,7 @@ class DialplanLab:
         self.values = AsteriskValues(
             ami_events_secret="events-secret",
             ami_control_secret="control-secret",
-            phone_secrets={number: "phone-secret" for number in PHONES},
+            phone_secrets=dict.fromkeys(PHONES, "phone-secret"),
             sip_port=free_port(socket.SOCK_DGRAM),
             rtp_start=32000,
             rtp_end=32767,

@@ -25,10 +25,13 @@ def test_each_phone_of_a_group_shows_its_own_form_of_the_name(lab: DialplanLab) 
     lab.agi.answers["0441"] = plan(
         phones(ring("101"), ring("102", DisplayMode.UTF8), ring("103", DisplayMode.OFF)), name="Щербань Ольга"
     )
-    with lab.phone("101", Behaviour(ring_seconds=0.7)) as latin, lab.phone("102", RINGS_ON) as utf8:
-        with lab.phone("103", RINGS_ON) as off:
-            outcome = lab.call("0441", display_name="KYIV CITY").wait_one()
-            shown = [phone.await_end() for phone in (latin, utf8, off)]
+    with (
+        lab.phone("101", Behaviour(ring_seconds=0.7)) as latin,
+        lab.phone("102", RINGS_ON) as utf8,
+        lab.phone("103", RINGS_ON) as off,
+    ):
+        outcome = lab.call("0441", display_name="KYIV CITY").wait_one()
+        shown = [phone.await_end() for phone in (latin, utf8, off)]
     assert [call.name for call in shown] == ["Shcherban Olha", "Щербань Ольга", None]
     assert [call.asserted_name for call in shown] == ["Shcherban Olha", "Щербань Ольга", None]
     assert [call.end for call in shown] == ["ended", "cancelled", "cancelled"]
@@ -114,12 +117,18 @@ def test_no_answer_in_his_ring_time_sends_the_call_on_to_the_end(lab: DialplanLa
     lab.agi.answers["0450"] = plan(
         phones(ring("101"), seconds=1), phones(ring("101"), ring("102"), seconds=1), phones(ring("103"), seconds=1)
     )
-    with lab.phone("101", RINGS_ON) as responsible, lab.phone("102", RINGS_ON) as group:
-        with lab.phone("103", RINGS_ON) as last:
-            outcome = lab.call("0450").wait_one()
-            assert [len(phone.calls()) for phone in (responsible, group, last)] == [2, 1, 1]
-            assert responsible.await_end(1).ended_at <= group.await_end().invited_at
-            assert group.await_end().ended_at <= last.await_end().invited_at
+    with (
+        lab.phone("101", RINGS_ON) as responsible,
+        lab.phone("102", RINGS_ON) as group,
+        lab.phone("103", RINGS_ON) as last,
+    ):
+        outcome = lab.call("0450").wait_one()
+        alone, together, at_last = responsible.await_end(), group.await_end(), last.await_end()
+        assert [len(phone.calls()) for phone in (responsible, group, last)] == [2, 1, 1]
+    assert alone.ended_at is not None
+    assert together.ended_at is not None
+    assert alone.ended_at <= together.invited_at
+    assert together.ended_at <= at_last.invited_at
     assert outcome.status == 480
     assert outcome.ringing
 
