@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from leadline.demo.cli import app as demo
 from leadline.logs import configure_logs
 from leadline.settings import Settings, SettingsError, load_settings
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 admin = typer.Typer(no_args_is_help=True, help="People who may use the panel.")
 app.add_typer(admin, name="admin")
+app.add_typer(demo, name="demo")
 
 T = TypeVar("T")
 

@@ -56,7 +56,7 @@ def decision_record(settings: Settings, linkedid: str, decision: Decision, at: d
 async def dry_run(settings: Settings, number: str, to: str | None) -> Decision:
     """Decide a call from `number` to `to` as the server would at this moment."""
     async with open_routing(settings) as (service, _):
-        return await service.look_up(number, None, to)
+        return await service.route(number, None, to)
 
 
 def answer_as_script(stdin: BinaryIO, stdout: BinaryIO) -> int:

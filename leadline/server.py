@@ -1,12 +1,11 @@
 """The server process: builds every part, passes them to each other, and ends them in the order that loses nothing.
 
-FastAGI comes last at the start and first at the end: while it does not listen, Asterisk goes on by its own plan at once.
+FastAGI is last at the start and first at the end: while it does not listen, Asterisk goes on by its own plan at once.
 """
 
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -15,9 +14,14 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from agi.server import FastAgiServer
-from ami_listener.connection import AmiConnection
+from ami_listener.connection import AmiAccount, tls_context
+from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
+from ami_listener.tracker import Tracker
+from ami_listener.trunks import trunk_matcher
+from leadline import figures
 from leadline.dry_run import decision_record, make_service, make_writer
+from leadline.metrics import PartHealth, add_operation_routes
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.feed import CallFeed
@@ -27,9 +31,169 @@ from leads.store.lookup import CallerLookup
 from leads.store.migrate import revisions
 from routing.decision import Decision
 
-DATABASE_RETRY_SECONDS = (1, 2, 4, 8, 15)
+LONGEST_RETRY_SECONDS = 15.0
 _log = structlog.get_logger(__name__)
 
 
 class ServerError(Exception):
     """The server cannot start; the text names the reason and the mend."""
+
+
+async def run_server(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Raises:
+        ServerError: something that waiting does not mend: the database's revision, a port in use, a TLS file.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as parts:
+        starting = asyncio.create_task(_start(settings, parts))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            _log.info("leadline runs", panel=f"{settings.panel_host}:{settings.panel_port}")
+            await stopping
+        else:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        _log.info("leadline ends")
+
+
+async def _start(settings: Settings, parts: AsyncExitStack) -> None:
+    """Start every part; `parts` ends them, the last first."""
+    database = Database(settings.database_url)
+    parts.push_async_callback(database.dispose)
+    directory = DirectoryCache(database)
+    await _await_database(settings, directory)
+    lookup = await CallerLookup.open(settings.database_url)
+    parts.push_async_callback(lookup.close)
+
+    feed = CallFeed()
+    recorder = Recorder(make_writer(settings, database, directory), feed.notify)
+    recorder.start()
+    parts.push_async_callback(recorder.stop)
+
+    listener = _start_listener(settings, recorder, parts) if settings.ami_enabled else None
+    fastagi = _make_fastagi(settings, lookup, directory, recorder)
+    panel = create_panel(
+        database,
+        directory,
+        feed,
+        zone=settings.zone,
+        region=settings.region,
+        secure=settings.panel_is_secure,
+        clock=lambda: datetime.now(UTC),
+        behind_proxy=settings.panel_behind_tls_proxy,
+    )
+    _add_operation(panel, fastagi, lookup, recorder, listener)
+    await _serve_panel(settings, panel, parts)
+    await _listen(fastagi, settings, parts)
+
+
+async def _await_database(settings: Settings, directory: DirectoryCache) -> None:
+    """Wait until the database answers, however long it is away; a wrong revision does not mend by waiting."""
+    delay = 0.5
+    while True:
+        try:
+            current, head = await revisions(settings.database_url)
+            if current != head:
+                raise ServerError(
+                    f"the database is at revision {current or 'none'}, this version needs {head}: "
+                    "run `leadline migrate` first"
+                )
+            await directory.refresh()
+        except (SQLAlchemyError, OSError) as error:
+            _log.error("the database does not answer; trying again", why=str(error), seconds=delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+        else:
+            return
+
+
+def _start_listener(settings: Settings, recorder: Recorder, parts: AsyncExitStack) -> CallListener:
+    try:
+        tls = tls_context(settings.ami_tls_ca) if settings.ami_tls else None
+    except OSError as error:
+        raise ServerError(f"LEADLINE_AMI_TLS_CA: {settings.ami_tls_ca}: {error}") from None
+    listener = CallListener(
+        Tracker(settings.pbx_name, trunk_matcher(settings.trunks)),
+        recorder.submit,
+        AmiAccount(
+            settings.ami_host, settings.ami_port, settings.ami_username, settings.ami_secret.get_secret_value(), tls
+        ),
+        silence=settings.ami_silence,
+    )
+    task = asyncio.create_task(listener.run(), name="ami")
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    parts.push_async_callback(end)
+    return listener
+
+
+def _make_fastagi(
+    settings: Settings, lookup: CallerLookup, directory: DirectoryCache, recorder: Recorder
+) -> FastAgiServer:
+    def record(linkedid: str, decision: Decision, at: datetime) -> None:
+        recorder.submit_decision(decision_record(settings, linkedid, decision, at))
+
+    return FastAgiServer(
+        make_service(settings, lookup, directory),
+        host=settings.fastagi_host,
+        port=settings.fastagi_port,
+        allow=settings.fastagi_allow,
+        max_sessions=settings.fastagi_max_sessions,
+        on_decision=record,
+    )
+
+
+def _add_operation(
+    panel: web.Application,
+    fastagi: FastAgiServer,
+    lookup: CallerLookup,
+    recorder: Recorder,
+    listener: CallListener | None,
+) -> None:
+    def health() -> list[PartHealth]:
+        parts = [figures.fastagi_health(fastagi, lookup), figures.recorder_health(recorder)]
+        return parts if listener is None else [*parts, figures.listener_health(listener)]
+
+    metrics = [figures.fastagi_metrics(fastagi), figures.recorder_metrics(recorder)]
+    add_operation_routes(panel, health, metrics if listener is None else [*metrics, figures.listener_metrics(listener)])
+
+
+async def _serve_panel(settings: Settings, panel: web.Application, parts: AsyncExitStack) -> None:
+    tls = None
+    if settings.panel_tls_certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            tls.load_cert_chain(settings.panel_tls_certificate, settings.panel_tls_key)
+        except OSError as error:
+            raise ServerError(f"LEADLINE_PANEL_TLS_CERTIFICATE and _KEY: {error}") from None
+    runner = panel_runner(panel)
+    await runner.setup()
+    parts.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, settings.panel_host, settings.panel_port, ssl_context=tls).start()
+    except OSError as error:
+        raise ServerError(
+            f"the panel cannot listen on {settings.panel_host}:{settings.panel_port} ({error.strerror or error}): "
+            "set LEADLINE_PANEL_HOST or LEADLINE_PANEL_PORT, or end what listens there"
+        ) from None
+
+
+async def _listen(fastagi: FastAgiServer, settings: Settings, parts: AsyncExitStack) -> None:
+    try:
+        await fastagi.start()
+    except OSError as error:
+        raise ServerError(
+            f"FastAGI cannot listen on {settings.fastagi_host}:{settings.fastagi_port} ({error.strerror or error}): "
+            "set LEADLINE_FASTAGI_HOST or LEADLINE_FASTAGI_PORT, or end what listens there"
+        ) from None
+    parts.push_async_callback(fastagi.close)

@@ -1,0 +1,114 @@
+"""Turns the parts' own figures into Prometheus metrics and health, when somebody asks."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from agi.server import LATENCY_BOUNDS, FastAgiServer
+from ami_listener.connection import ConnectionState
+from ami_listener.listener import CallListener
+from ami_listener.recorder import Recorder
+from leadline.metrics import PartHealth
+from leads.store.lookup import CallerLookup
+
+OUTCOMES = ("answered", "defaulted", "refused_peers", "refused_full", "bad_questions", "abandoned", "not_taken")
+
+
+def fastagi_metrics(server: FastAgiServer) -> Callable[[], Iterable[Metric]]:
+    """What FastAGI has done; `defaulted` counts answers made without the database, which are among `answered`."""
+
+    def collect() -> Iterable[Metric]:
+        figures = server.figures
+        sessions = CounterMetricFamily("leadline_fastagi_sessions", "Questions by outcome", labels=["outcome"])
+        for outcome in OUTCOMES:
+            sessions.add_metric([outcome], getattr(figures, outcome))
+        yield sessions
+        yield GaugeMetricFamily("leadline_fastagi_open_sessions", "Questions open now", server.open_sessions)
+        buckets, total = [], 0
+        for bound, count in zip((*map(str, LATENCY_BOUNDS), "+Inf"), figures.latency, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        yield HistogramMetricFamily(
+            "leadline_fastagi_answer_seconds",
+            "From connection to answer",
+            buckets=buckets,
+            sum_value=figures.latency_sum,
+        )
+
+    return collect
+
+
+def listener_metrics(listener: CallListener) -> Callable[[], Iterable[Metric]]:
+    """How listening to Asterisk goes."""
+
+    def collect() -> Iterable[Metric]:
+        health, connection = listener.health, listener.connection.health
+        connected = connection.state is ConnectionState.CONNECTED
+        yield GaugeMetricFamily("leadline_ami_connected", "1 while logged in to Asterisk", connected)
+        yield CounterMetricFamily("leadline_ami_reconnects", "Connections lost or refused", connection.losses)
+        yield CounterMetricFamily("leadline_ami_events", "Events taken", health.events)
+        yield CounterMetricFamily("leadline_ami_events_dropped", "Events that did not fit in memory", health.dropped)
+        yield GaugeMetricFamily("leadline_ami_queued_events", "Events not yet worked off", listener.queued)
+        yield GaugeMetricFamily("leadline_live_calls", "Calls that run now", listener.tracker.live_calls)
+
+    return collect
+
+
+def recorder_metrics(recorder: Recorder) -> Callable[[], Iterable[Metric]]:
+    """How writing goes."""
+
+    def collect() -> Iterable[Metric]:
+        figures = recorder.figures
+        yield GaugeMetricFamily(
+            "leadline_recorder_pending_calls", "Calls and decisions not yet written", recorder.pending
+        )
+        yield CounterMetricFamily("leadline_recorder_written", "Views of calls written", figures.written)
+        yield CounterMetricFamily("leadline_recorder_failures", "Attempts to write that failed", figures.failures)
+        yield CounterMetricFamily("leadline_recorder_dropped", "Views that did not fit in memory", figures.dropped)
+
+    return collect
+
+
+def fastagi_health(server: FastAgiServer, lookup: CallerLookup) -> PartHealth:
+    """FastAGI works while it listens and the look-up answers; without it calls take the dialled number's own route."""
+    return PartHealth(
+        "fastagi",
+        lookup.trouble is None,
+        {"port": server.port, "open_sessions": server.open_sessions, "database": lookup.trouble or "answers"},
+    )
+
+
+def listener_health(listener: CallListener) -> PartHealth:
+    """Listening works while the account is logged in and may read the running channels."""
+    health, connection = listener.health, listener.connection.health
+    connected = connection.state is ConnectionState.CONNECTED
+    return PartHealth(
+        "ami",
+        connected and not health.listing_refused,
+        {
+            "state": connection.state.value,
+            "since": connection.since.isoformat() if connection.since else None,
+            "last_event_at": health.last_event_at.isoformat() if health.last_event_at else None,
+            "losses": connection.losses,
+            "last_error": connection.last_error,
+            "queued_events": listener.queued,
+            "dropped_events": health.dropped,
+            "live_calls": listener.tracker.live_calls,
+        },
+    )
+
+
+def recorder_health(recorder: Recorder) -> PartHealth:
+    """Recording works while batches reach the database."""
+    figures = recorder.figures
+    return PartHealth(
+        "recorder",
+        figures.trouble is None,
+        {
+            "pending": recorder.pending,
+            "written": figures.written,
+            "failures": figures.failures,
+            "dropped": figures.dropped,
+            "trouble": figures.trouble,
+        },
+    )
