@@ -15,6 +15,7 @@ from routing.language import language_of
 DEFAULT_RING_SECONDS = 30
 """How long the default phone rings: it is the last one, so longer than any other would by itself."""
 
+_TRUNK_NAME_LENGTH = 80
 _KINDS = {
     PersonKind.CONTACT_PERSON: "contact person",
     PersonKind.COUNTERPARTY: "counterparty",
@@ -32,6 +33,7 @@ def decide(
     *,
     default_extension: str | None,
     name_language: str | None = None,
+    trunk_name: str | None = None,
 ) -> Decision:
     """Decide where one inbound call goes, and give the reasons in the order in which they were found.
 
@@ -43,6 +45,7 @@ def decide(
         directory: the company as it is now.
         default_extension: whose phone rings last when the dialled number names none.
         name_language: how the installation reads Cyrillic names; see routing.language.
+        trunk_name: the caller's name that the trunk delivered, which stays on displays where we know none.
     """
     known = sorted(people or (), key=lambda person: (_ORDER.index(person.kind), person.id))
     chain = _Chain(directory)
@@ -54,6 +57,11 @@ def decide(
     if not chain.steps:
         chain.reasons.append("Nobody is left to ring: give the dialled number a route, or set a default extension.")
     name = " / ".join(dict.fromkeys(person.name for person in known if person.name)) or None
+    if name is not None:
+        chain.reasons.append(f"Displays show the name {name}.")
+    elif trunk_name:
+        shown = "".join(filter(str.isprintable, trunk_name))[:_TRUNK_NAME_LENGTH]
+        chain.reasons.append(f"Displays keep the name that the trunk delivered: “{shown}”.")
     return Decision(
         caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,
         did=did.number if did else did_number,

@@ -150,7 +150,18 @@ def test_the_reasons_are_sentences_with_names_and_numbers() -> None:
         "Oleh Koval is responsible: phone 101. Ring time: 15 s.",
         "+380441234567 (Sales line) leads to the group Sales: phones 101, 102. Ring time: 25 s.",
         "The dialled number's default: phone 103. Ring time: 30 s.",
+        "Displays show the name Ольга.",
     )
+
+
+def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
+    def reasons(person: Person) -> tuple[str, ...]:
+        return decide(
+            CALLER, (person,), SALES, None, DIRECTORY, default_extension=None, trunk_name="Kyiv\r\n" + "x" * 200
+        ).reasons
+
+    assert reasons(lead(name=None))[-1] == f"Displays keep the name that the trunk delivered: “Kyiv{'x' * 76}”."
+    assert reasons(lead())[-1] == "Displays show the name Ольга."
 
 
 @pytest.mark.parametrize(

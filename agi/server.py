@@ -1,0 +1,312 @@
+"""Serves Asterisk's FastAGI questions over TCP, and lets no peer, however it behaves, hold anything for long.
+
+Each connection asks once: `agi://host/route,<did>,<linkedid>`; the answer is one variable, the call's plan. Whatever
+goes wrong here ends in a closed connection, and the dialplan goes on by its own plan; so nothing is ever worth a wait.
+"""
+
+import asyncio
+import ipaddress
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import cast
+
+import structlog
+
+from agi.protocol import Outcome, ProtocolError, Request, Session, set_variable
+from agi.service import RoutingService
+from dialplan.plan import encode_plan
+from dialplan.words import CHECK_DID, PLAN, ROUTE_PATH
+from leads.domain.numbers import Number
+from leads.domain.people import LookupAnswer
+from leads.store.lookup import LookupUnavailable
+from routing.decision import Decision
+
+ANSWER_SECONDS = 0.4
+"""From the connection to our answer at the latest; then a question is answered without the database."""
+REPLY_SECONDS = 0.5
+"""From a late answer to Asterisk's reply."""
+LATENCY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+
+OnDecision = Callable[[str, Decision, datetime], None]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class FastAgiFigures:
+    """What the server has done since it started, for health and metrics; every session ends in one of the counts.
+
+    `latency` counts answers by LATENCY_BOUNDS, the last for all that took longer; `latency_sum` is in seconds.
+    """
+
+    sessions: int = 0
+    answered: int = 0
+    defaulted: int = 0
+    refused_peers: int = 0
+    refused_full: int = 0
+    bad_questions: int = 0
+    abandoned: int = 0
+    not_taken: int = 0
+    latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
+    latency_sum: float = 0.0
+
+
+class FastAgiServer:
+    """The listening side; give it to the process's loop with `start` and end it with `close`."""
+
+    def __init__(
+        self,
+        service: RoutingService,
+        *,
+        host: str,
+        port: int,
+        allow: Sequence[str],
+        max_sessions: int,
+        on_decision: OnDecision,
+    ) -> None:
+        """Take what sessions need.
+
+        Args:
+            service: decides.
+            host: the address to listen on.
+            port: the port; 0 for any free one, see `port`.
+            allow: networks whose peers may ask.
+            max_sessions: beyond so many at once a connection is closed unread.
+            on_decision: is told the linkedid, the decision and its time (UTC) after the answer has been sent; it may
+                not wait.
+        """
+        self.figures = FastAgiFigures()
+        self.service = service
+        self._host, self._port = host, port
+        self._networks = [ipaddress.ip_network(network) for network in allow]
+        self._is_allowed = lru_cache(maxsize=1024)(self._check_peer)
+        self._max_sessions = max_sessions
+        self._is_full = False
+        self._on_decision = on_decision
+        self._open: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address is not to be had.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port, backlog=1024)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    @property
+    def open_sessions(self) -> int:
+        """How many peers are connected."""
+        return len(self._open)
+
+    async def close(self) -> None:
+        """Stop listening and drop whoever is connected; their calls go on by the dialplan."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._open):
+            connection.drop()
+        await self._server.wait_closed()
+        self._server = None
+
+    def admit(self, connection: "_Connection", address: str) -> bool:
+        """Tell whether a peer that connected may stay, and count it."""
+        if not self._is_allowed(address):
+            self.figures.refused_peers += 1
+            return False
+        full = len(self._open) >= self._max_sessions
+        if full != self._is_full:
+            self._is_full = full
+            _log.warning("fastagi is full" if full else "fastagi takes sessions again", sessions=len(self._open))
+        if full:
+            self.figures.refused_full += 1
+            return False
+        self.figures.sessions += 1
+        self._open.add(connection)
+        return True
+
+    def forget(self, connection: "_Connection") -> None:
+        """Take note that a connection is gone."""
+        self._open.discard(connection)
+
+    def note_answer(self, request: Request, decision: Decision, seconds: float) -> None:
+        """Count an answer that has been sent, and hand the decision on to be recorded."""
+        self.figures.answered += 1
+        self.figures.latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        self.figures.latency_sum += seconds
+        if request.linkedid is None:
+            return
+        try:
+            self._on_decision(request.linkedid, decision, datetime.now(UTC))
+        except Exception:
+            # The record of a call must not cost the next call its answer.
+            _log.exception("decision not recorded", linkedid=request.linkedid)
+
+    def _check_peer(self, address: str) -> bool:
+        # Cached by address, so that a peer that knocks for ever fills no log.
+        peer = ipaddress.ip_address(address.partition("%")[0])
+        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+            peer = peer.ipv4_mapped
+        allowed = any(peer in network for network in self._networks)
+        if not allowed:
+            _log.warning("fastagi peer refused", peer=address)
+        return allowed
+
+
+class _Connection(asyncio.Protocol):
+    """One session: waits for the question, has it decided, sends the answer, waits until Asterisk has taken it."""
+
+    __slots__ = (
+        "_caller",
+        "_loop",
+        "_people",
+        "_request",
+        "_server",
+        "_session",
+        "_started",
+        "_timer",
+        "_transport",
+        "_waits_for",
+    )
+
+    def __init__(self, server: FastAgiServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._session = Session()
+        self._started = 0.0
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._request: Request | None = None
+        self._caller: Number | None = None
+        self._people: LookupAnswer | None = None
+        self._waits_for: asyncio.Future[LookupAnswer] | asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not every loop's transport is a subclass of asyncio's.
+        tcp = cast(asyncio.Transport, transport)
+        peer = tcp.get_extra_info("peername")
+        # A peer that is gone already has no name.
+        if peer is None or not self._server.admit(self, peer[0]):
+            tcp.abort()
+            return
+        self._transport = tcp
+        self._started = self._loop.time()
+        self._timer = self._loop.call_at(self._started + ANSWER_SECONDS, self._too_late)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        try:
+            message = self._session.receive(data)
+        except ProtocolError as error:
+            self._refuse(str(error))
+            return
+        if isinstance(message, Request):
+            self._ask(message)
+        elif message is not None:
+            self._conclude(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        """End the session at once, whatever it waits for."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        transport.abort()
+        self._server.forget(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._waits_for is not None:
+            self._waits_for.cancel()
+
+    def _refuse(self, why: str) -> None:
+        self._server.figures.bad_questions += 1
+        _log.debug("fastagi question refused", why=why)
+        self.drop()
+
+    def _ask(self, request: Request) -> None:
+        if request.script != ROUTE_PATH:
+            self._refuse("no such script")
+            return
+        if request.did == CHECK_DID:
+            # Somebody tries whether the dialplan reaches us: answered like a call, but there is none to record.
+            request = request._replace(linkedid=None)
+        service = self._server.service
+        self._request = request
+        self._caller = service.read_caller(request.caller)
+        future = service.find(self._caller)
+        self._waits_for = future
+        future.add_done_callback(self._found)
+
+    def _found(self, future: "asyncio.Future[LookupAnswer]") -> None:
+        if future.cancelled() or self._transport is None:
+            return
+        self._waits_for = None
+        error = future.exception()
+        if error is not None:
+            if not isinstance(error, LookupUnavailable):
+                _log.error("look-up failed", exc_info=error)
+            self._answer()
+            return
+        self._people = future.result()
+        if self._server.service.is_stale(self._people):
+            refresh = self._loop.create_task(self._server.service.freshen(self._people))
+            self._waits_for = refresh
+            refresh.add_done_callback(self._freshened)
+        else:
+            self._answer()
+
+    def _freshened(self, refresh: "asyncio.Task[None]") -> None:
+        if refresh.cancelled() or self._transport is None:
+            return
+        self._waits_for = None
+        if (error := refresh.exception()) is not None:
+            _log.error("company not read again", exc_info=error)
+        self._answer()
+
+    def _too_late(self) -> None:
+        if self._waits_for is None:
+            self._server.figures.abandoned += 1
+            self.drop()
+            return
+        self._waits_for.cancel()
+        self._waits_for = None
+        self._timer = self._loop.call_later(REPLY_SECONDS, self._too_late)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Answer by what has been found so far; without the database's answer by the dialled number alone."""
+        request, caller = self._request, self._caller
+        assert request is not None
+        assert caller is not None
+        assert self._transport is not None
+        if self._people is None:
+            self._server.figures.defaulted += 1
+        decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
+        try:
+            command = set_variable(PLAN, encode_plan(decision))
+        except ValueError:
+            _log.exception("plan cannot be sent", linkedid=request.linkedid)
+            self.drop()
+            return
+        self._transport.write(command)
+        self._server.note_answer(request, decision, self._loop.time() - self._started)
+
+    def _conclude(self, outcome: Outcome) -> None:
+        if outcome is Outcome.REFUSED:
+            self._server.figures.not_taken += 1
+        elif outcome is Outcome.HUNG_UP:
+            self._server.figures.abandoned += 1
+        self.drop()

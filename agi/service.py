@@ -1,0 +1,113 @@
+"""Answers where a call goes: one look-up, one decision; the same for FastAGI, the one-shot script and the dry run."""
+
+import asyncio
+from functools import lru_cache
+from typing import Protocol
+
+from leads.domain.directory import Directory
+from leads.domain.numbers import Number, NumberKind, read_number
+from leads.domain.people import LookupAnswer
+from leads.store.lookup import LookupUnavailable
+from routing.decide import decide
+from routing.decision import Decision
+
+
+class Lookup(Protocol):
+    """Finds the owners of a number (leads.store.lookup.CallerLookup)."""
+
+    def find(self, e164: str | None) -> "asyncio.Future[LookupAnswer]":
+        """Give the owners, and the directory's present version; without a number the version alone."""
+        ...
+
+
+class Directories(Protocol):
+    """Holds the company in memory (leads.store.directory.DirectoryCache)."""
+
+    @property
+    def current(self) -> Directory:
+        """The newest that was read."""
+        ...
+
+    async def at_least(self, version: int) -> Directory:
+        """Read again if the newest is of another version; give up soon when that hangs."""
+        ...
+
+
+class RoutingService:
+    """Decides calls for one installation."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        directories: Directories,
+        *,
+        region: str,
+        default_extension: str | None,
+        name_language: str | None,
+    ) -> None:
+        """Take what decisions need.
+
+        Args:
+            lookup: finds callers.
+            directories: the company.
+            region: how national numbers are read, ISO 3166 alpha-2.
+            default_extension: who is rung when the dialled number names nobody.
+            name_language: how Cyrillic names are read where neither card nor letters tell.
+        """
+        self._lookup = lookup
+        self._directories = directories
+        self._region = region
+        self._default_extension = default_extension
+        self._name_language = name_language
+        # Our own numbers are few and asked for with each call.
+        self._read_own = lru_cache(maxsize=1024)(read_number)
+
+    async def route(self, caller_raw: str | None, caller_name: str | None, did_raw: str | None) -> Decision:
+        """Decide a call; without the database when it does not answer.
+
+        Args:
+            caller_raw: the number as the trunk delivered it; None when the caller withheld it.
+            caller_name: the name that the trunk delivered.
+            did_raw: the number that was dialled, as the trunk writes it.
+        """
+        caller = self.read_caller(caller_raw)
+        try:
+            answer = await self.find(caller)
+        except LookupUnavailable:
+            return self.decide(caller, caller_name, did_raw, None)
+        if self.is_stale(answer):
+            await self.freshen(answer)
+        return self.decide(caller, caller_name, did_raw, answer)
+
+    def read_caller(self, raw: str | None) -> Number:
+        """Read a caller's number as `route` does."""
+        return read_number(raw, self._region)
+
+    def find(self, caller: Number) -> "asyncio.Future[LookupAnswer]":
+        """Begin the one look-up that a decision needs; its exception may be LookupUnavailable."""
+        return self._lookup.find(caller.text if caller.kind is NumberKind.OUTSIDE else None)
+
+    def is_stale(self, answer: LookupAnswer) -> bool:
+        """Tell whether the company has changed since it was read."""
+        return self._directories.current.version != answer.directory_version
+
+    async def freshen(self, answer: LookupAnswer) -> None:
+        """Read the company again; when that fails, the one that is known serves on."""
+        await self._directories.at_least(answer.directory_version)
+
+    def decide(
+        self, caller: Number, caller_name: str | None, did_raw: str | None, answer: LookupAnswer | None
+    ) -> Decision:
+        """Decide by what is known now; `answer` is None where the database gave none."""
+        directory = self._directories.current
+        dialled = self._read_own(did_raw, self._region)
+        return decide(
+            caller,
+            None if answer is None else answer.people,
+            directory.dids.get(dialled.text),
+            dialled.text or None,
+            directory,
+            default_extension=self._default_extension,
+            name_language=self._name_language,
+            trunk_name=caller_name,
+        )

@@ -1,0 +1,70 @@
+"""One question, one answer: how numbers are read, the company is kept fresh, and the database's silence is borne."""
+
+import pytest
+
+from agi.service import RoutingService
+from leads.store.lookup import LookupUnavailable
+from routing.decision import Decision
+
+from .company import FakeDirectories, FakeLookup
+
+
+def phones(decision: Decision) -> list[str]:
+    return ["+".join(ring.extension.number for ring in step.rings) for step in decision.steps]
+
+
+@pytest.mark.parametrize("caller", ["+380501234567", "0501234567", "380501234567", "00380501234567", "810380501234567"])
+@pytest.mark.parametrize("did", ["+380441234567", "0441234567", "380441234567"])
+async def test_a_known_caller_reaches_the_responsible(service: RoutingService, caller: str, did: str) -> None:
+    decision = await service.route(caller, "Kyivstar", did)
+    assert phones(decision) == ["101", "101+102", "103"]
+    assert (decision.caller, decision.did) == ("+380501234567", "+380441234567")
+    assert (decision.name, decision.language) == ("Мельниченко Ольга", "uk")
+
+
+@pytest.mark.parametrize("caller", [None, "", "anonymous", "101", "hello", "unknown"])
+async def test_a_caller_without_a_number_costs_no_search(
+    service: RoutingService, lookup: FakeLookup, caller: str | None
+) -> None:
+    decision = await service.route(caller, None, "0441234567")
+    assert phones(decision) == ["101+102", "103"]
+    assert lookup.asked == [None]
+    assert decision.caller is None
+
+
+@pytest.mark.parametrize("did", [None, "", "666", "sip:x", "0445556677"])
+async def test_a_number_that_is_not_ours_goes_to_the_company_s_default(
+    service: RoutingService, did: str | None
+) -> None:
+    assert phones(await service.route("+380999999999", None, did)) == ["102"]
+
+
+async def test_a_changed_company_is_read_before_the_decision(
+    service: RoutingService, lookup: FakeLookup, directories: FakeDirectories
+) -> None:
+    lookup.version = 2
+    assert phones(await service.route("+380501234567", None, "0441234567")) == ["101", "102"]
+    assert phones(await service.route("+380501234567", None, "0441234567")) == ["101", "102"]
+    assert directories.wanted == [2]
+
+
+async def test_a_restored_back_up_is_read_too(
+    service: RoutingService, lookup: FakeLookup, directories: FakeDirectories
+) -> None:
+    lookup.version = 0
+    await service.route(None, None, None)
+    assert directories.wanted == [0]
+
+
+async def test_without_the_database_the_dialled_number_decides(service: RoutingService, lookup: FakeLookup) -> None:
+    lookup.trouble = LookupUnavailable("locked")
+    decision = await service.route("+380501234567", None, "0441234567")
+    assert phones(decision) == ["101+102", "103"]
+    assert decision.caller == "+380501234567"
+    assert decision.reasons[0].startswith("The database did not answer in time")
+
+
+async def test_the_trunk_s_name_is_told_where_nobody_is_known(service: RoutingService) -> None:
+    decision = await service.route("+380999999999", "Kyivstar", "0441234567")
+    assert decision.name is None
+    assert decision.reasons[-1] == "Displays keep the name that the trunk delivered: “Kyivstar”."
