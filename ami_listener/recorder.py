@@ -1,176 +1,187 @@
-"""Takes what the tracker says about calls and has it written, in order, in batches, and bounded whatever happens.
+"""Brings calls and decisions to the database: one ordered consumer, in batches, through every trouble of the database.
 
-Only the fullest view of each call waits: a database that is away for a minute costs memory for the calls of that
-minute, not for all that was said of them.
+Only the fullest view of a call matters, so views that wait replace poorer ones: a database that is away for a while
+costs memory for the calls that changed, not for every change.
 """
 
 import asyncio
+import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
-
-import structlog
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Protocol
 
 from leads.domain.calls import CallView, Phase
 from leads.store.calls import RecordedDecision
 
-COLLECT_SECONDS = 0.05
-"""How long a batch is collected: one call begins with a burst of events, and people look at the page once a second."""
-BATCH = 500
-CAPACITY = 50_000
-RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+logger = logging.getLogger(__name__)
 
-_log = structlog.get_logger(__name__)
-_Key = tuple[str, str]
-_T = TypeVar("_T")
+BATCH_SECONDS = 0.05
+BATCH_SIZE = 1000
+MOST_WAITING = 50_000
+FIRST_RETRY = 0.5
+LONGEST_RETRY = 15.0
+
+_ViewKey = tuple[str, str, bool]
+_DecisionKey = tuple[str, str]
 
 
 class Writer(Protocol):
-    """Writes a batch in one transaction (leads.store.calls.CallWriter)."""
+    """What stores calls; see leads.store.calls.CallWriter."""
 
-    async def write(self, views: Sequence[CallView], decisions: Sequence[RecordedDecision]) -> object:
-        """Write all or, by raising, none."""
-        ...
+    async def write(self, views: Sequence[CallView], decisions: Sequence[RecordedDecision]) -> None:
+        """Store all in one go, or raise and store nothing."""
 
 
 @dataclass(slots=True)
-class RecorderFigures:
-    """What the recorder has done since it started; `trouble` is why writing fails at present, None when it works."""
+class RecorderHealth:
+    """What /healthz and the metrics show of recording; times are UTC."""
 
     written: int = 0
-    failures: int = 0
-    dropped: int = 0
-    trouble: str | None = None
+    batches: int = 0
+    spilled: int = 0
+    failing_since: datetime | None = None
+    last_error: str | None = None
 
 
 class Recorder:
-    """The one ordered consumer through which everything that calls cause reaches the database."""
+    """Takes what is to be stored at once and stores it soon, while `run` runs.
 
-    def __init__(self, writer: Writer, on_written: Callable[[], None], *, capacity: int = CAPACITY) -> None:
-        """Take what writing needs.
+    Args:
+        writer: stores a batch; used by this recorder alone.
+        on_written: called after each batch, so that the live page can be told.
+        most_waiting: how many calls, and how many decisions, wait at most while the database is away.
+        clock: the present time, UTC.
+    """
 
-        Args:
-            writer: writes batches.
-            on_written: is rung on the loop after each batch that was written; it may not wait.
-            capacity: how many calls, and how many decisions, may wait for the database.
-        """
-        self.figures = RecorderFigures()
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        on_written: Callable[[], None] = lambda: None,
+        most_waiting: int = MOST_WAITING,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.health = RecorderHealth()
         self._writer = writer
         self._on_written = on_written
-        self._capacity = capacity
-        self._views: dict[_Key, CallView] = {}
-        self._decisions: dict[_Key, RecordedDecision] = {}
-        self._something = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._task: asyncio.Task[None] | None = None
+        self._most = most_waiting
+        self._clock = clock
+        self._live: dict[_ViewKey, CallView] = {}
+        self._ended: dict[_ViewKey, CallView] = {}
+        self._decisions: dict[_DecisionKey, RecordedDecision] = {}
+        self._in_flight = 0
+        self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     @property
-    def pending(self) -> int:
-        """How many calls and decisions wait to be written."""
-        return len(self._views) + len(self._decisions)
+    def waiting(self) -> int:
+        """How many views and decisions are not stored yet."""
+        return len(self._live) + len(self._ended) + len(self._decisions) + self._in_flight
 
-    def submit(self, views: Iterable[CallView]) -> None:
-        """Take views of calls, the later ones the fuller; never waits."""
+    def submit(self, views: Sequence[CallView]) -> None:
+        """Take views of calls, in order; returns at once."""
         for view in views:
-            self._views[view.pbx, view.linkedid] = view
-        if len(self._views) > self._capacity:
-            self._spill_views()
+            self._keep(view)
+        self._spill()
         self._wake()
 
     def submit_decision(self, decision: RecordedDecision) -> None:
-        """Take one routing decision; never waits."""
+        """Take a routing decision; returns at once."""
         self._decisions[decision.pbx, decision.linkedid] = decision
-        if len(self._decisions) > self._capacity:
-            self._note_dropped(1)
-            del self._decisions[next(iter(self._decisions))]
+        self._spill()
         self._wake()
 
-    def start(self) -> None:
-        """Begin to write."""
-        self._task = asyncio.create_task(self._run(), name="recorder")
+    async def run(self) -> None:
+        """Store what comes, until cancelled. What a cancelled batch held is stored by nobody: `drain` first."""
+        retry = FIRST_RETRY
+        while True:
+            await self._work.wait()
+            if not self._hurry.is_set():
+                await asyncio.sleep(BATCH_SECONDS)
+            views, decisions = self._take()
+            try:
+                await self._writer.write(views, decisions)
+            except Exception as error:
+                self._failed(error, views, decisions)
+                await asyncio.sleep(retry * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
+                retry = min(retry * 2, LONGEST_RETRY)
+                continue
+            retry = FIRST_RETRY
+            self._stored()
 
-    async def stop(self, seconds: float = 5.0) -> None:
-        """Write what waits, for at most `seconds`, and end."""
+    async def drain(self, seconds: float = 10.0) -> int:
+        """Store what waits without delay; give how much is still unsaved after at most `seconds`."""
+        self._hurry.set()
         try:
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                await self._empty.wait()
         except TimeoutError:
-            _log.error("calls were not written before the end", calls=len(self._views), why=self.figures.trouble)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+            logger.error("recorder: %d calls and decisions could not be stored before the end", self.waiting)
+        return self.waiting
+
+    def _keep(self, view: CallView) -> None:
+        """Keep the fullest view; one that missed a part of the call stands beside one that did not."""
+        key = (view.pbx, view.linkedid, view.incomplete)
+        known = self._ended.get(key) or self._live.get(key)
+        if known is not None and (known.phase, known.progress) >= (view.phase, view.progress):
+            return
+        if view.phase is Phase.ENDED:
+            self._live.pop(key, None)
+            self._ended[key] = view
+        else:
+            self._live[key] = view
+
+    def _spill(self) -> None:
+        """Make room: first the oldest calls that still run, which will be heard of again, last those that ended."""
+        before = self.health.spilled
+        while len(self._live) + len(self._ended) > self._most:
+            waiting = self._live or self._ended
+            del waiting[next(iter(waiting))]
+            self.health.spilled += 1
+        while len(self._decisions) > self._most:
+            del self._decisions[next(iter(self._decisions))]
+            self.health.spilled += 1
+        if before == 0 and self.health.spilled:
+            logger.error("recorder: the database is away for too long; the oldest calls that wait are given up")
 
     def _wake(self) -> None:
-        if self._views or self._decisions:
-            self._idle.clear()
-            self._something.set()
+        self._empty.clear()
+        self._work.set()
 
-    async def _run(self) -> None:
-        attempt = 0
-        while True:
-            await self._something.wait()
-            await asyncio.sleep(COLLECT_SECONDS if attempt == 0 else _pause(attempt))
-            attempt = 0 if await self._write_batch() else attempt + 1
-            if not self.pending:
-                self._something.clear()
-                self._idle.set()
+    def _take(self) -> tuple[list[CallView], list[RecordedDecision]]:
+        views = [waiting.pop(key) for waiting in (self._ended, self._live) for key in list(islice(waiting, BATCH_SIZE))]
+        decisions = [self._decisions.pop(key) for key in list(islice(self._decisions, BATCH_SIZE))]
+        if not self.waiting:
+            self._work.clear()
+        self._in_flight = len(views) + len(decisions)
+        return views, decisions
 
-    async def _write_batch(self) -> bool:
-        views = _take(self._views)
-        decisions = _take(self._decisions)
-        try:
-            await self._writer.write(list(views.values()), list(decisions.values()))
-        except Exception as error:
-            self._give_back(views, decisions)
-            self._note_failure(error)
-            return False
-        except asyncio.CancelledError:
-            self._give_back(views, decisions)
-            raise
-        if self.figures.trouble is not None:
-            _log.info("calls are written again", waiting=self.pending)
-        self.figures.trouble = None
-        self.figures.written += len(views)
+    def _failed(self, error: Exception, views: list[CallView], decisions: list[RecordedDecision]) -> None:
+        self._in_flight = 0
+        if self.health.failing_since is None:
+            self.health.failing_since = self._clock()
+        self.health.last_error = f"{type(error).__name__}: {error}"[:500]
+        logger.warning("recorder: not stored, will be tried again: %s", self.health.last_error)
+        newer_live, self._live = self._live, {}
+        newer_ended, self._ended = self._ended, {}
+        for view in (*views, *newer_live.values(), *newer_ended.values()):
+            self._keep(view)
+        self._decisions = {(made.pbx, made.linkedid): made for made in (*decisions, *self._decisions.values())}
+        self._spill()
+        self._wake()
+
+    def _stored(self) -> None:
+        if self.health.failing_since is not None:
+            logger.info("recorder: the database is back after trouble since %s", self.health.failing_since)
+            self.health.failing_since = None
+        self.health.written += self._in_flight
+        self._in_flight = 0
+        self.health.batches += 1
+        if not self.waiting:
+            self._empty.set()
         self._on_written()
-        return True
-
-    def _give_back(self, views: dict[_Key, CallView], decisions: dict[_Key, RecordedDecision]) -> None:
-        """Put a batch that was not written before what came meanwhile, which is fuller."""
-        self._views = views | self._views
-        self._decisions = decisions | self._decisions
-
-    def _note_failure(self, error: Exception) -> None:
-        self.figures.failures += 1
-        if self.figures.trouble is None:
-            _log.error("calls are not written; they wait and are tried again", why=repr(error), waiting=self.pending)
-        self.figures.trouble = repr(error)
-
-    def _spill_views(self) -> None:
-        """Make room: first the oldest views of calls that go on, whose next view says more, then ended ones."""
-        surplus = len(self._views) - self._capacity
-        running = [key for key, view in self._views.items() if view.phase is not Phase.ENDED]
-        for key in (running + [key for key in self._views if key not in set(running)])[:surplus]:
-            del self._views[key]
-        self._note_dropped(surplus)
-
-    def _note_dropped(self, count: int) -> None:
-        if not self.figures.dropped:
-            _log.error(
-                "more calls wait for the database than fit in memory; views are dropped", capacity=self._capacity
-            )
-        self.figures.dropped += count
-
-
-def _take(waiting: dict[_Key, _T]) -> dict[_Key, _T]:
-    """Take the oldest entries out."""
-    keys = [key for key, _ in zip(waiting, range(BATCH), strict=False)]
-    return {key: waiting.pop(key) for key in keys}
-
-
-def _pause(attempt: int) -> float:
-    """Seconds before the next attempt, with jitter so that several servers do not knock together."""
-    longest = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS)) - 1]
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
