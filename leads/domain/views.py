@@ -1,0 +1,69 @@
+"""Which of several views of one call is the fuller, so that views may come late, twice, or from two trackers.
+
+A tracker sees a call from its beginning, or, when Leadline was restarted meanwhile, only from then on (`incomplete`).
+What is kept is the best view of each of these two kinds; what is shown is their sum. Both follow from the set of views
+alone, whatever their order.
+"""
+
+from dataclasses import dataclass, replace
+
+from leads.domain.calls import CallView, Leg, Phase, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """The best view from a tracker that saw the call begin, and the best one from a tracker that did not."""
+
+    whole: CallView | None = None
+    later: CallView | None = None
+
+    def with_view(self, view: CallView) -> "Halves":
+        """Take in one more view; the same value when it tells nothing new."""
+        if view.incomplete:
+            better = self.later is None or _rank(view) > _rank(self.later)
+            return Halves(self.whole, view) if better else self
+        better = self.whole is None or _rank(view) > _rank(self.whole)
+        return Halves(view, self.later) if better else self
+
+    def sum(self) -> CallView:
+        """The call as far as both together tell it."""
+        whole, later = self.whole, self.later
+        if later is None or (whole is not None and (whole.phase is Phase.ENDED or whole.phase > later.phase)):
+            assert whole is not None, "no view was taken in"
+            return whole
+        return later if whole is None else _joined(whole, later)
+
+
+def _rank(view: CallView) -> tuple[Phase, int]:
+    """Phase first: a tracker that was restarted counts its views from one again."""
+    return view.phase, view.progress
+
+
+def _joined(whole: CallView, later: CallView) -> CallView:
+    """How the call began, from the one who saw it; how it went on and ended, from the other."""
+    return replace(
+        later,
+        role=whole.role,
+        direction=whole.direction or later.direction,
+        caller=whole.caller or later.caller,
+        caller_name=whole.caller_name or later.caller_name,
+        caller_hidden=whole.caller_hidden or later.caller_hidden,
+        dialled=whole.dialled or later.dialled,
+        started_at=whole.started_at or later.started_at,
+        answered_at=whole.answered_at or later.answered_at,
+        answered_by=later.answered_by or whole.answered_by,
+        ring_seconds=whole.ring_seconds if whole.answered_at else later.ring_seconds,
+        parent_linkedid=whole.parent_linkedid or later.parent_linkedid,
+        legs=_all_legs(whole.legs, later.legs),
+        transfers=_all_transfers(whole.transfers, later.transfers),
+    )
+
+
+def _all_legs(before: tuple[Leg, ...], after: tuple[Leg, ...]) -> tuple[Leg, ...]:
+    """Those that only the first tracker saw, then all of the second's, which know their ends."""
+    seen_again = {leg.endpoint for leg in after}
+    return (*(leg for leg in before if leg.endpoint not in seen_again), *after)
+
+
+def _all_transfers(before: tuple[Transfer, ...], after: tuple[Transfer, ...]) -> tuple[Transfer, ...]:
+    return (*before, *(transfer for transfer in after if transfer not in before))

@@ -1,0 +1,235 @@
+"""Finds or makes the person on our records for the outside number of a call; the database decides who was first (L1).
+
+Everything here runs within the transaction that writes the call, so that a call is never without its lead.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
+
+from leads.store.engine import lock_numbers
+from leads.store.models import Change, ContactPerson, Lead, LeadStatus, PhoneNumber
+from leads.store.search import search_text, sort_key
+
+
+@dataclass(frozen=True, slots=True)
+class CallPerson:
+    """Whom a call is with: a lead, or a counterparty and perhaps its contact person."""
+
+    lead_id: int | None = None
+    counterparty_id: int | None = None
+    contact_person_id: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anybody."""
+        return self.lead_id is not None or self.counterparty_id is not None
+
+
+NOBODY = CallPerson()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A number of a call that is not connected yet; `makes_lead` with `responsible_id` if nobody has the number."""
+
+    number: str
+    makes_lead: bool
+    responsible_id: int | None
+
+
+def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) -> dict[str, CallPerson]:
+    """The person for each number; one without a person and without a right to a lead is left out."""
+    asked: dict[str, Wanted] = {}
+    for want in wanted:
+        if want.number not in asked or (want.makes_lead and not asked[want.number].makes_lead):
+            asked[want.number] = want
+    if not asked:
+        return {}
+    lock_numbers(connection, (want.number for want in asked.values() if want.makes_lead))
+    people, closed = _owners(connection, asked)
+    missing = {number: want for number, want in asked.items() if want.makes_lead and number not in people}
+    if not missing:
+        return people
+    status = connection.scalar(select(LeadStatus.id).order_by(LeadStatus.sort_order, LeadStatus.id).limit(1))
+    for number in missing.keys() & closed.keys():
+        if _reopen(connection, closed[number], status, now):
+            people[number] = CallPerson(lead_id=closed[number])
+            del missing[number]
+    people.update(_make_leads(connection, missing, status, now))
+    return people
+
+
+def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[dict[str, CallPerson], dict[str, int]]:
+    """Who has each number now, and the newest closed lead that had it.
+
+    An active lead excludes others; among counterparties that share a number the first entered stands for all.
+    """
+    owners = (
+        select(
+            PhoneNumber.number,
+            PhoneNumber.lead_id,
+            PhoneNumber.on_active_lead,
+            func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id),
+            PhoneNumber.contact_person_id,
+        )
+        .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
+        .outerjoin(Lead, Lead.id == PhoneNumber.lead_id)
+        .where(PhoneNumber.number.in_(list(numbers)))
+        .order_by(PhoneNumber.on_active_lead.desc(), Lead.closed_at.desc(), PhoneNumber.id)
+    )
+    people: dict[str, CallPerson] = {}
+    closed: dict[str, int] = {}
+    for number, lead_id, active, counterparty_id, contact_person_id in connection.execute(owners):
+        if lead_id is not None and not active:
+            closed.setdefault(number, lead_id)
+        else:
+            people.setdefault(number, CallPerson(lead_id, counterparty_id, contact_person_id))
+    return people, closed
+
+
+def _make_leads(
+    connection: Connection, wanted: Mapping[str, Wanted], status: int | None, now: datetime
+) -> dict[str, CallPerson]:
+    if not wanted:
+        return {}
+    rows = [
+        {
+            "name": number,
+            "main_number": number,
+            "status_id": status,
+            "responsible_id": want.responsible_id,
+            "created_at": now,
+            "updated_at": now,
+            "sort_name": sort_key(number),
+            "search_text": search_text(numbers=[number]),
+        }
+        for number, want in wanted.items()
+    ]
+    made = {
+        number: lead for lead, number in connection.execute(insert(Lead).returning(Lead.id, Lead.main_number), rows)
+    }
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    claim = dialect.insert(PhoneNumber).on_conflict_do_nothing(
+        index_elements=[PhoneNumber.number], index_where=PhoneNumber.on_active_lead
+    )
+    claimed = set(
+        connection.scalars(
+            claim.returning(PhoneNumber.lead_id),
+            [{"number": number, "lead_id": lead, "on_active_lead": True} for number, lead in made.items()],
+        )
+    )
+    lost = {number: lead for number, lead in made.items() if lead not in claimed}
+    people = {number: CallPerson(lead_id=lead) for number, lead in made.items() if lead in claimed}
+    if lost:
+        # Somebody who did not lock the number was faster; the unique index let him win.
+        connection.execute(delete(Lead).where(Lead.id.in_(list(lost.values()))))
+        people.update(_owners(connection, lost)[0])
+    return people
+
+
+def _reopen(connection: Connection, lead_id: int, status: int | None, now: datetime) -> bool:
+    """Make a closed lead active again with those of its numbers that are free (L12)."""
+    other = aliased(PhoneNumber)
+    taken: ColumnElement[bool] = exists().where(
+        other.number == PhoneNumber.number, or_(other.on_active_lead, other.lead_id.is_(None))
+    )
+    mine = PhoneNumber.lead_id == lead_id
+    lock_numbers(connection, connection.scalars(select(PhoneNumber.number).where(mine)).all())
+    free = connection.scalars(select(PhoneNumber.id).where(mine, ~taken).order_by(PhoneNumber.position)).all()
+    first_of_each = select(func.min(PhoneNumber.id)).where(PhoneNumber.id.in_(free)).group_by(PhoneNumber.number)
+    reopened = connection.execute(
+        update(PhoneNumber).where(PhoneNumber.id.in_(first_of_each)).values(on_active_lead=True)
+    )
+    if not reopened.rowcount:
+        return False
+    was = connection.scalar(select(Lead.closed_at).where(Lead.id == lead_id))
+    connection.execute(
+        update(Lead)
+        .where(Lead.id == lead_id)
+        .values(
+            closed_at=None,
+            counterparty_id=None,
+            contact_person_id=None,
+            status_id=status,
+            updated_at=now,
+            version=Lead.version + 1,
+        )
+    )
+    connection.execute(
+        insert(Change).values(
+            at=now, lead_id=lead_id, field="closed_at", before=was.isoformat() if was else "", after=""
+        )
+    )
+    return True
+
+
+def note_calls(connection: Connection, calls: Iterable[tuple[int, datetime]]) -> None:
+    """Keep when each lead was last on a call; the card's version is for people, so it stays."""
+    newest: dict[int, datetime] = {}
+    for lead_id, at in calls:
+        newest[lead_id] = max(at, newest.get(lead_id, at))
+    if newest:
+        connection.execute(_LAST_CALL, [{"lead": lead_id, "at": newest[lead_id]} for lead_id in sorted(newest)])
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation with a lead: its call's linkedid, when it began, and the employee who talked last in it."""
+
+    lead_id: int
+    call: str
+    at: datetime
+    talker_id: int
+
+
+def note_conversations(connection: Connection, conversations: Iterable[Conversation]) -> None:
+    """Give each lead to whoever talked last in its first conversation, unless a person chose (L1)."""
+    rows = [
+        {"lead": talk.lead_id, "call": talk.call, "at": talk.at, "talker": talk.talker_id}
+        for talk in sorted(conversations, key=lambda talk: (talk.lead_id, talk.at, talk.call))
+    ]
+    if rows:
+        connection.execute(_FIRST_TALK, rows)
+
+
+_TABLE: Table = Lead.metadata.tables["lead"]
+_LEAD = _TABLE.c
+_LAST_CALL = (
+    update(_TABLE)
+    .where(_LEAD.id == bindparam("lead"), or_(_LEAD.last_call_at.is_(None), _LEAD.last_call_at < bindparam("at")))
+    .values(last_call_at=bindparam("at"))
+)
+_FIRST_TALK = (
+    update(_TABLE)
+    .where(
+        _LEAD.id == bindparam("lead"),
+        or_(
+            _LEAD.first_talk_call.is_(None),
+            _LEAD.first_talk_call == bindparam("call"),
+            _LEAD.first_talk_at > bindparam("at"),
+        ),
+    )
+    .values(
+        first_talk_at=bindparam("at"),
+        first_talk_call=bindparam("call"),
+        responsible_id=case((_LEAD.responsible_by_hand, _LEAD.responsible_id), else_=bindparam("talker")),
+    )
+)

@@ -1,0 +1,77 @@
+"""Sums of views: a call comes out the same however its views arrive, and a restart costs only what nobody saw."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leads.domain.calls import CallView, Leg, Phase, Result
+from leads.domain.views import Halves
+from tests.leads.views import NOW, RINGING, ended, talking
+
+TALKING = talking(RINGING)
+ENDED = ended(TALKING)
+AFTER = replace(
+    ended(TALKING, progress=1),
+    incomplete=True,
+    caller="0501234567",
+    started_at=NOW + timedelta(seconds=30),
+    answered_at=None,
+    ring_seconds=None,
+    legs=(Leg("PJSIP/102", "102", Result.ANSWERED),),
+)
+"""The end of the call as a tracker tells it that was started in its midst."""
+
+
+def _sum(*views: CallView) -> CallView:
+    halves = Halves()
+    for view in views:
+        halves = halves.with_view(view)
+    return halves.sum()
+
+
+def test_the_further_view_stays() -> None:
+    assert _sum(RINGING, TALKING, ENDED, RINGING, TALKING) == ENDED
+
+
+def test_of_one_phase_the_later_view_stays() -> None:
+    later = replace(TALKING, progress=9)
+    assert _sum(later, TALKING) == later
+
+
+def test_a_view_that_tells_nothing_new_is_told_by_identity() -> None:
+    halves = Halves().with_view(TALKING)
+    assert halves.with_view(RINGING) is halves
+    assert halves.with_view(TALKING) is halves
+
+
+def test_after_a_restart_the_beginning_is_kept_and_the_end_is_new() -> None:
+    both = _sum(TALKING, AFTER)
+    assert (both.phase, both.result, both.ended_at) == (Phase.ENDED, Result.ANSWERED, AFTER.ended_at)
+    assert (both.caller, both.started_at, both.answered_at) == (RINGING.caller, NOW, TALKING.answered_at)
+    assert [leg.endpoint for leg in both.legs] == ["PJSIP/101", "PJSIP/102"]
+    assert both.incomplete
+
+
+def test_an_end_seen_from_the_beginning_needs_no_other() -> None:
+    assert _sum(AFTER, ENDED) == ENDED
+    assert _sum(ENDED, AFTER) == ENDED
+
+
+VIEWS = st.builds(
+    lambda phase, progress, incomplete, caller: replace(
+        RINGING, phase=phase, progress=progress, incomplete=incomplete, caller=f"{caller}{phase}{progress}{incomplete}"
+    ),
+    st.sampled_from(Phase),
+    st.integers(1, 3),
+    st.booleans(),
+    st.just("0"),
+)
+
+
+@given(st.lists(VIEWS, min_size=1), st.randoms())
+def test_order_and_repetition_do_not_matter(views: list[CallView], random: object) -> None:
+    again = [*views, *views[: len(views) // 2]]
+    random.shuffle(again)  # type: ignore[attr-defined]
+    assert _sum(*again) == _sum(*views)
