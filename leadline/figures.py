@@ -58,13 +58,11 @@ def recorder_metrics(recorder: Recorder) -> Callable[[], Iterable[Metric]]:
     """How writing goes."""
 
     def collect() -> Iterable[Metric]:
-        figures = recorder.figures
-        yield GaugeMetricFamily(
-            "leadline_recorder_pending_calls", "Calls and decisions not yet written", recorder.pending
-        )
-        yield CounterMetricFamily("leadline_recorder_written", "Views of calls written", figures.written)
-        yield CounterMetricFamily("leadline_recorder_failures", "Attempts to write that failed", figures.failures)
-        yield CounterMetricFamily("leadline_recorder_dropped", "Views that did not fit in memory", figures.dropped)
+        health = recorder.health
+        yield GaugeMetricFamily("leadline_recorder_waiting", "Calls and decisions not yet written", recorder.waiting)
+        yield CounterMetricFamily("leadline_recorder_written", "Calls and decisions written", health.written)
+        yield CounterMetricFamily("leadline_recorder_batches", "Batches written", health.batches)
+        yield CounterMetricFamily("leadline_recorder_spilled", "Given up for want of memory", health.spilled)
 
     return collect
 
@@ -100,15 +98,15 @@ def listener_health(listener: CallListener) -> PartHealth:
 
 def recorder_health(recorder: Recorder) -> PartHealth:
     """Recording works while batches reach the database."""
-    figures = recorder.figures
+    health = recorder.health
     return PartHealth(
         "recorder",
-        figures.trouble is None,
+        health.failing_since is None,
         {
-            "pending": recorder.pending,
-            "written": figures.written,
-            "failures": figures.failures,
-            "dropped": figures.dropped,
-            "trouble": figures.trouble,
+            "waiting": recorder.waiting,
+            "written": health.written,
+            "spilled": health.spilled,
+            "failing_since": health.failing_since.isoformat() if health.failing_since else None,
+            "last_error": health.last_error,
         },
     )

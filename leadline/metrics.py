@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
+from leads.admin.context import public
+
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
@@ -57,6 +59,7 @@ def add_operation_routes(
             return False
         return any(peer in network for network in networks)
 
+    @public
     async def healthz(request: web.Request) -> web.Response:
         parts = health()
         up = all(part.healthy for part in parts if part.essential)
@@ -65,6 +68,7 @@ def add_operation_routes(
             body["parts"] = {part.name: {"healthy": part.healthy, **part.detail} for part in parts}
         return web.json_response(body, status=200 if up else 503)
 
+    @public
     async def metrics_page(request: web.Request) -> web.Response:
         if not is_allowed(request):
             raise web.HTTPForbidden(text="Metrics are for the machine itself; ask for them from 127.0.0.1.\n")

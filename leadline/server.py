@@ -6,8 +6,10 @@ FastAGI is last at the start and first at the end: while it does not listen, Ast
 import asyncio
 import signal
 import ssl
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -32,6 +34,8 @@ from leads.store.migrate import revisions
 from routing.decision import Decision
 
 LONGEST_RETRY_SECONDS = 15.0
+DRAIN_SECONDS = 5.0
+"""For writing at the end what waits; longer, and a supervisor would kill us."""
 _log = structlog.get_logger(__name__)
 
 
@@ -73,9 +77,9 @@ async def _start(settings: Settings, parts: AsyncExitStack) -> None:
     parts.push_async_callback(lookup.close)
 
     feed = CallFeed()
-    recorder = Recorder(make_writer(settings, database, directory), feed.notify)
-    recorder.start()
-    parts.push_async_callback(recorder.stop)
+    recorder = Recorder(make_writer(settings, database, directory), on_written=feed.notify)
+    _run(recorder.run(), "recorder", parts)
+    parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
     listener = _start_listener(settings, recorder, parts) if settings.ami_enabled else None
     fastagi = _make_fastagi(settings, lookup, directory, recorder)
@@ -127,14 +131,26 @@ def _start_listener(settings: Settings, recorder: Recorder, parts: AsyncExitStac
         ),
         silence=settings.ami_silence,
     )
-    task = asyncio.create_task(listener.run(), name="ami")
+    _run(listener.run(), "ami", parts)
+    return listener
+
+
+def _run(work: Coroutine[Any, Any, None], name: str, parts: AsyncExitStack) -> None:
+    """Run `work` until `parts` end; if it fails before, the whole process ends, and its supervisor starts it anew."""
+    task = asyncio.create_task(work, name=name)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            _log.critical("a part ended that must not", part=name, exc_info=task.exception())
+            signal.raise_signal(signal.SIGTERM)
+
+    task.add_done_callback(ended)
 
     async def end() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     parts.push_async_callback(end)
-    return listener
 
 
 def _make_fastagi(
