@@ -98,6 +98,8 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[VIEWER] = viewer
     if needed is Access.ADMIN and not (viewer and viewer.is_admin):
         raise web.HTTPForbidden(text=_("Only administrators can open this page."))
+    if request.match_info.http_exception is not None:
+        raise request.match_info.http_exception
     fresh_visit = _tie_forms(request, viewer if needed is not Access.PUBLIC else None)
     if request.method not in _SAFE:
         await _read_form(request, viewer if needed is not Access.PUBLIC else None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import flag_modified
@@ -16,6 +16,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access
 from leads.store.models import Did, Employee, EmployeeMobile, Extension, GroupMember, IgnoredNumber, RingGroup
+from leads.store.search import sort_key
 
 Card = TypeVar("Card", Employee, RingGroup, Did)
 
@@ -96,12 +97,8 @@ class DidEdit:
 
 async def employees(session: AsyncSession) -> Sequence[Employee]:
     """All employees with their phones and mobiles, those who work here first."""
-    statement = (
-        select(Employee)
-        .options(selectinload(Employee.extensions), selectinload(Employee.mobiles))
-        .order_by(Employee.active.desc(), func.lower(Employee.name), Employee.id)
-    )
-    return (await session.scalars(statement)).all()
+    statement = select(Employee).options(selectinload(Employee.extensions), selectinload(Employee.mobiles))
+    return sorted(await session.scalars(statement), key=lambda one: (not one.active, sort_key(one.name), one.id))
 
 
 async def find_employee(session: AsyncSession, employee_id: int) -> Employee | None:
@@ -245,7 +242,7 @@ async def phones(session: AsyncSession) -> Sequence[Extension]:
 
 async def groups(session: AsyncSession) -> Sequence[RingGroup]:
     """All groups with their phones and the phones' owners."""
-    return (await session.scalars(select(RingGroup).options(_MEMBERS).order_by(func.lower(RingGroup.name)))).all()
+    return sorted(await session.scalars(select(RingGroup).options(_MEMBERS)), key=lambda one: sort_key(one.name))
 
 
 _MEMBERS = selectinload(RingGroup.members).selectinload(GroupMember.extension).selectinload(Extension.employee)

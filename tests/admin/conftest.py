@@ -1,0 +1,214 @@
+"""A running panel with a small company in it, and people who visit it without a browser."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import aiohttp
+import pytest
+from aiohttp import web
+from argon2 import PasswordHasher
+
+from leads.admin import CallFeed, create_panel, panel_runner
+from leads.domain.directory import DisplayMode, Role
+from leads.store import access
+from leads.store.directory import DirectoryCache
+from leads.store.engine import Database
+from leads.store.models import Employee, Extension, GroupMember, RingGroup
+
+PASSWORD = "correct horse battery"
+_CSRF = re.compile(r'name="csrf" value="([^"]+)"')
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with little work: these tests are about what is done with a password, not about argon2."""
+    monkeypatch.setattr(access, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    access._nobodys_hash.cache_clear()
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is moved."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@dataclass(frozen=True)
+class Company:
+    """The keys of the people and things that every test of the panel finds."""
+
+    admin: int
+    yurii: int
+    maria: int
+    boss: int
+    phone_101: int
+    phone_102: int
+    sales: int
+
+
+@pytest.fixture
+async def company(database: Database, clock: Clock) -> Company:
+    """An administrator, two employees with phones 101 and 102, and a supervisor in group Sales with 101 (phone 103)."""
+    hashed = access.hash_password(PASSWORD)
+    async with database.write() as session:
+        admin = await access.create_admin(session, "admin", "Олена", PASSWORD, clock())
+        people = {
+            login: Employee(name=name, login=login, password_hash=hashed, role=role, created_at=clock())
+            for login, name, role in (
+                ("yurii", "Щербань Юрій", Role.EMPLOYEE),
+                ("maria", "Марія Коваленко", Role.EMPLOYEE),
+                ("boss", "Big Boss", Role.SUPERVISOR),
+            )
+        }
+        session.add_all(people.values())
+        await session.flush()
+        phones = [
+            Extension(number=number, endpoint=f"PJSIP/{number}", employee_id=people[owner].id)
+            for number, owner in (("101", "yurii"), ("102", "maria"), ("103", "boss"))
+        ]
+        phones[1].display_mode = DisplayMode.UTF8
+        session.add_all(phones)
+        await session.flush()
+        members = [GroupMember(extension_id=phones[place].id, position=place) for place in (0, 2)]
+        group = RingGroup(name="Sales", members=members)
+        session.add(group)
+        await session.flush()
+        return Company(
+            admin, people["yurii"].id, people["maria"].id, people["boss"].id, phones[0].id, phones[1].id, group.id
+        )
+
+
+@pytest.fixture
+async def directory(database: Database, company: Company) -> DirectoryCache:
+    cache = DirectoryCache(database)
+    await cache.refresh()
+    return cache
+
+
+@pytest.fixture
+def feed() -> CallFeed:
+    return CallFeed()
+
+
+Serve = Callable[..., "asynccontextmanager[str]"]
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """Run `app` on a free port; gives its address."""
+    runner = panel_runner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def app(database: Database, directory: DirectoryCache, feed: CallFeed, clock: Clock) -> web.Application:
+    return create_panel(database, directory, feed, zone=ZoneInfo("Europe/Kyiv"), region="UA", secure=False, clock=clock)
+
+
+@pytest.fixture
+async def address(app: web.Application) -> AsyncIterator[str]:
+    async with served(app) as base:
+        yield base
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: never followed when it is a redirect, so that tests see it."""
+
+    status: int
+    text: str
+    headers: "aiohttp.typedefs.LooseHeaders"
+    location: str
+
+
+class Visitor:
+    """Somebody with a cookie jar; forms are sent with the token of the page that was opened last."""
+
+    def __init__(self, base: str, client: aiohttp.ClientSession) -> None:
+        self.base = base
+        self.client = client
+        self.csrf = ""
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self._ask("GET", path, None, headers)
+
+    async def post(
+        self, path: str, fields: dict[str, object] | None = None, *, csrf: bool = True, **headers: str
+    ) -> Answer:
+        """Send a form; lists are repeated fields. Header names are written with _ for -."""
+        sent = {**({"csrf": self.csrf} if csrf else {}), **(fields or {})}
+        body = urlencode(sent, doseq=True).encode()
+        return await self.post_bytes(path, body, Content_Type="application/x-www-form-urlencoded", **headers)
+
+    async def post_bytes(self, path: str, body: bytes, **headers: str) -> Answer:
+        return await self._ask("POST", path, body, headers)
+
+    async def sign_in(self, login: str, password: str = PASSWORD) -> Answer:
+        await self.get("/sign-in")
+        answer = await self.post("/sign-in", {"login": login, "password": password, "next": ""})
+        if answer.status == 303:
+            await self.get("/me")
+        return answer
+
+    async def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.request(
+            method, aiohttp.client.URL(self.base + path, encoded=True), data=body, headers=named, allow_redirects=False
+        ) as response:
+            text = await response.text()
+            found = _CSRF.search(text)
+            if found:
+                self.csrf = found[1]
+            return Answer(response.status, text, response.headers, response.headers.get("Location", ""))
+
+
+@pytest.fixture
+async def visitor(address: str) -> AsyncIterator[Callable[[], Visitor]]:
+    """Makes visitors, each with cookies of his own."""
+    clients: list[aiohttp.ClientSession] = []
+
+    def make() -> Visitor:
+        clients.append(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
+        return Visitor(address, clients[-1])
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def admin(visitor: Callable[[], Visitor]) -> Visitor:
+    """The administrator, signed in."""
+    one = visitor()
+    assert (await one.sign_in("admin")).status == 303
+    return one
+
+
+@pytest.fixture
+async def yurii(visitor: Callable[[], Visitor]) -> Visitor:
+    """An employee, signed in."""
+    one = visitor()
+    assert (await one.sign_in("yurii")).status == 303
+    return one

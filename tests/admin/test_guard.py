@@ -1,0 +1,257 @@
+"""What requests pass before a handler sees them: forgery, rights, hostile input, limits; and what answers carry."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from leads.admin import app as app_module
+from leads.admin.context import Access, access_of
+from leads.admin.guard import SECURITY_HEADERS
+from leads.store.engine import Database
+from tests.admin.conftest import Company, Visitor
+
+Visitors = Callable[[], Visitor]
+
+
+def _routes(app: web.Application, method: str) -> Iterator[tuple[str, Access]]:
+    """Every path of the panel with 1 for its keys."""
+    for route in app.router.routes():
+        info = route.resource.get_info() if route.resource else {}
+        path = info.get("path") or info.get("formatter", "")
+        if route.method == method and not path.startswith("/static/"):
+            yield re.sub(r"\{\w+\}", "1", path), access_of(route.handler)
+
+
+async def test_every_page_carries_the_headers_that_restrict_browsers(admin: Visitor, visitor: Visitors) -> None:
+    for answer in (await admin.get("/live"), await visitor().get("/sign-in"), await admin.get("/nowhere")):
+        assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+        assert answer.headers["Cache-Control"] == "no-store"
+        policy = answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+
+
+def test_no_template_has_inline_script_or_style() -> None:
+    folder = Path(app_module.__file__).parent / "templates"
+    inline = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
+    found = [path.name for path in folder.rglob("*.html") if inline.search(path.read_text())]
+    assert found == []
+
+
+def test_every_form_that_changes_something_carries_the_token() -> None:
+    folder = Path(app_module.__file__).parent / "templates"
+    forms = re.compile(r"<form[^>]*method=\"post\"[^>]*>(.*?)</form>", re.DOTALL)
+    found = [body for path in folder.rglob("*.html") for body in forms.findall(path.read_text())]
+    assert found
+    assert all("csrf_field()" in body for body in found)
+
+
+async def test_static_files_are_kept_for_long_under_their_hash_only(visitor: Visitors, company: Company) -> None:
+    one = visitor()
+    page = await one.get("/sign-in")
+    url = re.search(r'href="(/static/panel\.css\?v=[0-9a-f]{16})"', page.text)
+    assert url
+    assert "immutable" in (await one.get(url[1])).headers["Cache-Control"]
+    assert (await one.get("/static/panel.css?v=0")).headers["Cache-Control"] == "no-cache"
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"):
+        assert (await one.get(path)).status in (303, 404)
+
+
+async def test_nothing_but_signing_in_is_open_to_strangers(app: web.Application, visitor: Visitors) -> None:
+    public = {path for path, access in _routes(app, "GET") if access is Access.PUBLIC}
+    assert public == {"/sign-in"}
+    for path, access in _routes(app, "GET"):
+        if access is not Access.PUBLIC:
+            answer = await visitor().get(path)
+            assert (answer.status, answer.location[:8]) == (303, "/sign-in") or answer.status == 401, path
+
+
+async def test_company_pages_are_for_administrators(app: web.Application, yurii: Visitor) -> None:
+    for path, access in _routes(app, "GET"):
+        if path.startswith("/company"):
+            assert access is Access.ADMIN
+            answer = await yurii.get(path)
+            assert answer.status == 403, path
+            assert "Only administrators can open this page." in answer.text
+    for path, access in _routes(app, "POST"):
+        if path.startswith("/company"):
+            assert access is Access.ADMIN
+            assert (await yurii.post(path)).status == 403, path
+    assert "/company" not in (await yurii.get("/live")).text
+
+
+async def test_every_change_needs_this_sessions_token(app: web.Application, admin: Visitor, yurii: Visitor) -> None:
+    for path, _access in _routes(app, "POST"):
+        assert (await admin.post(path, csrf=False)).status == 403, path
+        assert (await admin.post(path, {"csrf": yurii.csrf})).status == 403, path
+        assert (await admin.post(path, {"csrf": "Щ"})).status == 403, path
+    assert (await admin.get("/live")).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "none"},
+    ],
+)
+async def test_a_change_from_another_site_is_refused_even_with_the_token(
+    admin: Visitor, headers: dict[str, str]
+) -> None:
+    assert (await admin.post("/sign-out", **headers)).status == 403
+    assert (await admin.post("/sign-out", Origin=admin.base)).status == 303
+
+
+HOSTILE_ADDRESSES = [
+    ("/company/numbers?q=%00", 400),
+    ("/company/numbers?q=%ED%A0%80", 400),
+    ("/company/numbers?q=%FF%FE", 400),
+    ("/company/numbers?q=" + "a" * 4001, 400),
+    ("/company/numbers?" + "a=1&" * 600, 400),
+    ("/live/%00", 400),
+    ("/live/%ED%A0%80", 404),
+    ("/calls/99999999999999999999999", 404),
+    ("/calls/999999999", 404),
+    ("/calls/0", 404),
+    ("/calls/-1", 404),
+    ("/calls/%D9%A1", 404),
+    ("/company/employees/1%27%20OR%201=1", 404),
+    ("/company/employees/999999999", 404),
+    ("/company/groups/999999999", 404),
+    ("/company/numbers/999999999", 404),
+    ("/sign-in?next=" + "/" * 3000, 400),
+]
+
+
+async def test_hostile_addresses_get_a_clean_page(admin: Visitor) -> None:
+    for path, status in HOSTILE_ADDRESSES:
+        answer = await admin.get(path)
+        assert answer.status == status, path
+        assert "<h1>" in answer.text
+        assert "Traceback" not in answer.text
+
+
+HOSTILE_BODIES = [
+    (b"name=%00", 400),
+    (b"name=%ED%A0%80", 400),
+    (b"name=%FF", 400),
+    (b"name=\xff\xfe", 400),
+    (b"&".join([b"a=1"] * 600), 400),
+    (b"name=" + b"a" * 30_000, 400),
+    (b"name=" + b"a" * 300_000, 413),
+    (b"a" * 200 + b"=1", 400),
+]
+
+
+async def test_hostile_forms_get_a_clean_page(admin: Visitor) -> None:
+    for body, status in HOSTILE_BODIES:
+        sent = f"csrf={admin.csrf}&".encode() + body
+        kind = "application/x-www-form-urlencoded"
+        answer = await admin.post_bytes("/company/ignored", sent, Content_Type=kind)
+        assert answer.status == status, body[:40]
+        assert "<h1>" in answer.text
+
+
+async def test_other_kinds_of_bodies_are_refused(admin: Visitor) -> None:
+    for kind in ("multipart/form-data; boundary=x", "text/plain", "application/json", "text/x; charset=\\x"):
+        answer = await admin.post_bytes("/company/ignored", b"csrf=1", Content_Type=kind)
+        assert answer.status == 415, kind
+
+
+HUGE = "9" * 30
+
+
+FORGED: list[dict[str, object]] = [
+    {},
+    {"version": HUGE},
+    {"version": "1"},
+    {"version": ["1", "2"], "name": ["a", "b"], "role": "god"},
+    {"version": "1", "name": "\u202e" * 300, "role": "admin", "ring_seconds": HUGE},
+    {"version": "1", "name": "a\tb", "role": "employee", "phone_number": ["1", "2"], "phone_endpoint": ["PJSIP/1"]},
+    {"version": "1", "name": "x", "role": "employee", "phone_number": "101", "phone_mode": "x"},
+    {"version": "1", "name": "x", "ring_seconds": "٣٠", "group_id": HUGE, "member": HUGE, "number": "'; DROP"},
+    {"version": "-1", "number": "+380" + "1" * 500, "note": "n" * 5000},
+    {"id": "1", "responsible_id": "1e9", "queue": "a,b&c/${x}", "queue_seconds": "-5"},
+]
+
+
+async def test_forged_forms_get_a_clean_page_everywhere(app: web.Application, admin: Visitor) -> None:
+    for path, _access in _routes(app, "POST"):
+        for fields in FORGED:
+            if path != "/sign-out":
+                answer = await admin.post(path, fields)
+                assert answer.status < 500, (path, fields)
+                assert "Traceback" not in answer.text
+
+
+async def test_headers_of_an_attacker_do_no_harm(visitor: Visitors, company: Company) -> None:
+    one = visitor()
+    cookie = 'leadline=\u00ff\u00fe; leadline_flash=e30.\u00ff; leadline_theme="><script>'
+    answer = await one.get("/sign-in", Cookie=cookie, Accept_Language="uk;q=x,,;q=;,en;q=1e999", User_Agent="\u00ff")
+    assert answer.status == 200
+    assert "<script>" not in answer.text.replace("<script src=", "")
+
+
+async def test_other_methods_are_refused(admin: Visitor) -> None:
+    answer = await admin._ask("DELETE", "/live", None, {})
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+async def test_a_form_that_never_arrives_is_given_up(
+    admin: Visitor, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leads.admin.guard.BODY_SECONDS", 0.05)
+    cookies = "; ".join(f"{cookie.key}={cookie.value}" for cookie in admin.client.cookie_jar)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    head = (
+        f"POST /company/ignored HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nname="
+    )
+    writer.write(head.encode())
+    assert b" 408 " in await reader.readline()
+    writer.close()
+
+
+async def test_half_a_head_is_given_up(
+    database: Database, directory: object, app: web.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "IDLE_CONNECTION_SECONDS", 0.1)
+    runner = app_module.panel_runner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+    writer.write(b"GET /live HTTP/1.1\r\nHost: x\r\n")
+    assert await reader.read() == b""
+    writer.close()
+    await runner.cleanup()
+
+
+async def test_a_database_that_fails_gives_a_page_that_says_so(
+    admin: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.write() as session:
+        await session.execute(text("ALTER TABLE ignored_number RENAME TO gone"))
+    answer = await admin.get("/company/ignored")
+    assert answer.status == 503
+    assert "The database does not answer." in answer.text
+    assert "ignored_number" not in answer.text
+
+
+async def test_a_mistake_of_ours_gives_a_page_without_its_text(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_args: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("leads.store.company.ignored_numbers", broken)
+    answer = await admin.get("/company/ignored")
+    assert answer.status == 500
+    assert "secret detail" not in answer.text
