@@ -3,8 +3,8 @@
 tests/dialplan checks that asterisk-conf uses exactly these.
 """
 
-# Contexts
 INBOUND = "leadline-inbound"
+CLEAN = "leadline-clean"
 ASK = "leadline-ask"
 WALK = "leadline-walk"
 NAME = "leadline-name"
@@ -15,21 +15,28 @@ CHECK = "leadline-check"
 INTERNAL = "leadline-internal"
 PHONES = "leadline-phones"
 HINTS = "leadline-hints"
+FREEPBX = "leadline-freepbx"
+CONTEXTS = frozenset(
+    {INBOUND, CLEAN, ASK, WALK, NAME, OUTGOING, LINE, ORIGINATE, CHECK, INTERNAL, PHONES, HINTS, FREEPBX}
+)
 
-# Channel variables; PLAN is the only one that we set from outside
 PLAN = "LEADLINE_PLAN"
-
-# Globals of leadline-globals.conf and leadline-defaults.conf
+"""The channel variable by which a call gets its plan; the only one that is set from outside."""
 FALLBACK_PLAN = "LEADLINE_FALLBACK_PLAN"
+"""The global with the plan of calls that nothing else is known about."""
+DID_PLAN = "LEADLINE_DID_"
+"""The globals with the plan of each of our numbers; its digits follow."""
 
-# AstDB: family and, where there is but one, key
 BYPASS = ("leadline", "bypass")
+"""AstDB family and key: 1 takes Leadline out of the way."""
 DID_FAMILY = "leadline-did"
+"""AstDB family with the plan of each of our numbers, by its digits."""
 CHECKED = ("leadline-check", "fastagi")
+"""AstDB family and key of the last check: its number, AGISTATUS, and `plan` or `nothing`."""
 
-# The endpoint of the trunk, and what its channels are called
-TRUNK = "trunk"
-
-# FastAGI: the path of the question, and what a check asks for in place of a dialled number
 ROUTE_PATH = "route"
+"""The path of the FastAGI question."""
 CHECK_DID = "check"
+"""What a check asks for in place of a dialled number."""
+TRUNK = "trunk"
+"""The endpoint of the line to the public network."""

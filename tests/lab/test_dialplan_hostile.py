@@ -1,4 +1,4 @@
-"""What strangers write into numbers and names reaches no Dial, no database key, no AMI or AGI line of their own (O4)."""
+"""What strangers write into numbers and names reaches no Dial and no database key, and no line of AMI or AGI (O4)."""
 
 import socket
 from collections.abc import Iterator

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from dialplan.words import BYPASS, DID_FAMILY
+from dialplan.words import BYPASS, DID_FAMILY, DID_PLAN
 from leadline.demo.sipp import free_port
 from tests.lab.dialplan_lab import DialplanLab, phones, plan, ring
 from tests.lab.scripted_agi import CLOSES, SILENT, SILENT_AFTER_COMMAND
@@ -19,6 +19,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialplanLab]:
     with DialplanLab(tmp_path_factory.mktemp("survival")) as lab:
         yield lab
         lab.await_quiet()
+        assert [line for line in lab.complaints() if "AGI" not in line] == []
 
 
 @pytest.fixture
@@ -82,11 +83,14 @@ def test_the_conversation_outlives_the_guard(lab: DialplanLab) -> None:
 
 
 def test_the_dialled_numbers_own_default_wins(lab: DialplanLab) -> None:
+    lab.set_global(f"{DID_PLAN}380446", plan(phones(ring("101"))))
     lab.agi.answers["+380446"] = CLOSES
-    lab.asterisk.cli(f'database put {DID_FAMILY} +380446 "{plan(phones(ring("102")))}"')
-    with lab.phone("102") as own, lab.phone("103") as default:
+    with lab.phone("101") as global_phone, lab.phone("102") as database_phone, lab.phone("103") as default:
         assert lab.call("+380446").wait_one().status == 200
-        assert len(own.calls()) == 1
+        assert len(global_phone.calls()) == 1
+        lab.asterisk.cli(f'database put {DID_FAMILY} 380446 "{plan(phones(ring("102")))}"')
+        assert lab.call("+380446").wait_one().status == 200
+        assert len(database_phone.calls()) == 1
         assert default.calls() == []
 
 
@@ -110,7 +114,10 @@ def test_a_caller_whom_nobody_can_take_is_told_so(lab: DialplanLab) -> None:
     assert lab.call("0448", patience_seconds=10).wait_one().status == 480
 
 
-def test_a_trunk_without_a_number_is_asked_about_too(lab: DialplanLab) -> None:
-    lab.agi.answers["none"] = plan(phones(ring("101")))
-    with lab.phone("101"):
-        assert lab.call("account-7").wait_one().status == 200
+@pytest.mark.parametrize(("dialled", "did"), [("account-7", "none"), ("s", "none"), ("+", "+")])
+def test_a_trunk_without_a_number_is_asked_about_too(lab: DialplanLab, dialled: str, did: str) -> None:
+    lab.agi.answers[did] = plan(phones(ring("101")))
+    with lab.phone("101"), lab.phone("103"):
+        assert lab.call(dialled).wait_one().status == 200
+        lab.agi.answers[did] = CLOSES
+        assert lab.call(dialled).wait_one().status == 200

@@ -1,0 +1,75 @@
+"""What Asterisk does with each of our numbers while Leadline cannot be asked: prepared plans, kept on its side (C8).
+
+They go into AstDB by way of AMI, where the control account exists, or into leadline-defaults.conf, where it does not.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+from dialplan.plan import encode_plan
+from dialplan.words import DID_PLAN, FALLBACK_PLAN
+from leads.domain.directory import Did, Directory
+from leads.domain.numbers import Number, NumberKind
+from routing.decide import decide
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultPlans:
+    """A plan for each way in which a trunk may write one of our numbers (digits only), and one for all other calls."""
+
+    by_digits: Mapping[str, str]
+    fallback: str
+
+
+def default_plans(directory: Directory, *, region: str, default_extension: str | None) -> DefaultPlans:
+    """Plan the call of an unknown caller to each of our numbers.
+
+    Args:
+        directory: the company as it is now.
+        region: whose national form of our numbers a trunk may use, ISO 3166 alpha-2.
+        default_extension: who is rung when the dialled number names nobody.
+    """
+
+    def plan(did: Did | None) -> str:
+        number = did.number if did else None
+        unknown = Number(NumberKind.HIDDEN, "")
+        return encode_plan(decide(unknown, (), did, number, directory, default_extension=default_extension))
+
+    return DefaultPlans(
+        by_digits={
+            digits: plan(did) for did in directory.dids.values() for digits in written_forms(did.number, region)
+        },
+        fallback=plan(None),
+    )
+
+
+def render_defaults(plans: DefaultPlans) -> str:
+    """Write leadline-defaults.conf, which extensions.conf includes into its globals."""
+    lines = [f"{DID_PLAN}{digits} = {plan}\n" for digits, plan in sorted(plans.by_digits.items())]
+    return "".join(["; Written by Leadline; changes are lost.\n", f"{FALLBACK_PLAN} = {plans.fallback}\n", *lines])
+
+
+def written_forms(number: str, region: str) -> tuple[str, ...]:
+    """Give the digits by which a trunk of `region` may name our E.164 `number`: 380441234567, 00380…, 0441234567."""
+    return tuple(dict.fromkeys(_forms(number, region)))
+
+
+def _forms(number: str, region: str) -> Iterator[str]:
+    international = re.sub(r"[^0-9]", "", number)
+    if not international:
+        return
+    yield international
+    if not number.startswith("+"):
+        return
+    yield f"00{international}"
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except NumberParseException:
+        return
+    if parsed.country_code == phonenumbers.country_code_for_region(region):
+        yield phonenumbers.national_significant_number(parsed)
+        yield re.sub(r"[^0-9]", "", phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL))

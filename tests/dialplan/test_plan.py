@@ -1,0 +1,164 @@
+"""A plan says what the decision said, in signs that mean nothing on the way (AGI, Set, Dial, Gosub, files)."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialplan.names import display_form
+from dialplan.plan import MAX_BYTES, NOTHING, PlanError, PlannedPhone, PlannedStep, decode_plan, encode_plan
+from leads.domain.directory import DisplayMode, Extension
+from routing.decision import Decision, Ring, Step, StepKind
+
+SAFE = re.compile(r"L1\|[\w .~|,!%/@+-]*")
+
+numbers = st.from_regex(r"[1-9][0-9]{1,3}(-[a-z]{1,4})?", fullmatch=True)
+extensions = st.builds(
+    lambda number, mode, length: Extension(number, f"PJSIP/{number}", mode, length, None),
+    numbers,
+    st.sampled_from(DisplayMode),
+    st.integers(4, 80),
+)
+rings = st.builds(Ring, extensions, st.booleans())
+phone_steps = st.builds(
+    lambda seconds, rings: Step(StepKind.PHONES, seconds, "why", tuple(rings)),
+    st.integers(1, 300),
+    st.lists(rings, min_size=1, max_size=4, unique_by=lambda ring: ring.extension.number),
+)
+queue_steps = st.builds(
+    lambda seconds, queue: Step(StepKind.QUEUE, seconds, "why", queue=queue),
+    st.integers(5, 3600),
+    st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True),
+)
+names = st.one_of(st.none(), st.text(max_size=40), st.sampled_from(["Щербань Ольга", "O'Neil | ~ & Co, 100%", "+"]))
+decisions = st.builds(
+    lambda name, steps: Decision("+380501234567", "+380441234567", name, "uk", tuple(steps), ("why",)),
+    names,
+    st.lists(st.one_of(phone_steps, queue_steps), max_size=3),
+)
+
+
+def phone(number: str, mode: DisplayMode = DisplayMode.LATIN, length: int = 24) -> Extension:
+    return Extension(number, f"PJSIP/{number}", mode, length, None)
+
+
+def decision(*steps: Step, name: str | None = None) -> Decision:
+    return Decision(None, None, name, "uk", steps, ())
+
+
+def phones(*found: Extension) -> Step:
+    return Step(StepKind.PHONES, 20, "", tuple(Ring(one, False) for one in found))
+
+
+@given(decisions)
+def test_what_is_read_is_what_was_decided(decision: Decision) -> None:
+    plan = encode_plan(decision)
+    steps = decode_plan(plan)
+    assert [(step.kind, step.seconds, step.queue) for step in steps] == [
+        (step.kind, step.seconds, step.queue) for step in decision.steps
+    ]
+    for read, step in zip(steps, decision.steps, strict=True):
+        assert [(one.endpoint, one.call_waiting) for one in read.phones] == [
+            (ring.extension.endpoint, ring.call_waiting) for ring in step.rings
+        ]
+        for one, ring in zip(read.phones, step.rings, strict=True):
+            _shows_its_own_form(one, ring.extension, decision)
+
+
+def _shows_its_own_form(read: PlannedPhone, extension: Extension, decision: Decision) -> None:
+    if extension.display_mode is DisplayMode.OFF:
+        assert read.shows == ""
+    elif decision.name is None:
+        assert read.shows is None
+    else:
+        own = display_form(decision.name, decision.language, extension.display_mode, extension.display_length)
+        # A name that nothing can be shown of on this phone leaves it what all the others show.
+        assert read.shows == own or own is None
+
+
+@given(decisions)
+def test_a_plan_is_one_short_line_of_harmless_signs(decision: Decision) -> None:
+    plan = encode_plan(decision)
+    assert SAFE.fullmatch(plan)
+    assert plan.isprintable()
+    assert len(plan.encode()) <= MAX_BYTES
+
+
+@given(st.text(), st.text(), st.text(max_size=60))
+def test_unsafe_words_are_left_out_and_the_call_goes_on(endpoint: str, queue: str, name: str) -> None:
+    steps = (
+        Step(StepKind.PHONES, 20, "", (Ring(Extension("1", endpoint, DisplayMode.UTF8, 80, None), False),)),
+        Step(StepKind.QUEUE, 20, "", queue=queue),
+        phones(phone("101")),
+    )
+    plan = encode_plan(decision(*steps, name=name))
+    assert SAFE.fullmatch(plan)
+    assert decode_plan(plan)[-1].phones[0].endpoint == "PJSIP/101"
+
+
+def test_the_line_itself() -> None:
+    plan = encode_plan(
+        decision(
+            phones(phone("101")),
+            Step(
+                StepKind.PHONES,
+                25,
+                "",
+                (
+                    Ring(phone("101"), False),
+                    Ring(phone("102", DisplayMode.UTF8), True),
+                    Ring(phone("103", DisplayMode.OFF), False),
+                ),
+            ),
+            Step(StepKind.QUEUE, 60, "", queue="sales"),
+            name="Щербань Ольга",
+        )
+    )
+    assert plan == (
+        "L1|Shcherban Olha~Щербань Ольга~|P,20,0PJSIP/101,,"
+        "|P,25,0PJSIP/101!1PJSIP/102!0PJSIP/103,102!103,2!3|Q,60,sales,,"
+    )
+
+
+def test_all_phones_but_those_that_cannot_draw_latin_show_the_common_form() -> None:
+    assert encode_plan(decision(phones(phone("101", length=8), phone("102")), name="Щербань Ольга")).startswith(
+        "L1|Shcherba~Shcherban Olha|"
+    )
+    assert encode_plan(decision(phones(phone("101", DisplayMode.UTF8)), name="Щербань Ольга")).startswith(
+        "L1|Shcherban Olha~Щербань Ольга|"
+    )
+
+
+def test_an_unknown_caller_keeps_the_trunks_name_but_for_phones_without_names() -> None:
+    plan = encode_plan(decision(phones(phone("101"), phone("102", DisplayMode.OFF))))
+    assert plan == "L1|~|P,20,0PJSIP/101!0PJSIP/102,102,2"
+
+
+def test_of_a_plan_that_is_too_long_the_own_forms_go_first_then_the_last_phones() -> None:
+    mixed = phones(*(phone(str(number), DisplayMode.UTF8, 20 + number % 10) for number in range(100, 164)))
+    last = phones(phone("999"))
+    plan = encode_plan(decision(mixed, last, name="Ж" * 40))
+    steps = decode_plan(plan)
+    assert len(steps[0].phones) == 64
+    assert {one.shows for one in steps[0].phones} == {"ZH" * 12}
+    many = phones(*(phone(f"{number}-{'x' * 40}") for number in range(100, 164)))
+    assert [len(step.phones) for step in decode_plan(encode_plan(decision(many, last)))] == [16, 1]
+
+
+def test_nobody_to_ring() -> None:
+    assert encode_plan(decision()) == "L1|"
+    assert decode_plan(NOTHING) == ()
+    assert decode_plan("L1|") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "L2||", "x", "L1||P", "L1||Z,20,a,,", "L1||P,x,0PJSIP/1,,", "L1||P,1,0PJSIP/1,1,9"]
+)
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    with pytest.raises(PlanError):
+        decode_plan(text)
+
+
+def test_a_queue_is_read_as_one() -> None:
+    assert decode_plan("L1||Q,30,sales,,") == (PlannedStep(StepKind.QUEUE, 30, queue="sales"),)

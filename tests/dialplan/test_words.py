@@ -1,0 +1,72 @@
+"""The Asterisk side uses the words of dialplan.words, and no others of ours."""
+
+import re
+
+from ami_listener.ami_events import READERS
+from dialplan import words
+from dialplan.plan import MARK
+from dialplan.render import SOURCE
+
+CONF = {path.name: path.read_text() for path in sorted(SOURCE.rglob("*.conf"))}
+CODE = "\n".join(re.sub(r"^\s*;.*$", "", text, flags=re.MULTILINE) for text in CONF.values())
+
+
+def test_contexts_are_those_of_the_words() -> None:
+    defined = re.findall(r"^\[(leadline-[a-z]+)\]", CODE, flags=re.MULTILINE)
+    accounts = {"leadline-events", "leadline-control"}
+    assert set(defined) - accounts == words.CONTEXTS
+    assert len(defined) == len(set(defined))
+
+
+def test_every_context_that_is_used_is_there() -> None:
+    used = set(re.findall(r"(?<![\w/@-])leadline-[a-z]+(?=[,^]|\]?$)", CODE, flags=re.MULTILINE))
+    assert used - {"leadline-events", "leadline-control"} <= words.CONTEXTS
+    assert {words.ASK, words.WALK, words.NAME, words.LINE} <= used
+
+
+def test_database_keys_are_those_of_the_words() -> None:
+    assert set(re.findall(r"DB\(([a-z-]+/[a-z-]*)", CODE)) == {
+        "/".join(words.BYPASS),
+        f"{words.DID_FAMILY}/",
+        "/".join(words.CHECKED),
+    }
+
+
+def test_variables_from_outside_are_those_of_the_words() -> None:
+    assert words.FALLBACK_PLAN in CONF["leadline-globals.conf"]
+    assert f"${{{words.DID_PLAN}${{" in CODE
+    assert f"/{words.ROUTE_PATH}\n" in CONF["leadline-globals.conf"]
+    assert f"Set(LEADLINE_DID={words.CHECK_DID})" in CODE
+    assert f"[{words.TRUNK}]" in CONF["pjsip.conf"]
+    for variable in set(re.findall(r"\$\{(LEADLINE_[A-Z_]+)", CODE)) - {words.PLAN, words.DID_PLAN}:
+        assert re.search(
+            rf"Set\((LOCAL\()?{variable}[)=]|ARRAY\([A-Z_,]*{variable}[,)]|^{variable} =", CODE, re.MULTILINE
+        )
+
+
+def test_only_plans_with_our_mark_are_walked() -> None:
+    assert len(re.findall(r'"\$\{LEADLINE_PLAN:0:3\}" !?= "([^"]*)"', CODE)) == CODE.count("LEADLINE_PLAN:0:3")
+    assert set(re.findall(r'"\$\{LEADLINE_PLAN:0:3\}" !?= "([^"]*)"', CODE)) == {MARK}
+
+
+def test_each_freepbx_global_is_known_to_the_plain_pbx() -> None:
+    def names(file: str) -> set[str]:
+        return set(re.findall(r"^(LEADLINE_[A-Z_]+) =", CONF[file], flags=re.MULTILINE))
+
+    assert names("globals_custom.conf") <= names("leadline-globals.conf")
+
+
+def test_ami_sends_all_that_the_tracker_reads() -> None:
+    """Answers to CoreShowChannels are no events that a filter could hold back."""
+    sent = set(re.findall(r"^eventfilter\(action\(include\),name\((\w+)\)\)", CONF["manager.conf"], flags=re.MULTILINE))
+    assert set(READERS) - {"CoreShowChannel", "CoreShowChannelsComplete"} <= sent
+
+
+def test_what_comes_from_outside_is_filtered_before_it_is_used() -> None:
+    uses = re.findall(r"(?:Dial|DB|Goto|Gosub|Queue|Playback)\(.*", CODE)
+    assert len(uses) > 10
+    for use in uses:
+        assert "${CALLERID(" not in use
+        for at in re.finditer(re.escape("${EXTEN}"), use):
+            filtered = re.search(r"FILTER\([-_+0-9a-zA-Z.]+,$", use[: at.start()])
+            assert filtered or "[leadline-line]\nexten = _[+0-9]!,1," + use in CODE
