@@ -79,7 +79,7 @@ class CallWriter:
                     await self._write_some((), (decision,))
                 return
             bad = calls[0][0] if calls else decisions[0]
-            _log.exception("call not stored", pbx=bad.pbx, linkedid=bad.linkedid)
+            _log.error("call not stored", pbx=bad.pbx, linkedid=bad.linkedid, error=str(error)[:500])
 
     async def _transaction(self, calls: Sequence[Sequence[CallView]], decisions: Sequence[RecordedDecision]) -> None:
         for again in range(_JUDGED_AGAIN, -1, -1):

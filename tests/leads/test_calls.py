@@ -458,7 +458,8 @@ async def _rows(desk: Desk, batches: Sequence[Sequence[CallView]]) -> list[tuple
     await desk.change(delete(Call), delete(PhoneNumber), delete(Lead))
     for batch in batches:
         await desk.write(*batch)
-    columns = [column for column in Call.__table__.c if column.name not in {"id", "lead_id"}]
+    # `halves` is how the row is made, not what it says.
+    columns = [column for column in Call.__table__.c if column.name not in {"id", "lead_id", "halves"}]
     async with desk.database.read() as session:
         calls = await session.execute(select(*columns).order_by(Call.linkedid))
         leads = await session.execute(
