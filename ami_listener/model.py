@@ -51,8 +51,8 @@ class Channel:
 
     @property
     def endpoint(self) -> str:
-        """Asterisk's name of the phone or trunk: `101` of `PJSIP/101-0000002a`."""
-        return self.name.partition("/")[2].rpartition("-")[0] or self.name
+        """Asterisk's name of the phone or trunk: `PJSIP/101` of `PJSIP/101-0000002a`."""
+        return self.name.rpartition("-")[0] or self.name
 
     def identify(self, number: str | None, caller_name: str | None) -> None:
         """Take a caller id. A phone that has its extension keeps it when the dialplan sets our public number for it."""

@@ -67,7 +67,7 @@ class FakeAmi:
         self._tasks.add(task)
         try:
             await self.script(Peer(reader, writer))
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()

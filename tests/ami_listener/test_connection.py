@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -30,6 +30,7 @@ class Followed:
 
     def __init__(self, port: int, silence: float = 5.0) -> None:
         self.views: list[CallView] = []
+        self.ended = 0
         self.listener = CallListener(
             new_tracker(),
             self._take,
@@ -37,15 +38,17 @@ class Followed:
             silence=timedelta(seconds=silence),
         )
 
-    def _take(self, views: object) -> None:
-        self.views.extend(views)  # type: ignore[arg-type]
+    def _take(self, views: Sequence[CallView]) -> None:
+        for view in views:
+            self.views.append(view)
+            self.ended += view.phase is Phase.ENDED
 
     @property
     def state(self) -> ConnectionState:
         return self.listener.connection.health.state
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110 - health has no event to wait for
                 await asyncio.sleep(0.005)
 
@@ -286,7 +289,7 @@ async def test_burst_of_100_000_events_is_worked_off_whole() -> None:
         await until_gone(peer)
 
     async with FakeAmi(script) as server, following(server.port, silence=60) as followed:
-        await followed.until(lambda: sum(v.phase is Phase.ENDED for v in followed.views) == calls)
+        await followed.until(lambda: followed.ended == calls, seconds=100)
         assert followed.listener.health.events >= 100_000
         assert followed.listener.health.dropped == 0
         assert (followed.listener.tracker.live_calls, followed.listener.queued) == (0, 0)

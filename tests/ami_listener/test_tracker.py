@@ -26,7 +26,7 @@ def test_inbound_call_is_answered() -> None:
     assert call.answered_at == EPOCH + timedelta(seconds=5)
     assert call.ended_at == EPOCH + timedelta(seconds=65.5)
     assert (call.ring_seconds, call.talk_seconds) == (5.0, 60.5)
-    assert call.legs == (Leg("101", "101", Result.ANSWERED),)
+    assert call.legs == (Leg("PJSIP/101", "101", Result.ANSWERED),)
     assert not call.incomplete
 
 
@@ -135,7 +135,7 @@ def test_phones_that_carry_the_dialled_number_are_known_by_their_endpoint() -> N
     pbx.answer(a, b)
     pbx.part("b1", a, b)
     call = told(pbx)
-    assert call.answered_by == "desk-b"
+    assert call.answered_by == "PJSIP/desk-b"
     assert call.legs[0].number is None
 
 
@@ -147,7 +147,7 @@ def test_phones_of_a_group_that_share_its_number_are_known_by_their_endpoint() -
     pbx.answer(a, c)
     pbx.part("b1", a, c)
     call = told(pbx)
-    assert (call.direction, call.answered_by, call.dialled) == (Direction.INTERNAL, "desk-c", "600")
+    assert (call.direction, call.answered_by, call.dialled) == (Direction.INTERNAL, "PJSIP/desk-c", "600")
 
 
 def test_outgoing_call_is_on_record_once_the_outside_line_rings() -> None:
@@ -163,7 +163,7 @@ def test_outgoing_call_is_on_record_once_the_outside_line_rings() -> None:
     pbx.part("b1", a, b)
     call = told(pbx)
     assert (call.caller, call.dialled, call.answered_by) == ("101", "0501234567", "0501234567")
-    assert call.legs == (Leg("trunk", "0501234567", Result.ANSWERED),)
+    assert call.legs == (Leg("PJSIP/trunk", "0501234567", Result.ANSWERED),)
 
 
 def test_outgoing_call_that_fails_is_on_record_only_as_failed() -> None:
@@ -280,7 +280,7 @@ def test_conversation_through_a_local_channel_that_stays() -> None:
     pbx.part("inner", two, b)
     call = told(pbx)
     assert (call.answered_by, call.ring_seconds, call.talk_seconds) == ("101", 3.0, 10.0)
-    assert [leg.endpoint for leg in call.legs] == ["101"]
+    assert [leg.endpoint for leg in call.legs] == ["PJSIP/101"]
 
 
 def test_conversation_through_a_local_channel_that_is_optimised_away() -> None:
@@ -493,7 +493,7 @@ def test_click_to_call_rings_the_employee_first() -> None:
     call = told(pbx)
     assert (call.direction, call.caller, call.dialled) == (Direction.OUTBOUND, "101", "0501234567")
     assert (call.result, call.answered_by) == (Result.ANSWERED, "0501234567")
-    assert [leg.endpoint for leg in call.legs] == ["trunk"]
+    assert [leg.endpoint for leg in call.legs] == ["PJSIP/trunk"]
 
 
 def test_click_to_call_that_the_employee_does_not_take() -> None:
@@ -573,7 +573,7 @@ def test_legs_of_a_queue_that_rings_for_hours_stay_bounded() -> None:
     pbx.part("b1", a, b)
     call = told(pbx)
     assert len(call.legs) <= 200
-    assert call.legs[-1] == Leg("102", "102", Result.ANSWERED)
+    assert call.legs[-1] == Leg("PJSIP/102", "102", Result.ANSWERED)
 
 
 def test_too_many_calls_make_room_by_closing_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:

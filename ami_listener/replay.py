@@ -1,0 +1,220 @@
+"""Tells which calls a recorded AMI stream stands for, by the code that listens to a live one: tracker, intake, store.
+
+The database is in memory and ends with the replay.
+"""
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ami_listener.ami_events import WANTED
+from ami_listener.tracker import Tracker
+from ami_listener.wire import Decoder, Message, WireError
+from leads.domain.calls import CallView, Role, Transfer
+from leads.store.calls import CallWriter
+from leads.store.directory import DirectoryCache
+from leads.store.engine import Database
+from leads.store.migrate import upgrade_database
+from leads.store.replayed import ReplayedLead, add_phones, leads_of_calls
+
+PBX = "replay"
+CHUNK = 256 * 1024
+BATCH = 1000
+
+
+class ReplayError(Exception):
+    """The file is no recording that can be replayed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedCall:
+    """One call of a recording, with the lead that the intake gave it."""
+
+    view: CallView
+    lead: ReplayedLead | None
+
+
+def trunk_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Say whether a channel is a trunk: its name, or its name without the number at its end, fits one of the patterns.
+
+    Args:
+        patterns: as in `PJSIP/trunk*`, with the wildcards of file names.
+    """
+
+    def is_trunk(name: str) -> bool:
+        endpoint = name.rpartition("-")[0]
+        return any(fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(endpoint, p) for p in patterns)
+
+    return is_trunk
+
+
+async def replay(path: Path, trunks: Sequence[str], region: str) -> list[ReplayedCall]:
+    """Replay a recording and give its calls in the order in which they began.
+
+    Args:
+        path: AMI events in wire form.
+        trunks: patterns of the channels that are trunks.
+        region: ISO 3166 alpha-2 code of the country whose national numbers these are.
+
+    Raises:
+        ReplayError: the file cannot be read, or holds no AMI events.
+    """
+    tracker = Tracker(PBX, trunk_matcher(trunks))
+    calls: dict[str, CallView] = {}
+    for message in _messages(path):
+        for view in tracker.feed(message, None):
+            calls[view.linkedid] = view
+    leads = await _take_in(list(calls.values()), trunk_matcher(trunks), region)
+    return [ReplayedCall(view, leads.get(view.linkedid)) for view in calls.values()]
+
+
+async def replay_json_lines(path: Path, trunks: Sequence[str], region: str) -> list[str]:
+    """One JSON object for each call; arguments and errors as `replay`."""
+    return [json.dumps(call_as_json(call), ensure_ascii=False) for call in await replay(path, trunks, region)]
+
+
+async def replay_table(path: Path, trunks: Sequence[str], region: str) -> list[str]:
+    """The calls as a table for people; arguments and errors as `replay`."""
+    calls = await replay(path, trunks, region)
+    if not calls:
+        return ["No calls in this recording."]
+    rows = [_HEADINGS, *(_row(call) for call in calls)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = []
+    for number, row in enumerate(rows):
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if number:
+            lines.extend(f"    {detail}" for detail in _details(calls[number - 1]))
+    return lines
+
+
+def call_as_json(call: ReplayedCall) -> dict[str, Any]:
+    """A call in the words of `leadline replay --json`."""
+    view = call.view
+    return {
+        "linkedid": view.linkedid,
+        "role": view.role,
+        "direction": view.direction,
+        "caller": _party(view.caller),
+        "dialled": _party(view.dialled),
+        "result": view.result,
+        "answered_by": _party(view.answered_by),
+        "started_at": _time(view.started_at),
+        "answered_at": _time(view.answered_at),
+        "ended_at": _time(view.ended_at),
+        "ring_seconds": view.ring_seconds,
+        "talk_seconds": view.talk_seconds,
+        "transfers": [_transfer(transfer) for transfer in view.transfers],
+        "legs": [{"endpoint": _party(leg.endpoint), "number": leg.number, "result": leg.result} for leg in view.legs],
+        "lead": _lead(call.lead),
+    }
+
+
+def _transfer(transfer: Transfer) -> dict[str, Any]:
+    return {
+        "type": transfer.type,
+        "by": _party(transfer.by),
+        "to": _party(transfer.to),
+        "result": transfer.result,
+        "answered_by": _party(transfer.answered_by),
+    }
+
+
+def _lead(lead: ReplayedLead | None) -> dict[str, Any] | None:
+    if lead is None:
+        return None
+    return {"number": lead.number, "name": lead.name, "responsible": _party(lead.responsible)}
+
+
+def _party(party: str | None) -> str | None:
+    """A number, or an endpoint's plain name: `101` of `PJSIP/101`."""
+    return party.rpartition("/")[2] if party else party
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _messages(path: Path) -> Iterator[Message]:
+    """The messages of a recording, read piece by piece."""
+    decoder = Decoder(WANTED)
+    found = False
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                for message in decoder.feed(chunk):
+                    found = found or "Event" in message or "Response" in message
+                    yield message
+        for message in decoder.flush():
+            found = found or "Event" in message or "Response" in message
+            yield message
+    except OSError as error:
+        raise ReplayError(f"{path}: {error.strerror or error}") from None
+    except WireError as error:
+        raise ReplayError(f"{path}: this is no AMI stream: {error}") from None
+    if not found and not decoder.skipped:
+        raise ReplayError(f"{path}: no AMI events in it; a recording holds lines such as `Event: Newchannel`")
+
+
+async def _take_in(views: list[CallView], is_trunk: Callable[[str], bool], region: str) -> dict[str, ReplayedLead]:
+    database = Database("sqlite+aiosqlite://")
+    try:
+        await upgrade_database(database)
+        async with database.write() as session:
+            add_phones(session, _phones(views, is_trunk), datetime.now(UTC))
+        directory = DirectoryCache(database)
+        await directory.refresh()
+        writer = CallWriter(database, directory, region, lambda: datetime.now(UTC))
+        for start in range(0, len(views), BATCH):
+            await writer.write(views[start : start + BATCH], [])
+        async with database.read() as session:
+            return await leads_of_calls(session, PBX)
+    finally:
+        await database.dispose()
+
+
+def _phones(views: list[CallView], is_trunk: Callable[[str], bool]) -> list[tuple[str, str | None]]:
+    """The phones of a recording, each with the number that it was called by where one tells it."""
+    numbers: dict[str, str | None] = {}
+    for view in views:
+        for leg in view.legs:
+            if not is_trunk(f"{leg.endpoint}-0"):
+                numbers[leg.endpoint] = numbers.get(leg.endpoint) or leg.number
+    return list(numbers.items())
+
+
+_HEADINGS = ("Call", "Started", "Direction", "Caller", "Dialled", "Result", "Answered by", "Ring", "Talk", "Lead")
+
+
+def _row(call: ReplayedCall) -> tuple[str, ...]:
+    view = call.view
+    return (
+        view.linkedid,
+        view.started_at.strftime("%Y-%m-%d %H:%M:%S") if view.started_at else "-",
+        "consultation" if view.role is Role.CONSULTATION else view.direction or "-",
+        "hidden" if view.caller_hidden else _party(view.caller) or "-",
+        _party(view.dialled) or "-",
+        view.result or "running",
+        _party(view.answered_by) or "-",
+        _duration(view.ring_seconds),
+        _duration(view.talk_seconds),
+        call.lead.number if call.lead else "-",
+    )
+
+
+def _duration(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _details(call: ReplayedCall) -> Iterator[str]:
+    for leg in call.view.legs:
+        yield f"{_party(leg.endpoint)} ({leg.number or 'number unknown'}): {leg.result or 'ringing'}"
+    for transfer in call.view.transfers:
+        by, to = _party(transfer.by), _party(transfer.to)
+        yield f"{transfer.type} transfer by {by} to {to}: {transfer.result or 'ringing'}"
+    if call.lead is not None:
+        yield f"lead {call.lead.name}, responsible: {_party(call.lead.responsible) or 'nobody yet'}"
