@@ -130,16 +130,17 @@ async def save_employee(
     signs_out = not edit.active or edit.login is None or edit.password_hash is not None
     if edit.password_hash is not None:
         employee.password_hash = edit.password_hash
-    session.add(employee)
+    if employee_id is None:
+        session.add(employee)
+    else:
+        # Phones and mobiles belong to the card, so a change of theirs alone counts as a save of it.
+        flag_modified(employee, "name")
     await session.flush()
     await _give_phones(session, employee, edit.phones)
     employee.mobiles = [
         next((own for own in employee.mobiles if own.number == number), None) or EmployeeMobile(number=number)
         for number in edit.mobiles
     ]
-    if employee_id is not None:
-        # Phones and mobiles belong to the card, so a change of theirs counts as one of it.
-        flag_modified(employee, "name")
     await session.flush()
     if not await access.has_admin(session):
         raise NoAdminLeftError
@@ -202,7 +203,6 @@ async def _give_phones(session: AsyncSession, employee: Employee, phones: Collec
         )
         if same is None:
             same = Extension()
-            session.add(same)
         else:
             known.remove(same)
         chosen.append((phone, same))
@@ -220,6 +220,7 @@ async def _give_phones(session: AsyncSession, employee: Employee, phones: Collec
     for edit, extension in chosen:
         extension.number, extension.endpoint, extension.employee_id = edit.number, edit.endpoint, employee.id
         extension.display_mode, extension.display_length = edit.display_mode, edit.display_length
+        session.add(extension)
     await session.flush()
 
 
@@ -273,15 +274,16 @@ async def save_group(session: AsyncSession, group_id: int | None, version: int, 
     else:
         group = await _opened(session, await find_group(session, group_id), version)
     group.name, group.ring_seconds = edit.name, edit.ring_seconds
-    session.add(group)
+    if group_id is None:
+        session.add(group)
+    else:
+        flag_modified(group, "name")  # Its phones belong to the card, as an employee's do.
     await session.flush()
     await session.execute(delete(GroupMember).where(GroupMember.group_id == group.id))
     session.expire(group, ["members"])
     session.add_all(
         GroupMember(group_id=group.id, extension_id=member, position=place) for place, member in enumerate(edit.members)
     )
-    if group_id is not None:
-        flag_modified(group, "name")
     await session.flush()
     return group.id
 
