@@ -12,6 +12,7 @@ AmiError
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
@@ -94,8 +95,8 @@ class AmiLink(AMIProtocol):  # type: ignore[misc]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; asyncio calls this."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport: asyncio.Transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
         self.closed = False
 
     def data_received(self, data: bytes) -> None:
