@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from leads.admin import calls, employees, groups, live, our_numbers, sign_in
+from leads.admin import calls, counterparties, employees, groups, leads, live, our_numbers, sign_in
 from leads.admin.context import panel_of, public
 
 _common = web.RouteTableDef()
@@ -29,4 +29,6 @@ ALL: tuple[web.RouteTableDef, ...] = (
     employees.routes,
     groups.routes,
     our_numbers.routes,
+    leads.routes,
+    counterparties.routes,
 )

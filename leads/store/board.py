@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import Direction, Phase, Result, Role
@@ -14,6 +14,7 @@ from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead
 MOST_RUNNING = 500
 MOST_RECENT = 300
 """Among these each viewer finds his own."""
+MOST_ON_CARD = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +139,35 @@ async def decision_of(session: AsyncSession, call: BoardCall) -> dict[str, Any] 
     """Why the call went where it went, as it was kept; None where Leadline was not asked."""
     row = await session.get(RoutingDecision, (call.pbx, call.linkedid))
     return row.decision if row else None
+
+
+async def calls_of_lead(session: AsyncSession, lead_id: int, most: int = MOST_ON_CARD) -> list[BoardCall]:
+    """A lead's calls, the last begun first."""
+    return await _calls_where(session, Call.lead_id == lead_id, most)
+
+
+async def calls_of_counterparty(
+    session: AsyncSession, counterparty_id: int, most: int = MOST_ON_CARD
+) -> list[BoardCall]:
+    """A counterparty's calls, and those of the leads that were closed to it, the last begun first."""
+    closed = select(Lead.id).where(Lead.counterparty_id == counterparty_id)
+    return await _calls_where(session, or_(Call.counterparty_id == counterparty_id, Call.lead_id.in_(closed)), most)
+
+
+async def _calls_where(session: AsyncSession, condition: ColumnElement[bool], most: int) -> list[BoardCall]:
+    statement = (
+        _lines().where(condition, Call.role == Role.CALL).order_by(Call.started_at.desc(), Call.id.desc()).limit(most)
+    )
+    return [BoardCall(*row) for row in await session.execute(statement)]
+
+
+async def reasons_of(session: AsyncSession, calls: Sequence[BoardCall]) -> dict[int, list[str]]:
+    """Why each of these calls went where it went, by the call's id; calls that were not routed by us are left out."""
+    keys = {(call.pbx, call.linkedid): call.id for call in calls}
+    if not keys:
+        return {}
+    statement = select(RoutingDecision.pbx, RoutingDecision.linkedid, RoutingDecision.decision).where(
+        RoutingDecision.linkedid.in_([linkedid for _pbx, linkedid in keys])
+    )
+    rows = await session.execute(statement)
+    return {keys[row[0], row[1]]: row[2].get("reasons", []) for row in rows if (row[0], row[1]) in keys}

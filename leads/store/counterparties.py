@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, case, exists, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store.leads import NOBODY, employees, searches
-from leads.store.listing import Condition, Group, Request, Source, Total, read_page
+from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
 from leads.store.models import Call, ContactPerson, Counterparty, Employee, PhoneNumber
 from leads.store.search import search_patterns
 
@@ -89,7 +91,7 @@ async def folders(session: AsyncSession) -> list[str]:
 def _visible(scope: frozenset[int]) -> Condition:
     contact = ContactPerson.responsible_id.in_(scope)
     was_on = Call.employee_id.in_(scope)
-    ids = union(
+    ids: CompoundSelect[Any] = union(
         select(Counterparty.id).where(Counterparty.responsible_id.in_(scope)),
         select(ContactPerson.counterparty_id).where(contact),
         select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),
@@ -111,20 +113,27 @@ async def _source(
     if wanted.responsible_id is not None:
         filters.append(_charge(wanted.responsible_id))
     base = tuple(filters)
-    groups = [Group(0, 0, (base,))]
+    groups = [Group(0, 0, partial(_segments, base))]
     key = Counterparty.created_at if order is CounterpartyOrder.CREATED else Counterparty.sort_name
     rank: ColumnElement[int] | None = None
     in_use = None
     if order is CounterpartyOrder.RESPONSIBLE:
         ranks = {each: place for place, each in enumerate([NOBODY, *(one for one, _name in await employees(session))])}
-        groups = [Group(place, each, ((*base, _charge(each)),)) for each, place in ranks.items()]
+        groups = [Group(place, each, partial(_segments, base, _charge(each))) for each, place in ranks.items()]
         rank = case(ranks, value=func.coalesce(Counterparty.responsible_id, NOBODY), else_=0)
         in_use = select(Employee.id).where(exists().where(Counterparty.responsible_id == Employee.id, *base))
     elif order is CounterpartyOrder.FOLDER:
         names = ["", *await folders(session)]
-        groups = [Group(place, place, ((*base, Counterparty.folder == name),)) for place, name in enumerate(names)]
+        groups = [
+            Group(place, place, partial(_segments, base, Counterparty.folder == name))
+            for place, name in enumerate(names)
+        ]
         rank = case({name: place for place, name in enumerate(names)}, value=Counterparty.folder, else_=0)
     return Source(Counterparty.id, key, tuple(groups), base, conditions, rank, in_use)
+
+
+def _segments(base: tuple[ColumnElement[bool], ...], *more: ColumnElement[bool]) -> Segments:
+    return ((*base, *more),)
 
 
 def _charge(responsible: int) -> ColumnElement[bool]:

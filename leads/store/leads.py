@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, and_, case, exists, func, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from leads.store.listing import Condition, Group, Request, Source, Total, read_page
+from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
 from leads.store.models import Call, Counterparty, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
 
@@ -201,26 +202,25 @@ class _Shape:
         match self.order:
             case LeadOrder.STATUS:
                 ranks = {each: place for place, each in enumerate(self.statuses)}
-                groups = [Group(ranks[each], each, _segments(states, [each], responsibles)) for each in chosen]
+                groups = [Group(ranks[each], each, partial(_segments, states, [each], responsibles)) for each in chosen]
                 rank = case(ranks, value=Lead.status_id, else_=0)
             case LeadOrder.RESPONSIBLE:
                 ranks = {each: place for place, each in enumerate([NOBODY, *self.people])}
                 groups = [
-                    Group(place, each, _segments(states, chosen, [each]))
+                    Group(place, each, partial(_segments, states, chosen, [each]))
                     for each, place in ranks.items()
                     if responsibles is None or each in responsibles
                 ]
                 rank = case(ranks, value=func.coalesce(Lead.responsible_id, NOBODY), else_=0)
             case LeadOrder.LAST_CALL:
-                segments = _segments(states, chosen, responsibles)
                 never, called = Lead.last_call_at.is_(None), Lead.last_call_at.is_not(None)
                 groups = [
-                    Group(0, 0, tuple((*segment, never) for segment in segments)),
-                    Group(1, 1, tuple((*segment, called) for segment in segments)),
+                    Group(place, place, partial(_segments, states, chosen, responsibles, each))
+                    for place, each in enumerate((never, called))
                 ]
                 rank = case((never, 0), else_=1)
             case _:
-                groups = [Group(0, 0, _segments(states, chosen, responsibles))]
+                groups = [Group(0, 0, partial(_segments, states, chosen, responsibles))]
         in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
         return Source(
             id=Lead.id,
@@ -234,13 +234,13 @@ class _Shape:
 
 
 def _segments(
-    states: Iterable[int], statuses: Iterable[int], responsibles: Iterable[int] | None
-) -> tuple[tuple[ColumnElement[bool], ...], ...]:
+    states: Iterable[int], statuses: Iterable[int], responsibles: Iterable[int] | None, *more: ColumnElement[bool]
+) -> Segments:
     """One stretch of an index for each combination."""
     if responsibles is None:
-        return tuple((Lead.list_state == a, Lead.status_id == b) for a, b in product(states, statuses))
+        return tuple((Lead.list_state == a, Lead.status_id == b, *more) for a, b in product(states, statuses))
     return tuple(
-        (_charge(who), Lead.list_state == a, Lead.status_id == b)
+        (_charge(who), Lead.list_state == a, Lead.status_id == b, *more)
         for who, a, b in product(responsibles, states, statuses)
     )
 

@@ -13,7 +13,7 @@ for a bounded time, and only the last attempt, which no real data has needed, ma
 import base64
 import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,13 +25,14 @@ from sqlalchemy.orm import InstrumentedAttribute
 from leads.store.models import UtcDateTime
 
 MOST_COUNTED = 1000
-_FEW = 2000
+_FEW = 5000
 """So many matches are sorted at once."""
 _SHORT_WALK = 1000
 _LONG_WALK = 10_000
 _MOST_GROUPS_WALKED = 12
 
 Key = str | datetime | None
+Segments = tuple[tuple[ColumnElement[bool], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that stand together; each segment is the conditions of one stretch of an index.
+    """Rows that stand together, merged from segments; each is the conditions of one stretch of an index.
 
-    `rank` is its place among the groups of the list; `label` stands for it in cursors, where ranks may change.
+    `segments` makes them when they are needed, because most groups of a long list are not. `rank` is the group's place
+    in the list; `label` stands for it in cursors, where ranks may change.
     """
 
     rank: int
     label: int
-    segments: tuple[tuple[ColumnElement[bool], ...], ...]
+    segments: Callable[[], Segments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ def _ordered(source: Source, group: Group, start: Place | None, descending: bool
     """The rows of one group in order, merged from its segments."""
     beyond = _beyond(source, start, descending) if start is not None and start.rank == group.rank else None
     parts = []
-    for segment in group.segments:
+    for segment in group.segments():
         part = select(source.key.label("key"), source.id.label("id")).where(*segment)
         parts.append(part if beyond is None else part.where(beyond))
     merged = union_all(*parts)
@@ -278,7 +280,7 @@ async def _matches(session: AsyncSession, source: Source, find: ColumnElement[bo
 
 def _write_cursor(place: Place) -> str:
     key = place.key.isoformat() if isinstance(place.key, datetime) else place.key
-    return base64.urlsafe_b64encode(json.dumps([place.label, key, place.id]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([place.label, key, place.id], ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:

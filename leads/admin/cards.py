@@ -1,0 +1,132 @@
+"""What the pages of leads and of counterparties share: choices, history in words, calls, and the reading of fields."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.admin.call_lines import CallLine, call_lines, visible
+from leads.admin.context import Panel, Viewer
+from leads.admin.forms import Form
+from leads.admin.i18n import N_, _, ngettext
+from leads.admin.rendering import number_text
+from leads.store import board
+from leads.store.cards import MOST_NUMBERS, HistoryRow
+from leads.store.leads import employees
+from leads.store.listing import Total
+
+LIST_SIZE = 50
+LONGEST_CURSOR = 1000
+FIELDS = {
+    "name": N_("Name"),
+    "folder": N_("Folder"),
+    "numbers": N_("Numbers"),
+    "email": N_("E-mail"),
+    "address": N_("Address"),
+    "comment": N_("Comment"),
+    "language": N_("Language of the name"),
+    "status": N_("Status"),
+    "responsible": N_("Responsible"),
+    "contact_person": N_("Contact person"),
+    "counterparty": N_("Counterparty"),
+    "created": N_("Created"),
+    "closed": N_("Closed"),
+}
+NAME_LANGUAGES = {"uk": N_("Ukrainian"), "ru": N_("Russian"), "other": N_("Another language")}
+_EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
+_E164 = re.compile(r"\+[0-9]{3,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class CardCall:
+    """One call on a card; `open` says whether the viewer may open the call's own page."""
+
+    line: CallLine
+    reasons: list[str]
+    open: bool
+
+
+async def card_calls(
+    session: AsyncSession, panel: Panel, viewer: Viewer, calls: Sequence[board.BoardCall]
+) -> list[CardCall]:
+    """The calls of a card, each with why it went where it went."""
+    directory = panel.directory.current
+    may_open = visible(viewer, directory)
+    reasons = await board.reasons_of(session, calls)
+    return [
+        CardCall(line, reasons.get(call.id, []), may_open(call))
+        for call, line in zip(calls, call_lines(calls, directory), strict=True)
+    ]
+
+
+async def people_choices(session: AsyncSession, *present: int | None) -> list[tuple[int, str]]:
+    """Those who can be made responsible: who works here, and `present` whoever they are."""
+    active = {identity for identity, _name in await employees(session, active=True)}
+    return [(identity, name) for identity, name in await employees(session) if identity in active.union(present)]
+
+
+def language_choices() -> list[tuple[str, str]]:
+    """The languages that a name's letters can be read in."""
+    return [(code, _(word)) for code, word in NAME_LANGUAGES.items()]
+
+
+def read_language(form: Form, name: str, typed: str | None = None) -> str | None:
+    """The chosen language of a name; None leaves it to the installation."""
+    value = form.value(name) if typed is None else typed
+    if value and value not in NAME_LANGUAGES:
+        form.fail(name, _("Choose one of the list."))
+    return value or None
+
+
+def read_email(form: Form, name: str, typed: str | None = None) -> str:
+    """An e-mail address or nothing."""
+    value = form.checked_text(name, form.value(name) if typed is None else typed)
+    if value and not _EMAIL.fullmatch(value):
+        form.fail(name, _("An e-mail address looks like name@example.com."))
+    return value
+
+
+def read_numbers(form: Form, name: str, typed: Iterable[str], region: str) -> tuple[str, ...]:
+    """Numbers in any writing, empty ones left out; a message goes to the row of each that is none."""
+    rows = list(typed)
+    for row, value in enumerate(rows):
+        if value.strip():
+            form.outside_number(f"{name}.{row}", region, typed=value)
+    numbers = tuple(value for value in rows if value.strip())
+    if len(numbers) > MOST_NUMBERS:
+        form.fail(f"{name}.0", ngettext("At most %(count)s number.", "At most %(count)s numbers.", MOST_NUMBERS))
+    return numbers
+
+
+def spoken_history(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
+    """The history with fields in words and numbers grouped."""
+    return [
+        {
+            "at": row.at,
+            "by": row.by,
+            "field": _(FIELDS.get(row.field, row.field)),
+            "before": _spoken(row.field, row.before),
+            "after": _spoken(row.field, row.after),
+        }
+        for row in rows
+    ]
+
+
+def _spoken(field: str, value: str) -> str:
+    if field == "language":
+        return _(NAME_LANGUAGES.get(value, "")) if value in NAME_LANGUAGES else value
+    return _E164.sub(lambda number: number_text(number[0]), value)
+
+
+def numbers_text(numbers: Iterable[str]) -> str:
+    """Numbers in one line, each as its country groups it."""
+    return ", ".join(number_text(number) for number in numbers)
+
+
+def total_text(total: Total) -> str:
+    """How many rows a list has, as far as it was counted."""
+    if total.exact:
+        return ngettext("%(count)s found", "%(count)s found", total.number)
+    return ngettext("More than %(count)s found", "More than %(count)s found", total.number)

@@ -1,0 +1,206 @@
+"""Counterparties: the list, and the card with its contact persons (K1)."""
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.admin import cards as pages
+from leads.admin.context import Viewer, panel_of, viewer_of
+from leads.admin.counterparty_form import (
+    beside,
+    blank_person,
+    change_persons,
+    filled,
+    persons_of,
+    read_edit,
+)
+from leads.admin.forms import ID, Form, Query
+from leads.admin.guard import form_of
+from leads.admin.i18n import _, ngettext
+from leads.admin.rendering import redirect, render
+from leads.store import board
+from leads.store.cards import ConflictError, NoSuchCardError, WrongFieldError, history
+from leads.store.counterparties import (
+    CounterpartyFilter,
+    CounterpartyOrder,
+    counterparty_is_visible,
+    folders,
+    list_counterparties,
+)
+from leads.store.counterparty_card import CounterpartyCard, Saved, load_counterparty, save_counterparty
+from leads.store.leads import NOBODY, employees
+from leads.store.listing import Request
+
+routes = web.RouteTableDef()
+_NOBODY = "nobody"
+
+
+@routes.get("/counterparties")
+async def counterparty_list(request: web.Request) -> web.Response:
+    """One page of the counterparties that the viewer may see."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    query = Query(request)
+    sort = CounterpartyOrder(query.choice("sort", set(CounterpartyOrder), CounterpartyOrder.NAME))
+    order = query.choice("order", ("asc", "desc"), "desc" if sort is CounterpartyOrder.CREATED else "asc")
+    who = query.text("responsible")
+    wanted = CounterpartyFilter(
+        search=query.text("q"),
+        folder=query.text("folder") or None,
+        responsible_id=NOBODY if who == _NOBODY else query.identifier("responsible"),
+    )
+    asked = Request(
+        pages.LIST_SIZE,
+        order == "desc",
+        after=query.text("after", pages.LONGEST_CURSOR) or None,
+        before=query.text("before", pages.LONGEST_CURSOR) or None,
+    )
+    async with panel.database.read() as session:
+        page = await list_counterparties(session, wanted, sort, asked, viewer.scope)
+        people = await employees(session)
+        folder_names = await folders(session)
+    return render(
+        request,
+        "counterparties/list.html",
+        query=query,
+        page=page,
+        wanted=wanted,
+        who=who,
+        sort=sort.value,
+        order=order,
+        people=people,
+        folders=folder_names,
+        narrowed=wanted != CounterpartyFilter(),
+        total=pages.total_text(page.total),
+    )
+
+
+@routes.get("/counterparties/new")
+async def new_counterparty(request: web.Request) -> web.Response:
+    """An empty card."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        return await _page(request, session, None, Form.filled(responsible_id=viewer.id))
+
+
+@routes.get(f"/counterparties/{ID}")
+async def counterparty_page(request: web.Request) -> web.Response:
+    """A counterparty's card."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        card = await _load(session, request, viewer)
+        return await _page(request, session, card, filled(card))
+
+
+@routes.post("/counterparties")
+async def create(request: web.Request) -> web.Response:
+    """Make a counterparty."""
+    return await _save(request, None)
+
+
+@routes.post(f"/counterparties/{ID}")
+async def save(request: web.Request) -> web.Response:
+    """Save what was typed, or show why not, with nothing of it lost."""
+    return await _save(request, int(request.match_info["id"]))
+
+
+async def _save(request: web.Request, counterparty_id: int | None) -> web.Response:
+    panel, viewer = panel_of(request), viewer_of(request)
+    form = form_of(request)
+    changed = change_persons(form)
+    if changed is not None:
+        return await _again(request, counterparty_id, changed, None, 200)
+    edit = read_edit(form, panel.region)
+    conflict: ConflictError | None = None
+    if not form.errors:
+        try:
+            saved = await save_counterparty(
+                panel.database,
+                counterparty_id,
+                form.version() if counterparty_id is not None else 0,
+                edit,
+                by=viewer.id,
+                clock=panel.clock,
+                region=panel.region,
+                scope=viewer.scope,
+            )
+        except NoSuchCardError:
+            raise _no_such_counterparty() from None
+        except WrongFieldError as error:
+            form.fail(error.field, _("Choose one of the list."))
+        except ConflictError as error:
+            conflict = error
+        else:
+            return await _saved(request, saved)
+    if conflict is None:
+        return await _again(request, counterparty_id, form, None, 422)
+    async with panel.database.read() as session:
+        card = await _load(session, request, viewer)
+        form = beside(form, edit, card, dict(await employees(session)), panel.region)
+    if not form.theirs:
+        return await _saved(request, Saved(card.id, ()))
+    return await _again(request, counterparty_id, form, conflict, 409)
+
+
+async def _again(
+    request: web.Request, counterparty_id: int | None, form: Form, conflict: ConflictError | None, status: int
+) -> web.Response:
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        card = None if counterparty_id is None else await _load(session, request, viewer)
+        return await _page(request, session, card, form, conflict=conflict, status=status)
+
+
+async def _saved(request: web.Request, saved: Saved) -> web.Response:
+    panel, viewer = panel_of(request), viewer_of(request)
+    flash = _("Saved.")
+    if saved.closed:
+        names = ", ".join(lead.name for lead in saved.closed)
+        flash = ngettext(
+            "Saved. The lead %(names)s had this number and is closed now.",
+            "Saved. %(count)s leads had these numbers and are closed now: %(names)s.",
+            len(saved.closed),
+            names=names,
+        )
+    async with panel.database.read() as session:
+        mine = await counterparty_is_visible(session, saved.id, viewer.scope)
+    return redirect(request, f"/counterparties/{saved.id}" if mine else "/counterparties", flash=flash)
+
+
+def _no_such_counterparty() -> web.HTTPNotFound:
+    return web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see."))
+
+
+async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> CounterpartyCard:
+    try:
+        return await load_counterparty(session, int(request.match_info["id"]), viewer.scope)
+    except NoSuchCardError:
+        raise _no_such_counterparty() from None
+
+
+async def _page(
+    request: web.Request,
+    session: AsyncSession,
+    card: CounterpartyCard | None,
+    form: Form,
+    *,
+    conflict: ConflictError | None = None,
+    status: int = 200,
+) -> web.Response:
+    panel, viewer = panel_of(request), viewer_of(request)
+    present = () if card is None else (card.responsible_id, *(person.responsible_id for person in card.persons))
+    calls = [] if card is None else await board.calls_of_counterparty(session, card.id)
+    changes = [] if card is None else await history(session, counterparty_id=card.id)
+    return render(
+        request,
+        "counterparties/card.html",
+        status=status,
+        card=card,
+        form=form,
+        persons=persons_of(form),
+        blank=blank_person(),
+        people=await pages.people_choices(session, *present),
+        folders=await folders(session),
+        name_languages=pages.language_choices(),
+        calls=await pages.card_calls(session, panel, viewer, calls),
+        changes=pages.spoken_history(changes),
+        conflict=conflict,
+    )

@@ -1,0 +1,305 @@
+"""Leads: the list, the card, and what happens when two people save one (L3, L10)."""
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.admin import cards as pages
+from leads.admin.context import Panel, Viewer, panel_of, viewer_of
+from leads.admin.forms import ID, Form, Query
+from leads.admin.guard import form_of
+from leads.admin.i18n import _
+from leads.admin.rendering import number_text, redirect, render
+from leads.domain.numbers import read_number
+from leads.store import board
+from leads.store.cards import (
+    ConflictError,
+    LeadClosedError,
+    NoSuchCardError,
+    NumberOnCounterpartyError,
+    NumberTakenError,
+    WrongFieldError,
+    history,
+    read_numbers,
+)
+from leads.store.counterparties import counterparty_is_visible
+from leads.store.lead_card import LeadCard, LeadEdit, create_lead, load_lead, save_lead
+from leads.store.leads import (
+    NOBODY,
+    LeadFilter,
+    LeadOrder,
+    LeadState,
+    employees,
+    lead_is_visible,
+    list_leads,
+    statuses,
+)
+from leads.store.listing import Request
+
+routes = web.RouteTableDef()
+_NOBODY = "nobody"
+
+
+@routes.get("/leads")
+async def lead_list(request: web.Request) -> web.Response:
+    """One page of the leads that the viewer may see."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    query = Query(request)
+    state = LeadState(query.choice("state", set(LeadState), LeadState.OPEN))
+    sort = LeadOrder(query.choice("sort", set(LeadOrder), LeadOrder.LAST_CALL))
+    order = query.choice(
+        "order", ("asc", "desc"), "desc" if sort in (LeadOrder.LAST_CALL, LeadOrder.CREATED) else "asc"
+    )
+    who = query.text("responsible")
+    wanted = LeadFilter(
+        search=query.text("q"),
+        state=state,
+        status_id=query.identifier("status"),
+        responsible_id=NOBODY if who == _NOBODY else query.identifier("responsible"),
+    )
+    asked = Request(
+        pages.LIST_SIZE,
+        order == "desc",
+        after=query.text("after", pages.LONGEST_CURSOR) or None,
+        before=query.text("before", pages.LONGEST_CURSOR) or None,
+    )
+    async with panel.database.read() as session:
+        page = await list_leads(session, wanted, sort, asked, viewer.scope)
+        people = await employees(session)
+        status_names = await statuses(session)
+    return render(
+        request,
+        "leads/list.html",
+        query=query,
+        page=page,
+        wanted=wanted,
+        who=who,
+        sort=sort.value,
+        order=order,
+        people=people,
+        statuses=status_names,
+        narrowed=wanted != LeadFilter(),
+        total=pages.total_text(page.total),
+    )
+
+
+@routes.get("/leads/new")
+async def new_lead(request: web.Request) -> web.Response:
+    """An empty card."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        first = next((identity for identity, _name in await statuses(session)), None)
+        form = Form.filled(status_id=first, responsible_id=viewer.id, number=[request.query.get("number", "")[:40]])
+        return await _new_page(request, session, form)
+
+
+@routes.post("/leads")
+async def create(request: web.Request) -> web.Response:
+    """Make a lead by hand."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    form = form_of(request)
+    edit = _read_edit(form, panel)
+    taken: Exception | None = None
+    if not form.errors:
+        try:
+            lead_id = await create_lead(panel.database, edit, by=viewer.id, clock=panel.clock, region=panel.region)
+        except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError) as error:
+            taken = _refused(form, error, panel.region)
+        else:
+            return await _saved(request, lead_id, _("The lead is made."))
+    async with panel.database.read() as session:
+        return await _new_page(request, session, form, taken=taken, status=422)
+
+
+@routes.get(f"/leads/{ID}")
+async def lead_page(request: web.Request) -> web.Response:
+    """A lead's card."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        card = await _load(session, request, viewer)
+        return await _card_page(request, session, card, _filled(card))
+
+
+@routes.post(f"/leads/{ID}")
+async def save(request: web.Request) -> web.Response:
+    """Save what was typed, or show why not, with nothing of it lost."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    form = form_of(request)
+    lead_id = int(request.match_info["id"])
+    edit = _read_edit(form, panel)
+    refused: Exception | None = None
+    if not form.errors:
+        try:
+            await save_lead(
+                panel.database,
+                lead_id,
+                form.version(),
+                edit,
+                by=viewer.id,
+                clock=panel.clock,
+                region=panel.region,
+                scope=viewer.scope,
+            )
+        except NoSuchCardError:
+            raise _no_such_lead() from None
+        except LeadClosedError:
+            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
+        except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError, ConflictError) as error:
+            refused = _refused(form, error, panel.region)
+        else:
+            return await _saved(request, lead_id, _("Saved."))
+    async with panel.database.read() as session:
+        card = await _load(session, request, viewer)
+        if isinstance(refused, ConflictError):
+            form = await _beside(session, form, edit, card, panel.region)
+            if not form.theirs:
+                return await _saved(request, lead_id, _("Somebody else has just saved the same."))
+        return await _card_page(request, session, card, form, refused=refused, status=409 if form.theirs else 422)
+
+
+def _filled(card: LeadCard) -> Form:
+    return Form.filled(
+        version=card.version,
+        name=card.name if card.named else "",
+        number=[number_text(number) for number in card.numbers],
+        email=card.email,
+        address=card.address,
+        comment=card.comment,
+        language=card.language,
+        status_id=card.status_id,
+        responsible_id=card.responsible_id,
+    )
+
+
+def _read_edit(form: Form, panel: Panel) -> LeadEdit:
+    """The card as it was typed; what is wrong with it is in the form's errors."""
+    numbers = pages.read_numbers(form, "number", form.values("number"), panel.region)
+    if not numbers:
+        form.fail("number.0", _("A lead has at least one number."))
+    status = form.identifier("status_id")
+    if status is None:
+        form.fail("status_id", _("Choose one of the list."))
+    return LeadEdit(
+        name=form.text("name"),
+        numbers=numbers,
+        email=pages.read_email(form, "email"),
+        address=form.text("address", longest=500),
+        comment=form.text("comment", longest=10_000, lines=True),
+        language=pages.read_language(form, "language"),
+        status_id=status or 0,
+        responsible_id=form.identifier("responsible_id"),
+    )
+
+
+def _refused(form: Form, error: Exception, region: str) -> Exception:
+    """Put a refusal of the store beside the field that it is about."""
+    if isinstance(error, NumberTakenError):
+        text = _("%(number)s is on another open lead.", number=number_text(error.number))
+        form.fail(_row_of(form, error.number, region), text)
+    elif isinstance(error, NumberOnCounterpartyError):
+        text = _("%(number)s belongs to a counterparty.", number=number_text(error.number))
+        form.fail(_row_of(form, error.number, region), text)
+    elif isinstance(error, WrongFieldError):
+        form.fail(f"number.{error.row}" if error.field == "numbers" else error.field, _("Choose one of the list."))
+    return error
+
+
+def _row_of(form: Form, number: str, region: str) -> str:
+    """The row of the form in which `number` was typed, in whatever writing."""
+    rows = [read_number(typed, region).text for typed in form.values("number")]
+    return f"number.{rows.index(number) if number in rows else 0}"
+
+
+async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadCard, region: str) -> Form:
+    """The same form to be saved knowingly: with the present version, and beside each field what is saved now."""
+    people, words = dict(await employees(session)), dict(pages.language_choices())
+    form = form.replaced(version=card.version)
+    name = card.name if card.named else ""
+    present: list[tuple[str, object, object, str]] = [
+        ("name", edit.name, name, name),
+        ("email", edit.email, card.email, card.email),
+        ("address", edit.address, card.address, card.address),
+        ("comment", edit.comment, card.comment, card.comment),
+        ("language", edit.language, card.language, words.get(card.language or "", "")),
+        ("status_id", edit.status_id, card.status_id, card.status),
+        ("responsible_id", edit.responsible_id, card.responsible_id, people.get(card.responsible_id or 0, "")),
+    ]
+    for field, typed, saved, text in present:
+        if typed != saved:
+            form.theirs[field] = text
+    if read_numbers(edit.numbers, region) != card.numbers:
+        form.theirs["number"] = pages.numbers_text(card.numbers)
+    return form
+
+
+async def _saved(request: web.Request, lead_id: int, flash: str) -> web.Response:
+    """To the card, or to the list when it is not the viewer's any more."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    async with panel.database.read() as session:
+        mine = await lead_is_visible(session, lead_id, viewer.scope)
+    if mine:
+        return redirect(request, f"/leads/{lead_id}", flash=flash)
+    return redirect(request, "/leads", flash=_("Saved. The lead is in somebody else's hands now."))
+
+
+def _no_such_lead() -> web.HTTPNotFound:
+    return web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see."))
+
+
+async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> LeadCard:
+    try:
+        return await load_lead(session, int(request.match_info["id"]), viewer.scope)
+    except NoSuchCardError:
+        raise _no_such_lead() from None
+
+
+async def _card_page(
+    request: web.Request,
+    session: AsyncSession,
+    card: LeadCard,
+    form: Form,
+    *,
+    refused: Exception | None = None,
+    status: int = 200,
+) -> web.Response:
+    panel, viewer = panel_of(request), viewer_of(request)
+    calls = await board.calls_of_lead(session, card.id)
+    return render(
+        request,
+        "leads/card.html",
+        status=status,
+        card=card,
+        form=form,
+        statuses=await statuses(session),
+        people=await pages.people_choices(session, card.responsible_id),
+        name_languages=pages.language_choices(),
+        calls=await pages.card_calls(session, panel, viewer, calls),
+        changes=pages.spoken_history(await history(session, lead_id=card.id)),
+        conflict=refused if isinstance(refused, ConflictError) else None,
+        owner=await _owner(session, viewer, refused),
+    )
+
+
+async def _new_page(
+    request: web.Request, session: AsyncSession, form: Form, *, taken: Exception | None = None, status: int = 200
+) -> web.Response:
+    return render(
+        request,
+        "leads/new.html",
+        status=status,
+        form=form,
+        statuses=await statuses(session),
+        people=await pages.people_choices(session),
+        name_languages=pages.language_choices(),
+        owner=await _owner(session, viewer_of(request), taken),
+    )
+
+
+async def _owner(session: AsyncSession, viewer: Viewer, refused: Exception | None) -> dict[str, str] | None:
+    """Whose the number is that was refused, for those who may see him."""
+    if isinstance(refused, NumberTakenError) and await lead_is_visible(session, refused.lead.id, viewer.scope):
+        return {"name": refused.lead.name, "href": f"/leads/{refused.lead.id}"}
+    if isinstance(refused, NumberOnCounterpartyError) and await counterparty_is_visible(
+        session, refused.counterparty.id, viewer.scope
+    ):
+        return {"name": refused.counterparty.name, "href": f"/counterparties/{refused.counterparty.id}"}
+    return None
