@@ -5,6 +5,7 @@ import secrets
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,10 +140,10 @@ def filled_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def leadline_server(asterisk: Pbx, filled_database: Path, tmp_path: Path) -> Iterator[LeadlineServer]:
-    """The real server against the real Asterisk, healthy, with a fresh database."""
-    database = tmp_path / "leadline.db"
+@contextmanager
+def running_server(asterisk: Pbx, filled_database: Path, folder: Path) -> Iterator[LeadlineServer]:
+    """The real server against the real Asterisk, healthy, with a fresh database in `folder`."""
+    database = folder / "leadline.db"
     database.write_bytes(filled_database.read_bytes())
     panel_port = free_port(socket.SOCK_STREAM)
     settings = {
@@ -155,11 +156,18 @@ def leadline_server(asterisk: Pbx, filled_database: Path, tmp_path: Path) -> Ite
         "LEADLINE_DEFAULT_EXTENSION": "103",
     }
     health = f"http://127.0.0.1:{panel_port}/healthz"
-    with ServerProcess(settings, log=tmp_path / "server.log", health_url=health) as process:
+    with ServerProcess(settings, log=folder / "server.log", health_url=health) as process:
         process.await_health()
         yield LeadlineServer(process, database, panel_port, settings)
         process.stop()
         asterisk.await_idle()
+
+
+@pytest.fixture
+def leadline_server(asterisk: Pbx, filled_database: Path, tmp_path: Path) -> Iterator[LeadlineServer]:
+    """A server for one test that changes things."""
+    with running_server(asterisk, filled_database, tmp_path) as server:
+        yield server
 
 
 @dataclass
