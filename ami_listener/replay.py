@@ -3,7 +3,6 @@
 The database is in memory and ends with the replay.
 """
 
-import fnmatch
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from ami_listener.ami_events import WANTED
 from ami_listener.tracker import Tracker
+from ami_listener.trunks import trunk_matcher
 from ami_listener.wire import Decoder, Message, WireError
 from leads.domain.calls import CallView, Role, Transfer
 from leads.store.calls import CallWriter
@@ -36,20 +36,6 @@ class ReplayedCall:
 
     view: CallView
     lead: ReplayedLead | None
-
-
-def trunk_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Say whether a channel is a trunk: its name, or its name without the number at its end, fits one of the patterns.
-
-    Args:
-        patterns: as in `PJSIP/trunk*`, with the wildcards of file names.
-    """
-
-    def is_trunk(name: str) -> bool:
-        endpoint = name.rpartition("-")[0]
-        return any(fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(endpoint, p) for p in patterns)
-
-    return is_trunk
 
 
 async def replay(path: Path, trunks: Sequence[str], region: str) -> list[ReplayedCall]:

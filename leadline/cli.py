@@ -136,6 +136,32 @@ def check(
 
 
 @app.command()
+def defaults() -> None:
+    """Print leadline-defaults.conf: what Asterisk does with each of our numbers while Leadline cannot be asked.
+
+    Needed only where Leadline has no control account, by which it keeps the same in Asterisk's database.
+    """
+    from dialplan.defaults import default_plans, render_defaults
+    from leads.store.directory import load_directory
+    from leads.store.engine import Database
+
+    settings = settings_or_exit()
+
+    async def work() -> str:
+        database = Database(settings.database_url)
+        try:
+            async with database.read() as session:
+                directory = await load_directory(session)
+        finally:
+            await database.dispose()
+        return render_defaults(
+            default_plans(directory, region=settings.region, default_extension=settings.default_extension)
+        )
+
+    typer.echo(_run(work()), nl=False)
+
+
+@app.command()
 def agi() -> None:
     """Answer one call as an AGI script that Asterisk starts, for a PBX that forbids FastAGI."""
     from leadline.dry_run import answer_as_script

@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from agi.server import LATENCY_BOUNDS, FastAgiServer
 from ami_listener.connection import ConnectionState
+from ami_listener.control import DatabaseCopy
 from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
 from leadline.metrics import PartHealth
@@ -109,4 +110,20 @@ def recorder_health(recorder: Recorder) -> PartHealth:
             "failing_since": health.failing_since.isoformat() if health.failing_since else None,
             "last_error": health.last_error,
         },
+    )
+
+
+def copy_health(copy: DatabaseCopy) -> PartHealth:
+    """The copy of routes in Asterisk; without it calls still go on by the default for all, so it is not essential."""
+    connection = copy.connection.health
+    return PartHealth(
+        "copy of routes",
+        copy.in_step.is_set(),
+        {
+            "state": connection.state.value,
+            "last_error": connection.last_error,
+            "written": copy.puts,
+            "removed": copy.deletes,
+        },
+        essential=False,
     )

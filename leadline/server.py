@@ -8,21 +8,26 @@ import signal
 import ssl
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from aiohttp import web
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from agi.server import FastAgiServer
 from ami_listener.connection import AmiAccount, tls_context
+from ami_listener.control import DatabaseCopy
 from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
+from dialplan.words import DID_FAMILY
 from leadline import figures
 from leadline.dry_run import decision_record, make_service, make_writer
+from leadline.fallback import keep_fallback_copy
 from leadline.metrics import PartHealth, add_operation_routes
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
@@ -81,7 +86,8 @@ async def _start(settings: Settings, parts: AsyncExitStack) -> None:
     _run(recorder.run(), "recorder", parts)
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
-    listener = _start_listener(settings, recorder, parts) if settings.ami_enabled else None
+    listener = _start_listener(settings, recorder, parts)
+    copy = _start_copy(settings, lookup, directory, parts)
     fastagi = _make_fastagi(settings, lookup, directory, recorder)
     panel = create_panel(
         database,
@@ -93,7 +99,7 @@ async def _start(settings: Settings, parts: AsyncExitStack) -> None:
         clock=lambda: datetime.now(UTC),
         behind_proxy=settings.panel_behind_tls_proxy,
     )
-    _add_operation(panel, fastagi, lookup, recorder, listener)
+    _add_operation(panel, _Watched(fastagi, lookup, recorder, listener, copy))
     await _serve_panel(settings, panel, parts)
     await _listen(fastagi, settings, parts)
 
@@ -118,21 +124,40 @@ async def _await_database(settings: Settings, directory: DirectoryCache) -> None
             return
 
 
-def _start_listener(settings: Settings, recorder: Recorder, parts: AsyncExitStack) -> CallListener:
+def _account(settings: Settings, username: str, secret: SecretStr) -> AmiAccount:
     try:
         tls = tls_context(settings.ami_tls_ca) if settings.ami_tls else None
     except OSError as error:
         raise ServerError(f"LEADLINE_AMI_TLS_CA: {settings.ami_tls_ca}: {error}") from None
+    return AmiAccount(settings.ami_host, settings.ami_port, username, secret.get_secret_value(), tls)
+
+
+def _start_listener(settings: Settings, recorder: Recorder, parts: AsyncExitStack) -> CallListener | None:
+    if not settings.ami_enabled:
+        return None
     listener = CallListener(
         Tracker(settings.pbx_name, trunk_matcher(settings.trunks)),
         recorder.submit,
-        AmiAccount(
-            settings.ami_host, settings.ami_port, settings.ami_username, settings.ami_secret.get_secret_value(), tls
-        ),
+        _account(settings, settings.ami_username, settings.ami_secret),
         silence=settings.ami_silence,
     )
     _run(listener.run(), "ami", parts)
     return listener
+
+
+def _start_copy(
+    settings: Settings, lookup: CallerLookup, directory: DirectoryCache, parts: AsyncExitStack
+) -> DatabaseCopy | None:
+    if not settings.ami_control_secret.get_secret_value():
+        return None
+    account = _account(settings, settings.ami_control_username, settings.ami_control_secret)
+    copy = DatabaseCopy(account, DID_FAMILY, silence=settings.ami_silence)
+    _run(copy.run(), "copy of routes", parts)
+    changes = keep_fallback_copy(
+        copy, lookup, directory, region=settings.region, default_extension=settings.default_extension
+    )
+    _run(changes, "changes of routes", parts)
+    return copy
 
 
 def _run(work: Coroutine[Any, Any, None], name: str, parts: AsyncExitStack) -> None:
@@ -169,18 +194,29 @@ def _make_fastagi(
     )
 
 
-def _add_operation(
-    panel: web.Application,
-    fastagi: FastAgiServer,
-    lookup: CallerLookup,
-    recorder: Recorder,
-    listener: CallListener | None,
-) -> None:
-    def health() -> list[PartHealth]:
-        parts = [figures.fastagi_health(fastagi, lookup), figures.recorder_health(recorder)]
-        return parts if listener is None else [*parts, figures.listener_health(listener)]
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The parts whose health and figures are shown."""
 
-    metrics = [figures.fastagi_metrics(fastagi), figures.recorder_metrics(recorder)]
+    fastagi: FastAgiServer
+    lookup: CallerLookup
+    recorder: Recorder
+    listener: CallListener | None
+    copy: DatabaseCopy | None
+
+
+def _add_operation(panel: web.Application, watched: _Watched) -> None:
+    fastagi, listener, copy = watched.fastagi, watched.listener, watched.copy
+
+    def health() -> list[PartHealth]:
+        parts = [figures.fastagi_health(fastagi, watched.lookup), figures.recorder_health(watched.recorder)]
+        if listener is not None:
+            parts.append(figures.listener_health(listener))
+        if copy is not None:
+            parts.append(figures.copy_health(copy))
+        return parts
+
+    metrics = [figures.fastagi_metrics(fastagi), figures.recorder_metrics(watched.recorder)]
     add_operation_routes(panel, health, metrics if listener is None else [*metrics, figures.listener_metrics(listener)])
 
 

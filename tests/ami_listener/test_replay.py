@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ami_listener.replay import ReplayError, replay, replay_json_lines, replay_table, trunk_matcher
+from ami_listener.replay import ReplayError, replay, replay_json_lines, replay_table
+from ami_listener.trunks import trunk_matcher
 from tests.ami_listener.stories import Pbx
 
 TRUNKS = ("PJSIP/trunk*",)
