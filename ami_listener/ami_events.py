@@ -185,7 +185,10 @@ def hangup(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
 
 
 def listed_channel(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
-    """CoreShowChannel: one running channel, in the answer to our question after a connect; Duration is its age."""
+    """CoreShowChannel: one running channel, in the answer to our question after a connect; Duration is its age.
+
+    Its Exten is where the dialplan is now, no longer what the caller dialled.
+    """
     made = new_channel(h, at)
     if not isinstance(made, e.ChannelCreated):
         return None
@@ -196,7 +199,7 @@ def listed_channel(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
         made.name,
         made.number,
         made.caller_name,
-        made.exten,
+        None,
         made.state,
         h.get("BridgeId", "")[:MAX_ID] or None,
         h.get("Application") or None,

@@ -56,17 +56,17 @@ class Channel:
 
     def identify(self, number: str | None, caller_name: str | None) -> None:
         """Take a caller id. A phone that has its extension keeps it when the dialplan sets our public number for it."""
-        if number and not (
-            self.kind is Kind.PHONE
-            and not self.dialled
-            and _is_short(self.number)
-            and not _is_short(number)
-            and number != self.number
-        ):
+        keeps = self.kind is Kind.PHONE and not self.dialled and _is_short(self.number) and not _is_short(number)
+        if number and not keeps:
             self.number = number
         self.caller_name = caller_name or self.caller_name
         if number and number.lower() in _HIDDEN_NUMBERS:
             self.hidden = True
+
+    def reidentify(self, number: str | None, caller_name: str | None, hidden: bool) -> None:
+        """Take a caller id that was set later. A caller's own name came with the call: what follows is our display."""
+        self.hidden = hidden
+        self.identify(number, None if self.kind is Kind.TRUNK else caller_name)
 
 
 def _is_short(number: str | None) -> bool:

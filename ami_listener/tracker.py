@@ -123,8 +123,7 @@ class Tracker:
         channel = self._board.channels.get(event.uniqueid)
         if channel is None:
             return
-        channel.hidden = event.hidden
-        channel.identify(event.number, event.caller_name)
+        channel.reidentify(event.number, event.caller_name, event.hidden)
         self._board.touch(channel.call)
 
     def _state_changed(self, event: e.StateChanged) -> None:

@@ -42,7 +42,14 @@ class Pbx:
         return {prefix + name: value for name, value in headers.items()}
 
     def channel(
-        self, endpoint: str, number: str = "<unknown>", exten: str = "s", of: str = "", state: str = "0"
+        self,
+        endpoint: str,
+        number: str = "<unknown>",
+        exten: str = "s",
+        *,
+        of: str = "",
+        state: str = "0",
+        name: str = "<unknown>",
     ) -> str:
         """A new channel, in the call of channel `of` or in one of its own; gives its uniqueid."""
         uniqueid = f"1763726400.{self._count}"
@@ -51,7 +58,7 @@ class Pbx:
         self._count += 1
         self._linkedids[uniqueid] = self._linkedids[of] if of else uniqueid
         self._numbers[uniqueid] = number
-        self.say("Newchannel", **self._headers(uniqueid), ChannelState=state, Exten=exten)
+        self.say("Newchannel", **self._headers(uniqueid), CallerIDName=name, ChannelState=state, Exten=exten)
         return uniqueid
 
     def local(self, exten: str, of: str) -> tuple[str, str]:
@@ -96,8 +103,8 @@ class Pbx:
 
     # Whole passages
 
-    def inbound(self, caller: str = "+380501234567", did: str = "0441234567") -> str:
-        return self.channel("trunk", caller, did, state="4")
+    def inbound(self, caller: str = "+380501234567", did: str = "0441234567", name: str = "<unknown>") -> str:
+        return self.channel("trunk", caller, did, state="4", name=name)
 
     def ring(self, source: str, endpoint: str, number: str | None = None, dial_string: str = "") -> str:
         """A channel dials an endpoint, which rings."""

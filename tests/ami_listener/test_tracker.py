@@ -210,6 +210,14 @@ def test_withheld_numbers(number: str, pres: str, hidden: bool) -> None:
     assert told(pbx).caller_hidden is hidden
 
 
+def test_the_name_that_the_trunk_delivered_stays_when_the_dialplan_sets_ours_for_the_display() -> None:
+    pbx = Pbx()
+    a = pbx.inbound(name="KYIV CITY")
+    pbx.caller_id(a, CALLER, "Shcherban")
+    pbx.hangup(a, 0)
+    assert told(pbx).caller_name == "KYIV CITY"
+
+
 def test_anonymous_caller() -> None:
     pbx = Pbx()
     pbx.hangup(pbx.inbound("anonymous"), 0)
@@ -547,8 +555,7 @@ def test_parked_call_that_is_retrieved_is_one_call() -> None:
 
 def test_hostile_text_is_cleaned_and_cut() -> None:
     pbx = Pbx()
-    a = pbx.inbound("+38050\r\n1234567")
-    pbx.caller_id(a, "9" * 500, "<script>\x00\x07alert(1)</script>" + "x" * 500)
+    a = pbx.inbound("9" * 500, name="<script>\x00\x07alert(1)</script>\r\n" + "x" * 500)
     pbx.hangup(a, 0)
     call = told(pbx)
     assert call.caller == "9" * 80
