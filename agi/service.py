@@ -8,7 +8,7 @@ from leads.domain.directory import Directory
 from leads.domain.numbers import Number, NumberKind, read_number
 from leads.domain.people import LookupAnswer
 from leads.store.lookup import LookupUnavailable
-from routing.decide import decide
+from routing.decide import Routes
 from routing.decision import Decision
 
 
@@ -59,6 +59,7 @@ class RoutingService:
         self._region = region
         self._default_extension = default_extension
         self._name_language = name_language
+        self._routes = Routes(directories.current, default_extension, name_language)
         # Our own numbers are few and asked for with each call.
         self._read_own = lru_cache(maxsize=1024)(read_number)
 
@@ -99,15 +100,12 @@ class RoutingService:
         self, caller: Number, caller_name: str | None, did_raw: str | None, answer: LookupAnswer | None
     ) -> Decision:
         """Decide by what is known now; `answer` is None where the database gave none."""
-        directory = self._directories.current
         dialled = self._read_own(did_raw, self._region)
-        return decide(
-            caller,
-            None if answer is None else answer.people,
-            directory.dids.get(dialled.text),
-            dialled.text or None,
-            directory,
-            default_extension=self._default_extension,
-            name_language=self._name_language,
-            trunk_name=caller_name,
-        )
+        routes = self._present_routes()
+        people = None if answer is None else answer.people
+        return routes.decide(caller, people, routes.directory.dids.get(dialled.text), dialled.text or None, caller_name)
+
+    def _present_routes(self) -> Routes:
+        if self._routes.directory is not self._directories.current:
+            self._routes = Routes(self._directories.current, self._default_extension, self._name_language)
+        return self._routes

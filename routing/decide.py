@@ -5,6 +5,7 @@ the dialplan goes along it.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from leads.domain.directory import Did, Directory, Employee, Extension
 from leads.domain.numbers import Number, NumberKind
@@ -16,6 +17,7 @@ DEFAULT_RING_SECONDS = 30
 """How long the default phone rings: it is the last one, so longer than any other would by itself."""
 
 _TRUNK_NAME_LENGTH = 80
+_CHAINS = 4096
 _KINDS = {
     PersonKind.CONTACT_PERSON: "contact person",
     PersonKind.COUNTERPARTY: "counterparty",
@@ -33,43 +35,73 @@ def decide(
     *,
     default_extension: str | None,
     name_language: str | None = None,
-    trunk_name: str | None = None,
 ) -> Decision:
-    """Decide where one inbound call goes, and give the reasons in the order in which they were found.
+    """Decide a single call; whoever decides many keeps a Routes."""
+    return Routes(directory, default_extension, name_language).decide(caller, people, did, did_number)
 
-    Args:
-        caller: who calls, as it was read from the trunk.
-        people: all owners of the caller's number; None when the database did not tell in time, so that the call goes
-            where an unknown caller's would.
-        did: the dialled number, if it is one of ours; `did_number` is how it was dialled in any case.
-        directory: the company as it is now.
-        default_extension: whose phone rings last when the dialled number names none.
-        name_language: how the installation reads Cyrillic names; see routing.language.
-        trunk_name: the caller's name that the trunk delivered, which stays on displays where we know none.
-    """
-    known = sorted(people or (), key=lambda person: (_ORDER.index(person.kind), person.id))
-    chain = _Chain(directory)
-    chain.reasons.append(_who_calls(caller, known if people is not None else None))
-    if known:
-        _ring_responsible(chain, known)
-    _follow_dialled_number(chain, did, did_number)
-    _ring_default(chain, did, default_extension)
-    if not chain.steps:
-        chain.reasons.append("Nobody is left to ring: give the dialled number a route, or set a default extension.")
-    name = " / ".join(dict.fromkeys(person.name for person in known if person.name)) or None
-    if name is not None:
-        chain.reasons.append(f"Displays show the name {name}.")
-    elif trunk_name:
-        shown = "".join(filter(str.isprintable, trunk_name))[:_TRUNK_NAME_LENGTH]
-        chain.reasons.append(f"Displays keep the name that the trunk delivered: “{shown}”.")
-    return Decision(
-        caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,
-        did=did.number if did else did_number,
-        name=name,
-        language=_language(name, known, name_language),
-        steps=tuple(chain.steps),
-        reasons=tuple(chain.reasons),
-    )
+
+class Routes:
+    """The routes of a company at one version, with the parts that many calls share put together only once."""
+
+    def __init__(self, directory: Directory, default_extension: str | None, name_language: str | None = None) -> None:
+        """Take what all decisions share.
+
+        Args:
+            directory: the company as it is now.
+            default_extension: whose phone rings last when the dialled number names none.
+            name_language: how the installation reads Cyrillic names; see routing.language.
+        """
+        self.directory = directory
+        self._default_extension = default_extension
+        self._name_language = name_language
+        self._chain = lru_cache(maxsize=_CHAINS)(self._build_chain)
+
+    def decide(
+        self,
+        caller: Number,
+        people: tuple[Person, ...] | None,
+        did: Did | None,
+        did_number: str | None,
+        trunk_name: str | None = None,
+    ) -> Decision:
+        """Decide where one inbound call goes, and give the reasons in the order in which they were found.
+
+        Args:
+            caller: who calls, as it was read from the trunk.
+            people: all owners of the caller's number; None when the database did not tell in time, so that the call
+                goes where an unknown caller's would.
+            did: the dialled number, if it is one of ours; `did_number` is how it was dialled in any case.
+            trunk_name: the caller's name that the trunk delivered, which stays on displays where we know none.
+        """
+        known = _in_order(people or ())
+        responsible = tuple(dict.fromkeys(person.responsible_id for person in known)) if known else None
+        steps, reasons = self._chain(responsible, did.number if did else None, None if did else did_number)
+        name = " / ".join(dict.fromkeys(person.name for person in known if person.name)) or None
+        return Decision(
+            caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,
+            did=did.number if did else did_number,
+            name=name,
+            language=_language(name, known, self._name_language),
+            steps=steps,
+            reasons=(
+                _who_calls(caller, known if people is not None else None),
+                *reasons,
+                *_what_displays_show(name, trunk_name),
+            ),
+        )
+
+    def _build_chain(
+        self, responsible: tuple[int | None, ...] | None, did: str | None, strange_number: str | None
+    ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+        chain = _Chain(self.directory)
+        if responsible is not None:
+            _ring_responsible(chain, [employee_id for employee_id in responsible if employee_id is not None])
+        dialled = self.directory.dids[did] if did is not None else None
+        _follow_dialled_number(chain, dialled, strange_number)
+        _ring_default(chain, dialled, self._default_extension)
+        if not chain.steps:
+            chain.reasons.append("Nobody is left to ring: give the dialled number a route, or set a default extension.")
+        return tuple(chain.steps), tuple(chain.reasons)
 
 
 class _Chain:
@@ -105,7 +137,7 @@ class _Chain:
         return owner is not None and owner.call_waiting
 
 
-def _who_calls(caller: Number, known: list[Person] | None) -> str:
+def _who_calls(caller: Number, known: tuple[Person, ...] | None) -> str:
     if caller.kind is NumberKind.HIDDEN:
         return "The caller's number is hidden."
     if caller.kind is not NumberKind.OUTSIDE:
@@ -124,15 +156,29 @@ def _introduce(person: Person) -> str:
     return f"the {_KINDS[person.kind]} {person.name}" if person.name else f"a {_KINDS[person.kind]} without a name"
 
 
-def _ring_responsible(chain: _Chain, known: list[Person]) -> None:
-    ids = {person.responsible_id: None for person in known if person.responsible_id is not None}
+def _in_order(people: tuple[Person, ...]) -> tuple[Person, ...]:
+    if len(people) < 2:
+        return people
+    return tuple(sorted(people, key=lambda person: (_ORDER.index(person.kind), person.id)))
+
+
+def _what_displays_show(name: str | None, trunk_name: str | None) -> tuple[str, ...]:
+    if name is not None:
+        return (f"Displays show the name {name}.",)
+    if trunk_name:
+        shown = "".join(filter(str.isprintable, trunk_name))[:_TRUNK_NAME_LENGTH]
+        return (f"Displays keep the name that the trunk delivered: “{shown}”.",)
+    return ()
+
+
+def _ring_responsible(chain: _Chain, ids: list[int]) -> None:
     if not ids:
         chain.reasons.append("Nobody is responsible for this caller.")
     elif len(ids) > 1:
         names = ", ".join(_name_of(chain.directory, employee_id) for employee_id in ids)
         chain.reasons.append(f"Several are responsible ({names}), so nobody's phone rings first.")
     else:
-        _ring_employee(chain, next(iter(ids)))
+        _ring_employee(chain, ids[0])
 
 
 def _name_of(directory: Directory, employee_id: int) -> str:
@@ -198,7 +244,7 @@ def _ring_default(chain: _Chain, did: Did | None, default_extension: str | None)
         chain.reasons.append(f"The {whose} default, {number}, is not a phone that is known.")
 
 
-def _language(name: str | None, known: list[Person], default: str | None) -> str | None:
+def _language(name: str | None, known: tuple[Person, ...], default: str | None) -> str | None:
     if name is None:
         return None
     own = {person.language for person in known if person.name}

@@ -7,7 +7,7 @@ import pytest
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
-from routing.decide import DEFAULT_RING_SECONDS, decide
+from routing.decide import DEFAULT_RING_SECONDS, Routes, decide
 from routing.decision import Decision, StepKind
 
 CALLER = Number(NumberKind.OUTSIDE, "+380501234567")
@@ -22,6 +22,14 @@ PHONES = {
     p.number: p
     for p in (phone("101", OLEH), phone("102", IRYNA), phone("112", IRYNA), phone("103"), phone("104", GONE))
 }
+SALES = Did("+380441234567", "Sales line", 1, None, 60, "103", None)
+QUEUED = Did("+380441234568", "", None, "support", 45, None, None)
+EMPTY = Did("+380441234569", "", 2, None, 60, None, None)
+NOTHING = Did("+380441234570", "", None, None, 60, None, None)
+ALONE = Did("+380441234571", "", 3, None, 60, None, None)
+STRANGE = Did("+380441234572", "", None, None, 60, "999", None)
+LOST_GROUP = Did("+380441234573", "", 77, None, 60, "103", None)
+OURS = {did.number: did for did in (SALES, QUEUED, EMPTY, NOTHING, ALONE, STRANGE, LOST_GROUP)}
 DIRECTORY = Directory(
     version=7,
     employees={
@@ -36,14 +44,8 @@ DIRECTORY = Directory(
         2: Group(2, "Empty", 25, (PHONES["104"],)),
         3: Group(3, "Oleh alone", 25, (PHONES["101"],)),
     },
+    dids=OURS,
 )
-SALES = Did("+380441234567", "Sales line", 1, None, 60, "103", None)
-QUEUED = Did("+380441234568", "", None, "support", 45, None, None)
-EMPTY = Did("+380441234569", "", 2, None, 60, None, None)
-NOTHING = Did("+380441234570", "", None, None, 60, None, None)
-ALONE = Did("+380441234571", "", 3, None, 60, None, None)
-STRANGE = Did("+380441234572", "", None, None, 60, "999", None)
-LOST_GROUP = Did("+380441234573", "", 77, None, 60, "103", None)
 
 
 def lead(name: str | None = "Ольга", responsible: int | None = OLEH, **more: object) -> Person:
@@ -114,7 +116,7 @@ def test_a_caller_without_an_outside_number_goes_the_dialled_number_s_way(kind: 
 
 
 def test_nothing_configured_leaves_no_step_and_says_so() -> None:
-    decision = route((lead(responsible=None),), NOTHING, default=None)
+    decision = route((), NOTHING, default=None)
     assert decision.steps == ()
     assert (
         decision.reasons[-1] == "Nobody is left to ring: give the dialled number a route, or set a default extension."
@@ -156,9 +158,7 @@ def test_the_reasons_are_sentences_with_names_and_numbers() -> None:
 
 def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
     def reasons(person: Person) -> tuple[str, ...]:
-        return decide(
-            CALLER, (person,), SALES, None, DIRECTORY, default_extension=None, trunk_name="Kyiv\r\n" + "x" * 200
-        ).reasons
+        return Routes(DIRECTORY, None).decide(CALLER, (person,), SALES, None, "Kyiv\r\n" + "x" * 200).reasons
 
     assert reasons(lead(name=None))[-1] == f"Displays keep the name that the trunk delivered: “Kyiv{'x' * 76}”."
     assert reasons(lead())[-1] == "Displays show the name Ольга."
@@ -210,3 +210,10 @@ def test_a_queue_step_has_no_phones() -> None:
 
 def test_an_unanswered_look_up_keeps_the_caller_s_number() -> None:
     assert route(None).caller == CALLER.text
+
+
+def test_calls_of_one_kind_share_their_steps() -> None:
+    routes = Routes(DIRECTORY, "102")
+    first, second = (routes.decide(CALLER, (person,), SALES, None) for person in (lead(), lead(id=2, name="Борис")))
+    assert first.steps is second.steps
+    assert (first.name, second.name) == ("Ольга", "Борис")
