@@ -1,0 +1,90 @@
+"""Sort keys and search texts: the alphabet's order, and finding by pieces."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leads.store.search import fold, fts_query, like_pattern, search_patterns, search_text, sort_key
+
+UKRAINIAN = "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"
+RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+
+
+@pytest.mark.parametrize("alphabet", [UKRAINIAN, RUSSIAN, "0123456789abcdefghijklmnopqrstuvwxyz"])
+def test_names_stand_in_the_order_of_the_alphabet(alphabet: str) -> None:
+    assert sorted(alphabet[::-1], key=sort_key) == list(alphabet)
+    assert sorted(alphabet[::-1].upper(), key=sort_key) == list(alphabet.upper())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Ганна", "Ґалаган", "Дмитро"],
+        ["Елена", "Ёлкин", "Єва", "Жук"],
+        ["Ирина", "Іван", "Ївга", "Йосип"],
+        ["Склад 9", "Склад 10", "Склад 100"],
+        ["+380441234567", "+380501234567", "Émile", "Zorro", "Анна"],
+        ["Мʼята", "Мята 2", "М'ята 3"],
+        ["«Ромашка»", "Ромашка 2", '"Ромашка" 3'],
+        ["Коваленко", "Коваль Іван", "Коваль-Іващенко"],
+    ],
+)
+def test_names_are_ordered_as_people_expect(names: list[str]) -> None:
+    assert sorted(names[::-1], key=sort_key) == names
+
+
+@given(st.text())
+def test_a_key_fits_its_column_and_ignores_case(name: str) -> None:
+    assert len(sort_key(name)) <= 200
+    assert sort_key(name.casefold()) == sort_key(name)
+
+
+def _matches(text: str, query: str) -> bool:
+    return all(piece in text for piece in search_patterns(query))
+
+
+@given(
+    st.text(st.characters(categories=("L", "N")), min_size=3, max_size=12),
+    st.integers(0, 10**9),
+    st.data(),
+)
+def test_any_three_letters_of_a_name_and_digits_of_a_number_find(name: str, line: int, data: st.DataObject) -> None:
+    number = f"+380{line:09d}"
+    text = search_text(name, "a@b.c", numbers=[number])
+    folded = fold(name).split()[0] if fold(name).split() else ""
+    if len(folded) >= 3 and not folded.isdigit():
+        start = data.draw(st.integers(0, len(folded) - 3))
+        assert _matches(text, folded[start : start + 3].upper())
+    start = data.draw(st.integers(1, len(number) - 3))
+    assert _matches(text, number[start : start + 3])
+
+
+def test_numbers_are_found_however_they_are_grouped() -> None:
+    text = search_text("Щербань", numbers=["+380501234567"])
+    for query in ("050 123-45-67", "(050) 123 45 67", "+380 50 123 4567", "00380501234567", "8050", "345"):
+        assert _matches(text, query), query
+    assert not _matches(text, "0501234568")
+
+
+def test_short_words_are_found_where_words_begin() -> None:
+    text = search_text("Іван Щербань", "ivan@example.com")
+    assert _matches(text, "щ")
+    assert _matches(text, "ЩЕ ІВ")
+    assert not _matches(text, "ер")
+
+
+def test_one_apostrophe_and_one_letter_e() -> None:
+    text = search_text("Дарʼя Ёлкина")
+    for query in ("дар'я", "Дар’я", "елкина", "ёлк"):
+        assert _matches(text, query)
+
+
+@given(st.text())
+def test_queries_are_harmless(query: str) -> None:
+    for piece in search_patterns(query):
+        assert len(piece) >= 3
+        assert piece.isprintable()
+        assert "".join(like_pattern(piece)[1:-1].split("\\")).replace("\\", "") == piece.replace("\\", "")
+        quoted = fts_query([piece])
+        assert quoted.startswith('"')
+        assert quoted[1:-1].replace('""', "") == piece.replace('"', "")
