@@ -13,7 +13,6 @@ no sign in it means anything to AGI's quoting, to Set(), Dial() and Gosub(), or 
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import unquote
 
 from dialplan.names import display_form
@@ -30,6 +29,9 @@ _USUAL_LENGTH = 24
 _MAX_PHONES = (64, 32, 16, 8, 4)
 _ENDPOINT = re.compile(r"[A-Za-z0-9]{2,10}/[A-Za-z0-9_.@+/-]{1,80}")
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_PLAIN = re.compile(r"[A-Za-z0-9 ./-]*")
+_MOST_LAYOUTS = 4096
+_layouts: dict[int, tuple[tuple[Step, ...], "_Layout"]] = {}
 _KINDS = {StepKind.PHONES: "P", StepKind.QUEUE: "Q"}
 
 
@@ -62,11 +64,14 @@ def encode_plan(decision: Decision) -> str:
     A call must go on: so phones and queues whose names are not safe in a dialplan are left out, and of a plan that is
     too long first the phones' own forms of the name, then the last phones of its big groups.
     """
-    for own_forms in (True, False):
-        plan = _encode(decision, _MAX_PHONES[0], own_forms)
-        if _fits(plan):
-            return plan
-    return next(filter(_fits, (_encode(decision, most, False) for most in _MAX_PHONES)), NOTHING)
+    layout = _layout_of(decision.steps)
+    forms, fields = _forms(decision, layout)
+    plan = f"{MARK}{'~'.join(map(_escape, forms))}{layout.steps(fields)}"
+    if _fits(plan):
+        return plan
+    main = MARK + _escape(forms[0])
+    alike = (1,) * len(fields)
+    return next(filter(_fits, (main + layout.steps(alike, most) for most in _MAX_PHONES)), NOTHING)
 
 
 def decode_plan(plan: str) -> tuple[PlannedStep, ...]:
@@ -90,72 +95,94 @@ def _fits(plan: str) -> bool:
     return len(plan.encode()) <= MAX_BYTES
 
 
-def _encode(decision: Decision, most: int, own_forms: bool) -> str:
-    names = _Names(decision, own_forms)
-    steps = [text for step in decision.steps if (text := _encode_step(step, names, most))]
-    return MARK + "|".join(["~".join(map(_escape, names.forms)), *steps])
+class _Layout:
+    """Steps as far as they do not depend on the caller's name; many calls share them."""
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self._steps = steps
+        self._texts: dict[tuple[tuple[int, ...], int], str] = {}
+        phones = [ring.extension for step in steps for ring in step.rings if _is_safe(ring.extension)]
+        self.displays = tuple(dict.fromkeys(map(_display, phones)))
+        """What kinds of display there are, each once."""
+        lengths = (phone.display_length for phone in phones if phone.display_mode is DisplayMode.LATIN)
+        self.main_length = next(lengths, _USUAL_LENGTH)
+        """Room for the form that all show: as the first phone has that draws Latin letters."""
+
+    def steps(self, fields: tuple[int, ...], most: int = _MAX_PHONES[0]) -> str:
+        """Write the steps, each with its separator; `fields` tells which field of names each kind of display shows."""
+        text = self._texts.get((fields, most))
+        if text is None:
+            shown = dict(zip(self.displays, fields, strict=True))
+            texts = (_encode_step(step, shown, most) for step in self._steps)
+            text = "".join(f"|{text}" for text in texts if text)
+            self._texts[fields, most] = text
+        return text
 
 
-def _encode_step(step: Step, names: "_Names", most: int) -> str:
+def _layout_of(steps: tuple[Step, ...]) -> _Layout:
+    """Find the layout of these very steps, by identity: to hash them would cost more than all the rest of a plan."""
+    known = _layouts.get(id(steps))
+    if known is not None and known[0] is steps:
+        return known[1]
+    if len(_layouts) >= _MOST_LAYOUTS:
+        _layouts.clear()
+    layout = _Layout(steps)
+    # Kept with the steps themselves, so that no others can take over their identity.
+    _layouts[id(steps)] = steps, layout
+    return layout
+
+
+def _forms(decision: Decision, layout: _Layout) -> tuple[list[str], tuple[int, ...]]:
+    """The forms of the name, first the one for all: in Latin letters, safe on a phone that a call is transferred to.
+
+    Also which of them, from 1, each kind of display shows.
+    """
+    name, language = decision.name, decision.language
+    forms = [(display_form(name, language, DisplayMode.LATIN, layout.main_length) or "") if name else ""]
+    fields = []
+    for mode, length in layout.displays:
+        if mode is DisplayMode.OFF:
+            form: str | None = ""
+        elif name is None or (mode is DisplayMode.LATIN and length == layout.main_length):
+            form = None
+        else:
+            form = display_form(name, language, mode, length)
+        if form is None or (form and form == forms[0]):
+            fields.append(1)
+            continue
+        if form not in forms[1:]:
+            forms.append(form)
+        fields.append(forms.index(form, 1) + 1)
+    return forms, tuple(fields)
+
+
+def _is_safe(phone: Extension) -> bool:
+    return _ENDPOINT.fullmatch(phone.endpoint) is not None
+
+
+def _display(phone: Extension) -> tuple[DisplayMode, int]:
+    return phone.display_mode, phone.display_length
+
+
+def _encode_step(step: Step, shown: dict[tuple[DisplayMode, int], int], most: int) -> str:
     """Write one step; nothing where there is nobody to ring."""
-    rings = [ring for ring in step.rings if _ENDPOINT.fullmatch(ring.extension.endpoint)][:most]
+    rings = [ring for ring in step.rings if _is_safe(ring.extension)][:most]
     if step.kind is StepKind.QUEUE:
         who = step.queue if step.queue and _QUEUE.fullmatch(step.queue) else ""
     else:
         who = "!".join(f"{ring.call_waiting:d}{ring.extension.endpoint}" for ring in rings)
     if not who:
         return ""
-    fields = {ring.extension.endpoint.partition("/")[2]: names.field_of(ring.extension) for ring in rings}
+    fields = {ring.extension.endpoint.partition("/")[2]: shown[_display(ring.extension)] for ring in rings}
     special = {phone: field for phone, field in fields.items() if field > 1}
     forms = "!".join(map(str, special.values()))
     return f"{_KINDS[step.kind]},{max(1, step.seconds)},{who},{'!'.join(special)},{forms}"
 
 
-class _Names:
-    """What displays show: the form for all, then the forms of phones that differ."""
-
-    def __init__(self, decision: Decision, own_forms: bool) -> None:
-        self._name = decision.name
-        self._language = decision.language
-        self._own_forms = own_forms
-        self.forms = [self._main(decision)]
-
-    def field_of(self, phone: Extension) -> int:
-        """Which field of names this phone shows, from 1."""
-        form = self._form(phone)
-        if not self._own_forms or form is None or (form and form == self.forms[0]):
-            return 1
-        if form not in self.forms[1:]:
-            self.forms.append(form)
-        return self.forms.index(form, 1) + 1
-
-    def _main(self, decision: Decision) -> str:
-        """Latin letters, as the first phone that draws them has room: safe on a phone that a call is transferred to."""
-        if self._name is None:
-            return ""
-        phones = (ring.extension for step in decision.steps for ring in step.rings)
-        length = next(
-            (phone.display_length for phone in phones if phone.display_mode is DisplayMode.LATIN), _USUAL_LENGTH
-        )
-        return _form(self._name, self._language, DisplayMode.LATIN, length) or ""
-
-    def _form(self, phone: Extension) -> str | None:
-        """This phone's own form; None where it shows what all show."""
-        if phone.display_mode is DisplayMode.OFF:
-            return ""
-        if self._name is None:
-            return None
-        return _form(self._name, self._language, phone.display_mode, phone.display_length)
-
-
-@lru_cache(maxsize=4096)
-def _form(name: str, language: str | None, mode: DisplayMode, length: int) -> str | None:
-    return display_form(name, language, mode, length)
-
-
-@lru_cache(maxsize=4096)
 def _escape(text: str) -> str:
     """Percent-encode all but letters, their marks, digits, inner spaces, dots, dashes and slashes."""
+    if _PLAIN.fullmatch(text):
+        return text
     return "".join(c if _is_plain(c) else "".join(f"%{byte:02X}" for byte in c.encode()) for c in text)
 
 
