@@ -84,11 +84,11 @@ def is_complete(root: Path) -> bool:
 
 
 def asterisk_version(root: Path) -> str:
-    """The Asterisk package's version as the tree's own package list says."""
+    """The Asterisk version that the tree's own package list names, without Debian's additions."""
     entries = (root / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n")
     for entry in entries:
         if entry.startswith("Package: asterisk\n"):
-            found = re.search(r"^Version: (.+)$", entry, re.MULTILINE)
+            found = re.search(r"^Version: (?:\d+:)?([0-9.]+)", entry, re.MULTILINE)
             if found:
                 return f"Asterisk {found.group(1)}"
     raise RootError(f"{root} holds no Asterisk package; delete it and run again")
@@ -106,7 +106,7 @@ def debian_mirror(apt: Path = Path("/etc/apt"), codename: str | None = None) -> 
             return source.uri
     raise RootError(
         "this machine's apt sources name no Debian mirror over http(s), from which Asterisk could be installed; "
-        "use Docker, or an Asterisk of your own (README, “Your own Asterisk”)"
+        "use Docker, or an Asterisk of your own (README.md, “Add it to your own Asterisk”)"
     )
 
 
@@ -167,14 +167,18 @@ def _debootstrap(target: Path, mirror: str, say: Say) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            last = [*last[-14:], line.rstrip()]
-            step = _STEPS.match(line)
-            if step:
-                word = step["step"].decode()
-                counts[word] = counts.get(word, 0) + 1
-                if counts[word] % 50 == 1:
-                    say(f"  {word.lower()} packages … {counts[word]}")
+        try:
+            for line in process.stdout:
+                last = [*last[-14:], line.rstrip()]
+                step = _STEPS.match(line)
+                if step:
+                    word = step["step"].decode()
+                    counts[word] = counts.get(word, 0) + 1
+                    if counts[word] % 50 == 1:
+                        say(f"  {word.lower()} packages … {counts[word]}")
+        except BaseException:
+            process.kill()  # else leaving the block would wait for its end
+            raise
     if process.returncode != 0:
         tail = b"\n".join(last).decode(errors="replace")
         raise RootError(f"debootstrap failed with status {process.returncode}; its last words:\n{tail}")

@@ -68,7 +68,7 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
     kept = keep_secrets(folder)
     database_url = f"sqlite+aiosqlite:///{(folder / 'leadline.db').resolve()}"
     _say("Database: migrating …")
-    password = asyncio.run(_prepare_database(database_url, with_company=True))
+    asyncio.run(_prepare_database(database_url, with_company=True))
     _say("Asterisk: starting …")
     asterisk = pbx.start(folder, _asterisk_values(listening, kept), parts)
     if not listening.open_to_network:
@@ -91,6 +91,7 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
             console=str(asterisk.console) if asterisk.console else None,
         ),
     )
+    password = asyncio.run(_new_password(database_url))
     seconds = time.monotonic() - began
     ready = summary.of_company(
         panel, listening, kept, admin=ADMIN, password=password, asterisk=asterisk.description, seconds=seconds
@@ -103,14 +104,14 @@ def _run_with_own_asterisk(folder: Path, parts: ExitStack) -> None:
     """The user's settings decide everything; only the database is prepared and the server run."""
     settings = load_settings()
     _say(f"Using your own Asterisk at {settings.ami_host}:{settings.ami_port}, as the settings say.")
-    password = asyncio.run(_prepare_database(settings.database_url, with_company=False))
+    asyncio.run(_prepare_database(settings.database_url, with_company=False))
     own = {name: value for name, value in os.environ.items() if name.startswith("LEADLINE_")}
     scheme = "https" if settings.panel_tls_certificate else "http"
     panel = f"{scheme}://{listen.reachable(settings.panel_host)}:{settings.panel_port}/"
     server = parts.enter_context(_server(folder, own, panel))
     # Not healthy is no reason to stop: `leadline check` then says what is wrong with the Asterisk.
     server.await_answer()
-    print(summary.of_server(panel, ADMIN, password), flush=True)
+    print(summary.of_server(panel, ADMIN, asyncio.run(_new_password(settings.database_url))), flush=True)
     _watch({"leadline serve": lambda: server.running}, folder)
 
 
@@ -143,19 +144,27 @@ def _asterisk_values(listening: Listening, kept: Secrets) -> AsteriskValues:
     )
 
 
-async def _prepare_database(url: str, *, with_company: bool) -> str | None:
-    """Migrate, fill an empty one, and see to it that somebody can sign in; returns a new administrator's password."""
+async def _prepare_database(url: str, *, with_company: bool) -> None:
+    """Migrate, and fill an empty one."""
     await upgrade(url)
+    if not with_company:
+        return
     database = Database(url)
-    now = datetime.now(UTC)
     try:
-        if with_company:
-            await seed_company(database, now)
+        await seed_company(database, datetime.now(UTC))
+    finally:
+        await database.dispose()
+
+
+async def _new_password(url: str) -> str | None:
+    """Make an administrator where there is none; only here is his password known, so it is shown right afterwards."""
+    database = Database(url)
+    try:
         async with database.write() as session:
             if await has_admin(session):
                 return None
             password = secrets.token_urlsafe(12)
-            await create_admin(session, ADMIN, "Administrator", password, now)
+            await create_admin(session, ADMIN, "Administrator", password, datetime.now(UTC))
             return password
     finally:
         await database.dispose()

@@ -21,10 +21,11 @@ Leadline is ready ({asterisk}, after {seconds:.0f} s).
            101 Олена Коваль, 102 Андрій Бондар (his display knows UTF-8), 103 Марія Ткач; group Sales: 101, 102
 
   Try, in another terminal:
-      make call FROM=+380501234567 TO=0441234567        somebody new calls our main number: a lead is made
-      make call FROM=+380501112233 TO=0441234567        Юрій Щербань calls: his Андрій is rung, with the name
-      make call FROM=0933334455 TO=0443334455        Юрий Щуров calls our shop, where a queue rings
-      .venv/bin/leadline route 0501112233                   only asks whom a call would reach, and why
+      make call FROM=+380501234567 TO=0441234567    somebody new calls our main number: a lead is made
+      make call FROM=+380501112233 TO=0441234567    Юрій Щербань calls: his Андрій is rung, with the name
+      make call FROM=0933334455 TO=0443334455       Юрий Щуров calls our shop, but his Олена is rung first
+      make call FROM=anonymous TO=0443334455        a caller who hides his number: the shop's queue rings, no lead
+      .venv/bin/leadline route 0501112233           only asks whom a call would reach, and why
   and look at the panel's live page meanwhile.
   Our numbers: {company.MAIN_NUMBER} (group), {company.QUEUE_NUMBER} (queue), {company.DIRECT_NUMBER} (reception).
 {_network(listening)}
