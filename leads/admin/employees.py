@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
-from leads.admin.i18n import _
+from leads.admin.i18n import _, ngettext
 from leads.admin.rendering import redirect, render, word
 from leads.admin.sign_in import new_password
 from leads.domain.directory import DisplayMode, Role
@@ -186,7 +186,7 @@ def _with_hash(edit: company.EmployeeEdit, password_hash: str) -> company.Employ
 def _read_phones(form: Form) -> tuple[company.PhoneEdit, ...]:
     rows = form.rows(*_PHONE_FIELDS)
     if len(rows) > _MOST_PHONES:
-        form.fail("phone_number", _("At most %(count)s phones.", count=_MOST_PHONES))
+        form.fail("phone_number", ngettext("At most %(count)s phone.", "At most %(count)s phones.", _MOST_PHONES))
     for row in rows:
         number, endpoint = row["phone_number"].strip(), row["phone_endpoint"].strip()
         if not _SHORT_NUMBER.fullmatch(number):
@@ -219,7 +219,7 @@ def _read_phones(form: Form) -> tuple[company.PhoneEdit, ...]:
 def _read_mobiles(form: Form, region: str) -> tuple[str, ...]:
     typed = [value for value in form.values("mobile") if value.strip()]
     if len(typed) > _MOST_PHONES:
-        form.fail("mobile", _("At most %(count)s numbers.", count=_MOST_PHONES))
+        form.fail("mobile", ngettext("At most %(count)s number.", "At most %(count)s numbers.", _MOST_PHONES))
     numbers = [form.outside_number("mobile", region, typed=value) for value in typed[:_MOST_PHONES]]
     twice = _twice(numbers)
     if twice:

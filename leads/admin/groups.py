@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
-from leads.admin.i18n import _
+from leads.admin.i18n import _, ngettext
 from leads.admin.rendering import redirect, render
 from leads.store import company
 from leads.store.models import Extension, RingGroup
@@ -127,7 +127,7 @@ def _read(form: Form) -> company.GroupEdit:
     typed = [form.identifier("member", typed=value) for value in form.values("member")]
     members = tuple(dict.fromkeys(key for key in typed if key is not None))
     if len(members) > _MOST_MEMBERS:
-        form.fail("member", _("At most %(count)s phones.", count=_MOST_MEMBERS))
+        form.fail("member", ngettext("At most %(count)s phone.", "At most %(count)s phones.", _MOST_MEMBERS))
     return company.GroupEdit(
         name=form.text("name", required=True), ring_seconds=form.integer("ring_seconds", 5, 300), members=members
     )

@@ -76,13 +76,13 @@ def current_locale() -> Locale:
     return _locale.get(None) or Locale("en", gettext.NullTranslations(), ZoneInfo("UTC"), datetime.now(UTC))
 
 
-def _(message: str, **values: object) -> str:
+def _(message: str, /, **values: object) -> str:
     """Say `message` in the request's language; `values` fill its %(name)s places."""
     text = current_locale().words.gettext(message)
     return text % values if values else text
 
 
-def ngettext(one: str, many: str, count: int, **values: object) -> str:
+def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
     """Say how many, in the plural form that the language has for `count`; %(count)s stands for the number."""
     return current_locale().words.ngettext(one, many, count) % {"count": count, **values}
 

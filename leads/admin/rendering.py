@@ -22,7 +22,8 @@ from leads.admin.words import WORDS
 
 FLASH_COOKIE = "leadline_flash"
 THEME_COOKIE = "leadline_theme"
-_FLASH: web.RequestKey[bool] = web.RequestKey("flash shown", bool)
+LONGEST_NUMBER = 16
+"""Of E.164 with its plus."""
 _csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")
 
 
@@ -83,9 +84,11 @@ def number_text(number: str) -> str:
 
 
 def number_element(number: str | None) -> Markup:
-    """A telephone number that keeps together on one line; a dash where there is none."""
+    """A telephone number that keeps together on one line unless it is a freak; a dash where there is none."""
     if not number:
         return Markup("–")
+    if len(number) > LONGEST_NUMBER:
+        return escape(number)
     return Markup('<span class="number">{}</span>').format(escape(number_text(number)))
 
 

@@ -65,9 +65,9 @@
       }
     }
     for (const [id, row] of present) if (!kept.has(id)) row.remove();
-    if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
     tick();
     sift();
+    if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
     if (seen?.row.isConnected) scrollBy(0, seen.row.getBoundingClientRect().top - seen.top);
   }
 
@@ -156,6 +156,9 @@
     if (source && source.readyState === EventSource.OPEN && Date.now() - heard > SILENCE) retry();
   }, 1000);
   addEventListener("online", () => { if (state.dataset.state === "lost") connect(); });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && state.dataset.state === "moved") connect();
+  });
   filter.addEventListener("input", sift);
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) connect(); });

@@ -30,9 +30,10 @@
       return;
     }
     const rows = button.closest("[data-rows]");
-    const row = rows.querySelector("template").content.cloneNode(true);
+    const template = rows.querySelector("template");
+    const row = template.content.cloneNode(true);
     const first = row.querySelector("input, select");
-    button.before(row);
+    template.before(row);
     first.focus();
   });
 

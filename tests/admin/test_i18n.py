@@ -1,0 +1,98 @@
+"""The panel speaks English, Ukrainian and Russian, all of it (X2)."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.pofile import read_po
+
+from leads.admin import i18n
+from tests.admin.conftest import Company, Visitor
+
+FOLDER = Path(i18n.__file__).parent
+KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+PLACES = re.compile(r"%\((\w+)\)s")
+
+
+def _messages() -> set[str]:
+    with (FOLDER / "locale" / "babel.cfg").open() as mapping:
+        methods, options = parse_mapping_cfg(mapping)
+    found = extract_from_dir(FOLDER, methods, options, KEYWORDS)
+    return {text[0] if isinstance(text, tuple) else text for _file, _line, text, _comments, _context in found}
+
+
+def _translations(language: str) -> dict[str, tuple[str, ...]]:
+    kept: dict[str, tuple[str, ...]] = {}
+    for path in (FOLDER / "locale" / language).glob("*.po"):
+        with path.open("rb") as source:
+            for message in read_po(source, locale=language):
+                key = message.id[0] if isinstance(message.id, tuple) else message.id
+                said = message.string if isinstance(message.string, tuple) else (message.string,)
+                if key and not message.fuzzy and all(said):
+                    kept[str(key)] = tuple(map(str, said))
+    return kept
+
+
+@pytest.mark.parametrize("language", ["uk", "ru"])
+def test_everything_is_said_in_each_language(language: str) -> None:
+    missing = sorted(_messages() - _translations(language).keys())
+    assert missing == [], f"translate in leads/admin/locale/{language}/*.po"
+
+
+@pytest.mark.parametrize("language", ["uk", "ru"])
+def test_nothing_is_translated_that_is_said_nowhere(language: str) -> None:
+    assert sorted(_translations(language).keys() - _messages()) == []
+
+
+@pytest.mark.parametrize("language", ["uk", "ru"])
+def test_translations_fill_the_same_places(language: str) -> None:
+    for message, said in _translations(language).items():
+        for text in said:
+            assert set(PLACES.findall(text)) <= set(PLACES.findall(message)) | {"count"}, message
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("uk-UA,uk;q=0.9,en;q=0.8", "uk"),
+        ("de,ru;q=0.5,en;q=0.4", "ru"),
+        ("de-DE", "en"),
+        ("", "en"),
+        ("en;q=0.1,uk;q=x,ru;q=0.2", "ru"),
+        ("," * 1000, "en"),
+    ],
+)
+def test_the_browser_says_which_language(header: str, language: str) -> None:
+    assert i18n.accepted_language(header) == language
+
+
+def test_plurals_follow_the_language() -> None:
+    words = i18n.load_catalogs()
+    i18n.use_locale(i18n.Locale("uk", words["uk"], ZoneInfo("UTC"), datetime.now(UTC)))
+    one, many = "One field needs another look.", "%(count)s fields need another look."
+    assert [i18n.ngettext(one, many, count).split()[-1] for count in (1, 2, 5, 11, 21)] == [
+        "поле.",
+        "поля.",
+        "полів.",
+        "полів.",
+        "поле.",
+    ]
+
+
+def test_times_are_brief_and_in_the_viewers_zone() -> None:
+    now = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
+    i18n.use_locale(i18n.Locale("en", i18n.load_catalogs()["en"], ZoneInfo("Europe/Kyiv"), now))
+    assert i18n.short_time(now) == "00:30"
+    assert i18n.short_time(datetime(2026, 3, 2, 21, 59, tzinfo=UTC)) == "2 Mar, 23:59"
+    assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025, 23:59"
+
+
+async def test_pages_speak_the_browsers_language(visitor: Callable[[], Visitor], company: Company) -> None:
+    page = await visitor().get("/sign-in", Accept_Language="uk")
+    assert '<html lang="uk"' in page.text
+    assert "Увійти" in page.text
