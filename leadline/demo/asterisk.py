@@ -40,6 +40,7 @@ mount -t tmpfs tmpfs "$ROOT/run"
 mount -t tmpfs tmpfs "$ROOT/tmp"
 mkdir "$ROOT/run/asterisk"
 mount --bind "$INSTANCE/hosts" "$ROOT/etc/hosts"
+mount --bind "$INSTANCE/resolv.conf" "$ROOT/etc/resolv.conf"
 {mounts}
 exec chroot "$ROOT" setpriv --reuid asterisk --regid asterisk --clear-groups --pdeathsig KILL \\
     asterisk -f -C /etc/asterisk/asterisk.conf
@@ -80,6 +81,8 @@ class AsteriskInstance:
         for name in ("monitor", "outgoing", "tmp", "recording", "system", "voicemail"):
             (self.folder / "spool" / name).mkdir(exist_ok=True)
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
+        # All addresses are given as numbers: nothing needs to ask a name server of the network.
+        (self.folder / "resolv.conf").write_text("")
 
     def start(self) -> None:
         """Start and return when Asterisk has fully booted (one to two seconds).

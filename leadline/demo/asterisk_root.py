@@ -70,7 +70,9 @@ def ensure_root(say: Say = print) -> Path:
         building.chmod(0o755)
         say(f"Building a Debian {SUITE} with Asterisk in {target}: about a minute, 500 MB, once")
         _debootstrap(building, mirror, say)
-        (building / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        for name in ("hosts", "resolv.conf"):  # each instance mounts its own over them
+            (building / "etc" / name).unlink(missing_ok=True)
+            (building / "etc" / name).touch()
         building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
