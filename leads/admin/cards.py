@@ -35,6 +35,8 @@ FIELDS = {
     "closed": N_("Closed"),
 }
 NAME_LANGUAGES = {"uk": N_("Ukrainian"), "ru": N_("Russian"), "other": N_("Another language")}
+FIRST_STATUSES = (N_("Hot"), N_("Warm"), N_("Cold"), N_("Unpromising"))
+"""What the status directory begins with; other names are the company's own words and stay as they are."""
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
 _E164 = re.compile(r"\+[0-9]{3,15}")
 

@@ -168,17 +168,18 @@ async def _fetch(search: _Search, source: Source) -> tuple[list[Place], Total]:
             places, _done = await _walk(search, source, search.limit)
         return places, Total(number, True)
     places, done = await _walk(search, source, _SHORT_WALK)
-    if done:
-        whole = search.start is None and len(places) < search.limit
-        return places, Total(len(places) - (not whole), whole)
+    if done and search.start is None and len(places) < search.limit:
+        return places, Total(len(places), True)
     finds = [condition.find for condition in source.conditions]
-    for find in finds:
-        if await _matches(search.session, source, find) < _FEW:
-            places = await _sort(search, source, finds)
-            return places, Total(await _count(search.session, source, finds, _FEW), True)
-    places, done = await _walk(search, source, _LONG_WALK)
+    matched = min([await _matches(search.session, source, find) for find in finds])
+    if not done and matched < _FEW:
+        places, done = await _sort(search, source, finds), True
+    if not done:
+        places, done = await _walk(search, source, _LONG_WALK)
     if not done:
         places = await _sort(search, source, finds)
+    if matched < _FEW:
+        return places, Total(await _count(search.session, source, finds, _FEW), True)
     return places, Total(max(len(places) - 1, 0), False)
 
 
@@ -280,7 +281,11 @@ async def _matches(session: AsyncSession, source: Source, find: ColumnElement[bo
 
 def _write_cursor(place: Place) -> str:
     key = place.key.isoformat() if isinstance(place.key, datetime) else place.key
-    return base64.urlsafe_b64encode(json.dumps([place.label, key, place.id], ensure_ascii=False).encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(json.dumps([place.label, key, place.id], ensure_ascii=False).encode())
+        .decode()
+        .rstrip("=")
+    )
 
 
 def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:

@@ -1,0 +1,224 @@
+"""The pages of leads: lists and cards as people, and people who mean harm, meet them."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html import unescape
+
+import pytest
+from sqlalchemy import select
+
+from leads.store.engine import Database
+from leads.store.models import Call, Lead, RoutingDecision
+from tests.admin.conftest import Clock, Company, Visitor
+
+FIELDS: dict[str, object] = {
+    "name": "",
+    "number": ["050 123 45 67"],
+    "email": "",
+    "address": "",
+    "comment": "",
+    "language": "",
+    "status_id": "1",
+    "responsible_id": "",
+}
+
+
+def _text(html: str) -> str:
+    """What a person reads."""
+    html = re.sub(r"<(script|style|template|noscript).*?</\1>", "", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+async def _make(visitor: Visitor, **fields: object) -> str:
+    answer = await visitor.post("/leads", {**FIELDS, **fields})
+    assert answer.status == 303, _text(answer.text)
+    return answer.location
+
+
+def _version(html: str) -> str:
+    found = re.search(r'name="version" value="(\d+)"', html)
+    assert found
+    return found[1]
+
+
+async def test_an_empty_list_says_what_to_do(admin: Visitor) -> None:
+    page = _text((await admin.get("/leads")).text)
+    assert "No leads yet" in page
+    assert "New lead" in page
+    assert "No lead fits" in _text((await admin.get("/leads?q=xyz")).text)
+
+
+async def test_a_lead_is_made_found_and_edited(admin: Visitor, company: Company) -> None:
+    card = await _make(admin, name="Щербаньков Іван", number=["050 123 45 67", "", "+380672223344"])
+    page = await admin.get(card)
+    assert "+380 50 123 4567" in page.text
+    assert 'href="tel:+380672223344"' in page.text
+    for query in ("q=%D1%89%D0%B5%D1%80%D0%B1%D0%B0%D0%BD%D1%8C", "q=223", "q=067+222-33"):
+        assert "Щербаньков Іван" in _text((await admin.get(f"/leads?{query}")).text)
+    assert "Щербаньков" not in _text((await admin.get("/leads?q=224")).text)
+    changed = {**FIELDS, "name": "Нове Ім'я", "version": _version(page.text), "responsible_id": str(company.yurii)}
+    answer = await admin.post(card, changed)
+    assert (answer.status, answer.location) == (303, card)
+    page = await admin.get(card)
+    assert "Saved." in _text(page.text)
+    assert "Щербаньков Іван → Нове Ім'я" in _text(page.text)
+    assert "Нове Ім'я" in _text((await admin.get(f"/leads?responsible={company.yurii}")).text)
+    assert "Нове Ім'я" not in _text((await admin.get("/leads?responsible=nobody")).text)
+    assert "Нове Ім'я" not in _text((await admin.get("/leads?state=unnamed")).text)
+
+
+async def test_the_second_of_two_is_told_and_loses_nothing(
+    admin: Visitor, yurii: Visitor, company: Company, clock: Clock
+) -> None:
+    card = await _make(admin, name="Перша", responsible_id=str(company.yurii))
+    version = _version((await admin.get(card)).text)
+    theirs = {**FIELDS, "name": "Від Юрія", "responsible_id": str(company.yurii), "comment": "його"}
+    assert (await yurii.post(card, {**theirs, "version": version})).status == 303
+    mine = {**FIELDS, "name": "Моя <b>назва</b>", "number": ["0672223344"], "responsible_id": "", "comment": "моє"}
+    answer = await admin.post(card, {**mine, "version": version})
+    assert answer.status == 409
+    text = _text(answer.text)
+    assert "Щербань Юрій saved this card while you were typing." in text
+    for typed in ('value="Моя &lt;b&gt;назва&lt;/b&gt;"', 'value="0672223344"', ">\nмоє</textarea>"):
+        assert typed in answer.text
+    for saved in ("Saved meanwhile: Від Юрія", "Saved meanwhile: його", "Saved meanwhile: +380 50 123 4567"):
+        assert saved in text
+    assert "Від Юрія" in (await admin.get(card)).text
+    again = await admin.post(card, {**mine, "version": _version(answer.text)})
+    assert again.status == 303
+    assert "Моя &lt;b&gt;назва&lt;/b&gt;" in (await admin.get(card)).text
+
+
+async def test_a_taken_number_is_named_with_its_lead(admin: Visitor) -> None:
+    first = await _make(admin, name="Перша")
+    answer = await admin.post("/leads", {**FIELDS, "name": "Друга", "number": ["0672223344", "+38 (050) 1234567"]})
+    assert answer.status == 422
+    assert "+380 50 123 4567 is on another open lead." in _text(answer.text)
+    assert f'href="{first}"' in answer.text
+    assert 'value="Друга"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"number": [""]}, "A lead has at least one number."),
+        ({"number": ["101"]}, "Not a public telephone number."),
+        ({"email": "no"}, "An e-mail address looks like"),
+        ({"name": "я" * 201}, "At most 200 characters."),
+        ({"language": "xx"}, "Choose one of the list."),
+        ({"status_id": ""}, "Choose one of the list."),
+        ({"status_id": "99"}, "Choose one of the list."),
+        ({"responsible_id": "99"}, "Choose one of the list."),
+    ],
+)
+async def test_mistakes_are_explained_and_typing_is_kept(
+    admin: Visitor, fields: dict[str, object], message: str
+) -> None:
+    answer = await admin.post("/leads", {**FIELDS, "comment": "довгий текст", **fields})
+    assert answer.status == 422
+    assert message in _text(answer.text)
+    assert "довгий текст" in answer.text
+
+
+async def test_markup_shows_as_text_everywhere(admin: Visitor, database: Database) -> None:
+    evil = "<script>alert('x')</script>\"><img src=x>"
+    card = await _make(admin, name=evil, comment=evil, address=evil)
+    async with database.write() as session:
+        lead = await session.scalar(select(Lead))
+        assert lead is not None
+        began = datetime(2026, 3, 2, 8, tzinfo=UTC)
+        session.add(
+            Call(
+                pbx="pbx",
+                linkedid="1.1",
+                role="call",
+                phase=3,
+                progress=1,
+                direction="inbound",
+                caller="+380501234567",
+                caller_name=evil,
+                dialled=evil,
+                lead_id=lead.id,
+                started_at=began,
+                legs=[{"endpoint": evil, "number": evil, "result": None}],
+            )
+        )
+        session.add(RoutingDecision(pbx="pbx", linkedid="1.1", decided_at=began, decision={"reasons": [evil]}))
+    for path in (card, "/leads", "/leads?q=script&state=all", "/leads/new?number=%3Cscript%3E"):
+        answer = await admin.get(path)
+        assert answer.status == 200
+        assert "<script>alert" not in answer.text
+        assert "<img" not in answer.text
+    assert _text((await admin.get(card)).text).count(evil) >= 3
+
+
+async def test_an_employee_sees_only_his_own(
+    admin: Visitor, yurii: Visitor, company: Company, visitor: Callable[[], Visitor]
+) -> None:
+    card = await _make(admin, name="Чужий", responsible_id=str(company.maria))
+    assert "Чужий" not in (await yurii.get("/leads")).text
+    assert (await yurii.get(card)).status == 404
+    version = _version((await admin.get(card)).text)
+    assert (await yurii.post(card, {**FIELDS, "version": version})).status == 404
+    maria = visitor()
+    await maria.sign_in("maria")
+    assert "Чужий" in (await maria.get("/leads")).text
+    given = await maria.post(card, {**FIELDS, "name": "Віддано", "version": version, "responsible_id": company.yurii})
+    assert given.location == "/leads"
+    assert "somebody else's hands" in _text((await maria.get("/leads")).text)
+    assert (await yurii.get(card)).status == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["sort=x", "order=up", "state=x", "status=x", "responsible=x", "q=" + "x" * 201, "status=99999999999", "q=a&q=b"],
+)
+async def test_addresses_that_no_page_makes_are_refused(admin: Visitor, query: str) -> None:
+    assert (await admin.get(f"/leads?{query}")).status == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["q=%25%27%22%5C", "after=!!", "before=W10", "q=NEAR%28", "status=77", "responsible=77&sort=responsible", "q=+"],
+)
+async def test_odd_questions_get_an_answer(admin: Visitor, query: str) -> None:
+    await _make(admin, name="Один")
+    assert (await admin.get(f"/leads?{query}")).status == 200
+
+
+async def test_pages_lead_forth_and_back_and_keep_the_filter(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leads.admin.cards.LIST_SIZE", 3)
+    for line in range(7):
+        await _make(admin, name=f"Лід {line}", number=[f"05011122{line:02d}"])
+    path, seen = "/leads?sort=name&order=desc&q=%D0%BB%D1%96%D0%B4", []
+    for _page in range(3):
+        answer = await admin.get(path)
+        seen += re.findall(r">(Лід \d)</a>", answer.text)
+        assert "7 found" in _text(answer.text)
+        following = re.search(r'rel="next" href="([^"]+)"', answer.text)
+        if following:
+            path = unescape(following[1])
+            assert "sort=name" in path
+            assert "q=" in path
+    assert seen == [f"Лід {line}" for line in range(6, -1, -1)]
+    back = re.search(r'rel="prev" href="([^"]+)"', answer.text)
+    assert back
+    assert re.findall(r">(Лід \d)</a>", (await admin.get(unescape(back[1]))).text) == ["Лід 3", "Лід 2", "Лід 1"]
+
+
+async def test_a_call_shows_its_result_and_why(admin: Visitor, database: Database, company: Company) -> None:
+    card = await _make(admin, name="Клієнт")
+    began = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    async with database.write() as session:
+        call = Call(pbx="pbx", linkedid="7.1", role="call", phase=3, progress=1, direction="inbound", result="busy")
+        call.caller, call.outside_number, call.started_at = "+380501234567", "+380501234567", began
+        call.lead_id = int(card.rpartition("/")[2])
+        call.legs = [{"endpoint": "PJSIP/101", "number": "101", "result": "busy"}]
+        session.add(call)
+        reasons = ["Юрій is responsible.", "Then group Sales."]
+        session.add(RoutingDecision(pbx="pbx", linkedid="7.1", decided_at=began, decision={"reasons": reasons}))
+    text = _text((await admin.get(card)).text)
+    assert "Busy" in text
+    assert "Щербань Юрій · 101" in text
+    assert "Why it went there Юрій is responsible. Then group Sales." in text
