@@ -15,7 +15,7 @@ from ami_listener.ami_events import WANTED
 from ami_listener.connection import AmiAccount, AmiConnection
 from ami_listener.link import AmiError, AmiLink, AmiRefusedError
 from ami_listener.tracker import Tracker
-from ami_listener.wire import read_headers
+from ami_listener.wire import HeaderLines
 from leads.domain.calls import CallView
 
 logger = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class CallListener:
         self.health.events += 1
         self.health.last_event_at = arrived_at
         try:
-            views = self.tracker.feed(read_headers(block), arrived_at)
+            views = self.tracker.feed(HeaderLines(block), arrived_at)
         except Exception:  # one event must not end the listening; the tests of the tracker look for such
             self.health.failures += 1
             logger.exception("AMI: the tracker failed on %r", block[:200])

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
 from ami_listener.results import ANSWERED_ELSEWHERE, leg_result
-from leads.domain.calls import CallView, Result, Role, TransferType
+from leads.domain.calls import Result, Role, TransferType
 
 MAX_LEGS = 200
 MAX_TRANSFERS = 50
@@ -161,7 +162,7 @@ class Call:
     incomplete: bool = False
     ended: bool = False
     ended_at: datetime | None = None
-    last_view: CallView | None = None
+    last_facts: dict[str, Any] | None = None
     progress: int = 0
 
     def add_leg(self, leg: LegState) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ami_listener.ami_events import WANTED
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
-from ami_listener.wire import Decoder, Message, WireError
+from ami_listener.wire import Decoder, HeaderLines, WireError
 from leads.domain.calls import CallView, Role, Transfer
 from leads.store.calls import CallWriter
 from leads.store.directory import DirectoryCache
@@ -23,6 +23,8 @@ from leads.store.replayed import ReplayedLead, add_phones, leads_of_calls
 
 PBX = "replay"
 CHUNK = 256 * 1024
+END = b"\n\n"
+"""Ends the last message of a recording that was cut off."""
 BATCH = 1000
 
 
@@ -51,8 +53,8 @@ async def replay(path: Path, trunks: Sequence[str], region: str) -> list[Replaye
     """
     tracker = Tracker(PBX, trunk_matcher(trunks))
     calls: dict[str, CallView] = {}
-    for message in _messages(path):
-        for view in tracker.feed(message, None):
+    for event in _events(path):
+        for view in tracker.feed(event, None):
             calls[view.linkedid] = view
     leads = await _take_in(list(calls.values()), trunk_matcher(trunks), region)
     return [ReplayedCall(view, leads.get(view.linkedid)) for view in calls.values()]
@@ -125,19 +127,19 @@ def _time(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _messages(path: Path) -> Iterator[Message]:
-    """The messages of a recording, read piece by piece."""
+def _events(path: Path) -> Iterator[HeaderLines]:
+    """The events of a recording that mean something to calls, read piece by piece."""
     decoder = Decoder(WANTED)
     found = False
     try:
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                for message in decoder.feed(chunk):
-                    found = found or "Event" in message or "Response" in message
-                    yield message
-        for message in decoder.flush():
-            found = found or "Event" in message or "Response" in message
-            yield message
+            while chunk := file.read(CHUNK) or END:
+                for block in decoder.frames(chunk):
+                    event = HeaderLines(block)
+                    found = found or "Event" in event or "Response" in event
+                    yield event
+                if chunk is END:
+                    break
     except OSError as error:
         raise ReplayError(f"{path}: {error.strerror or error}") from None
     except WireError as error:

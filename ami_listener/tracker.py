@@ -5,7 +5,6 @@ whom is read from bridges and Local pairs, never from a DialStatus; a call ends 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from ami_listener import events as e
@@ -13,7 +12,7 @@ from ami_listener.ami_events import read_event
 from ami_listener.model import Call, Channel, Kind, LegState, TransferState, dialled_number
 from ami_listener.switchboard import Switchboard
 from ami_listener.transfers import handed_over_within, joined
-from ami_listener.views import view_of
+from ami_listener.views import new_view
 from leads.domain.calls import CallView, TransferType
 
 
@@ -262,13 +261,6 @@ class Tracker:
     # What changed
 
     def _publish(self) -> list[CallView]:
-        views = []
-        for call in self._board.touched.values():
-            if call.visible:
-                view = view_of(call, self.pbx)
-                if view != call.last_view:
-                    call.progress += 1
-                    call.last_view = replace(view, progress=call.progress)
-                    views.append(call.last_view)
+        views = [new_view(call, self.pbx) for call in self._board.touched.values() if call.visible]
         self._board.touched.clear()
-        return views
+        return [view for view in views if view is not None]

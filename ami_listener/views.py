@@ -1,39 +1,49 @@
 """Makes the value that the store and the panel see from what the tracker knows of a call."""
 
 from datetime import datetime
+from typing import Any
 
 from ami_listener.model import LINE_DIGITS, Call, Channel, Kind, LegState, TransferState
 from ami_listener.results import result_without_legs, unanswered_result
 from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer
 
 
-def view_of(call: Call, pbx: str) -> CallView:
-    """Show a call as it is now; nothing is kept between views, so a later event can still correct everything."""
+def new_view(call: Call, pbx: str) -> CallView | None:
+    """Show a call as it is now, None when that is as it was last shown.
+
+    Everything is made anew from what is known of the call, so a later event can still correct all of it.
+    """
+    facts = _facts(call)
+    if facts == call.last_facts:
+        return None
+    call.last_facts = facts
+    call.progress += 1
+    return CallView(pbx=pbx, linkedid=call.linkedid, progress=call.progress, **facts)
+
+
+def _facts(call: Call) -> dict[str, Any]:
     caller = call.caller
     shared = _shared_numbers(call)
-    return CallView(
-        pbx=pbx,
-        linkedid=call.linkedid,
-        role=call.role,
-        phase=Phase.ENDED if call.ended else Phase.TALKING if call.answered else Phase.RINGING,
-        progress=call.progress,
-        direction=direction_of(call),
-        caller=number_of(caller, call, shared) if caller else None,
-        caller_name=caller.caller_name if caller else None,
-        caller_hidden=caller.hidden if caller else False,
-        dialled=_dialled(call, shared),
-        result=_result(call),
-        answered_by=number_of(call.answerer, call, shared) if call.answerer else None,
-        started_at=call.started_at,
-        answered_at=call.answered_at,
-        ended_at=call.ended_at,
-        ring_seconds=_seconds(call.started_at, call.answered_at if call.answered else call.ended_at),
-        talk_seconds=_talk_seconds(call),
-        transfers=tuple(_transfer(transfer, call, shared) for transfer in call.transfers),
-        legs=tuple(Leg(leg.channel.endpoint, _leg_number(leg, call, shared), leg.result) for leg in call.legs),
-        parent_linkedid=call.parent,
-        incomplete=call.incomplete,
-    )
+    return {
+        "role": call.role,
+        "phase": Phase.ENDED if call.ended else Phase.TALKING if call.answered else Phase.RINGING,
+        "direction": direction_of(call),
+        "caller": number_of(caller, call, shared) if caller else None,
+        "caller_name": caller.caller_name if caller else None,
+        "caller_hidden": caller.hidden if caller else False,
+        "dialled": _dialled(call, shared),
+        "result": _result(call),
+        "answered_by": number_of(call.answerer, call, shared) if call.answerer else None,
+        "started_at": call.started_at,
+        "answered_at": call.answered_at,
+        "ended_at": call.ended_at,
+        "ring_seconds": _seconds(call.started_at, call.answered_at if call.answered else call.ended_at),
+        "talk_seconds": _talk_seconds(call),
+        "transfers": tuple(_transfer(transfer, call, shared) for transfer in call.transfers),
+        "legs": tuple(Leg(leg.channel.endpoint, _leg_number(leg, call, shared), leg.result) for leg in call.legs),
+        "parent_linkedid": call.parent,
+        "incomplete": call.incomplete,
+    }
 
 
 def direction_of(call: Call) -> Direction | None:

@@ -4,8 +4,9 @@ Only complete messages come out, so a letter split over two chunks survives; eve
 by their first line, before their headers cost anything.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_MESSAGE = 1024 * 1024
 MAX_HEADERS = 2000
@@ -92,16 +93,45 @@ class Decoder:
         if len(self._rest) > MAX_MESSAGE:
             raise WireError(f"more than {MAX_MESSAGE} bytes without the end of a message")
 
-    def flush(self) -> Iterator[Message]:
-        """Yield the last message of a recording that ends without a blank line."""
-        yield from self.feed(b"\n\n")
-
     def _without_banner(self, block: bytes) -> bytes:
         block = block.lstrip(b"\n")
         if block.startswith(BANNER):
             banner, _, block = block.partition(b"\n")
             self.version = banner[len(BANNER) :].decode("ascii", "replace").strip()[:40]
         return block
+
+
+class HeaderLines(Mapping[str, str]):
+    """The headers of one unparsed message, each looked up when asked for: of twenty, the tracker needs about five."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, block: bytes) -> None:
+        self._text = "\n" + block.decode("utf-8", "replace")
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The value of a header, the first where it is repeated."""
+        text = self._text
+        start = text.find(f"\n{name}:")
+        if start < 0:
+            return default
+        start += len(name) + 2
+        end = text.find("\n", start)
+        if text[start : start + 1] == " ":
+            start += 1
+        return text[start:] if end < 0 else text[start:end]
+
+    def __getitem__(self, name: str) -> str:
+        value: str | None = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(read_headers(self._text.encode()))
+
+    def __len__(self) -> int:
+        return len(read_headers(self._text.encode()))
 
 
 def read_headers(block: bytes) -> Message:

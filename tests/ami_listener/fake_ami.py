@@ -1,6 +1,7 @@
 """A scripted AMI server for faults that a real Asterisk cannot be made to show on demand."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -43,13 +44,14 @@ class FakeAmi:
     """Plays `script` for each connection; `port` is where."""
 
     script: Callable[[Peer], Awaitable[None]]
+    tls: ssl.SSLContext | None = None
     connections: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> "FakeAmi":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from ami_listener import connection as connection_module
 from ami_listener import listener as listener_module
-from ami_listener.connection import AmiAccount, ConnectionState
+from ami_listener.connection import AmiAccount, ConnectionState, tls_context
 from ami_listener.link import AmiLink, AmiLostError, AmiRefusedError, LoginRefusedError
 from ami_listener.listener import CallListener
 from leads.domain.calls import CallView, Phase
@@ -380,3 +383,29 @@ async def test_login_refused_is_an_error_of_its_own() -> None:
     async with linked(script) as link:
         with pytest.raises(LoginRefusedError):
             await link.login("u", "s")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    made, key = folder / "cert.pem", folder / "key.pem"
+    command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=asterisk -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", *command.split(), "-keyout", str(key), "-out", str(made)], check=True, capture_output=True
+    )
+    return made, key
+
+
+async def test_tls_needs_a_certificate_that_fits_the_ca(tmp_path: Path) -> None:
+    made, key = certificate(tmp_path)
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(made, key)
+
+    async with FakeAmi(healthy, tls=server_side) as server:
+        address = ("127.0.0.1", server.port, lambda _: None, frozenset[bytes]())
+        link = await AmiLink.open(*address, tls=tls_context(made))
+        await link.login("u", "s")
+        link.drop("the test is over")
+        with pytest.raises(AmiLostError, match="certificate"):
+            await AmiLink.open(*address, tls=tls_context(None))
+    with pytest.raises(OSError, match="No such file"):
+        tls_context(tmp_path / "nothing")

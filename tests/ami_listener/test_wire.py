@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami_listener.wire import MAX_MESSAGE, Decoder, Message, WireError
+from ami_listener.wire import MAX_MESSAGE, Decoder, HeaderLines, Message, WireError, read_headers
 
 
 def decode(*chunks: bytes, wanted: frozenset[bytes] | None = None) -> list[Message]:
@@ -91,3 +91,11 @@ def test_any_chunking_gives_the_same_messages(
 @given(st.binary(max_size=300).map(lambda b: b.replace(b"\x00", b"\r\n")), st.lists(st.integers(0, 1000)))
 def test_garbage_never_raises_and_never_depends_on_chunks(data: bytes, cuts: list[int]) -> None:
     assert decode(*pieces(data, cuts)) == decode(data)
+
+
+@given(st.binary(max_size=300).map(lambda b: b.replace(b"\x00", b"\nA:").replace(b"\x01", b"\nUniqueid: ")))
+def test_headers_looked_up_are_those_that_are_read(block: bytes) -> None:
+    lines = HeaderLines(block)
+    assert dict(lines) == {name: lines[name] for name in lines} == dict(read_headers(block))
+    assert lines.get("Nothing of the kind") is None
+    assert len(lines) == len(read_headers(block))

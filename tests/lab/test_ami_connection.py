@@ -11,8 +11,8 @@ from ami_listener import connection as connection_module
 from ami_listener.connection import AmiAccount, ConnectionState
 from ami_listener.control import DatabaseCopy
 from ami_listener.listener import CallListener
-from ami_listener.trunks import trunk_matcher
 from ami_listener.tracker import Tracker
+from ami_listener.trunks import trunk_matcher
 from dialplan.words import DID_FAMILY
 from leadline.demo.scenarios import Behaviour
 from leads.domain.calls import CallView, Direction, Phase, Result
