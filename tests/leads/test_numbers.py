@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from leads.domain import numbers
 from leads.domain.numbers import Number, NumberKind, read_number
 
 REGIONS = st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS))
@@ -151,3 +152,16 @@ def test_what_was_read_reads_as_itself_everywhere(raw: str, region: str, elsewhe
         assert read_number(number.text, elsewhere) == number
     if number.kind is NumberKind.SHORT:
         assert read_number(number.text, region) == number
+
+
+@pytest.mark.parametrize("region", ["UA", "DE", "FR", "NL", "MD", "GE", "TR"])
+@given(prefix=st.sampled_from(["+cc", "cc", "0", "", "+", "00"]), rest=st.text("0123456789", min_size=4, max_size=14))
+def test_the_short_way_for_usual_numbers_reads_as_the_library(region: str, prefix: str, rest: str) -> None:
+    digits = prefix.replace("cc", str(phonenumbers.country_code_for_region(region))) + rest
+    assert numbers._e164(digits, region) == numbers._read_by_library(digits, region)
+
+
+@pytest.mark.parametrize("written", ["+380501234567", "380501234567", "0501234567"])
+def test_usual_numbers_take_the_short_way(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "_read_by_library", lambda digits, region: pytest.fail("took the long way"))
+    assert numbers._e164(written, "UA") == "+380501234567"
