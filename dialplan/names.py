@@ -83,18 +83,25 @@ def _visible_character(character: str) -> str:
 def _latin(text: str, language: str | None) -> str:
     if text.isascii():
         return text.translate(_LATIN)
-    text = _STRESS.sub("", text)
-    if text.isupper():
-        text = _romanised(text, language).upper()
+    shouted = text.isupper()
+    return " ".join([_latin_word(word, language, shouted) for word in text.split(" ")])
+
+
+@lru_cache(maxsize=8192)
+def _latin_word(word: str, language: str | None, shouted: bool) -> str:
+    """Cached, because people share first names and surnames."""
+    word = _STRESS.sub("", word)
+    if shouted:
+        word = _romanised(word, language).upper()
     else:
         # Щ is Shch at the head of a name, but SHCH in a word that is all capitals.
-        text = _CAPITALS.sub(lambda word: _in_capitals(word[0], language), text)
-        text = _romanised(text, language)
-    return text.translate(_LATIN)
+        word = _CAPITALS.sub(lambda letters: _in_capitals(letters[0], language), word)
+        word = _romanised(word, language)
+    return word.translate(_LATIN)
 
 
-def _in_capitals(word: str, language: str | None) -> str:
-    return _romanised(word, language).upper() if word.isupper() else word
+def _in_capitals(letters: str, language: str | None) -> str:
+    return _romanised(letters, language).upper() if letters.isupper() else letters
 
 
 def _romanised(text: str, language: str | None) -> str:
