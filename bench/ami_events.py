@@ -17,7 +17,7 @@ from panoramisk.ami_protocol import AMIProtocol
 from ami_listener.ami_events import WANTED
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
-from ami_listener.wire import Decoder, read_headers
+from ami_listener.wire import Decoder, HeaderLines
 from tests.ami_listener.stories import Pbx
 
 CALLS = 2000
@@ -50,7 +50,7 @@ def chunks(data: bytes) -> list[bytes]:
 def leadline(parts: list[bytes]) -> None:
     """Frame, parse and track."""
     decoder, tracker = Decoder(WANTED), Tracker("bench", trunk_matcher(("PJSIP/trunk*",)))
-    views = sum(len(tracker.feed(read_headers(block), None)) for part in parts for block in decoder.frames(part))
+    views = sum(len(tracker.feed(HeaderLines(block), None)) for part in parts for block in decoder.frames(part))
     assert views >= CALLS
     assert tracker.live_calls == 0
 
@@ -88,7 +88,8 @@ def main() -> None:
     leadline(parts)
     pairs = [(rate(leadline, parts, events), rate(panoramisk, parts, events)) for _ in range(PAIRS)]
     ratios = [ours / theirs for ours, theirs in pairs]
-    print(f"AMI: {median(ours for ours, _ in pairs):,.0f} events/s ({len(data) // events} bytes each), tracked")
+    ours = median(ours for ours, _ in pairs)
+    print(f"AMI: {ours:,.0f} events/s of {len(data) // events} bytes, tracked")
     print(
         f"AMI events/s Leadline : panoramisk alone   median {median(ratios):.2f}  ({min(ratios):.2f} to {max(ratios):.2f})"
     )
