@@ -38,6 +38,8 @@ def cleaned(view: CallView) -> CallView:
             changes[name] = one_line(text, longest)
     if view.caller_hidden and view.direction is not Direction.OUTBOUND:
         changes["caller"] = changes["caller_name"] = None
+    if _is_clean(view):
+        return replace(view, **changes) if changes else view
     legs = tuple(Leg(_party(leg.endpoint), _party(leg.number), leg.result) for leg in view.legs[-_MOST_LEGS:])
     if legs != view.legs:
         changes["legs"] = legs
@@ -50,12 +52,20 @@ def cleaned(view: CallView) -> CallView:
     return replace(view, **changes) if changes else view
 
 
+def _is_clean(view: CallView) -> bool:
+    """Whether legs and transfers can be stored as they are, as nearly always."""
+    if view.transfers or len(view.legs) > _MOST_LEGS:
+        return False
+    texts = [text for leg in view.legs for text in (leg.endpoint, leg.number) if text is not None]
+    return "".join(texts).isprintable() and all(len(text) <= _PARTY for text in texts)
+
+
 def _party(text: Any) -> Any:
     return None if text is None else one_line(text, _PARTY)
 
 
-def columns_of(halves: Halves, kept: Mapping[Any, Any] | None, now: datetime) -> dict[str, Any]:
-    """The columns that a call's views fill; `kept` is the row as it is, None for a new one."""
+def columns_of(halves: Halves, started_at: datetime) -> dict[str, Any]:
+    """The columns that a call's views fill; `started_at` where no view tells it."""
     view = halves.sum()
     return {
         "role": view.role,
@@ -68,7 +78,7 @@ def columns_of(halves: Halves, kept: Mapping[Any, Any] | None, now: datetime) ->
         "dialled": view.dialled,
         "result": view.result,
         "answered_by": view.answered_by,
-        "started_at": view.started_at or (kept["started_at"] if kept else now),
+        "started_at": view.started_at or started_at,
         "answered_at": view.answered_at,
         "ended_at": view.ended_at,
         "ring_seconds": view.ring_seconds,

@@ -1,17 +1,18 @@
 """Reads and writes rows of table `call` in batches; the statements are built once, so that a call costs little."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from leads.domain.calls import CallView
 from leads.domain.intake import Intake, Judgement
 from leads.domain.views import Halves
+from leads.store.bulk import time_for, write_rows
 from leads.store.call_rows import cleaned, columns_of, halves_of
-from leads.store.models import Call, RoutingDecision
+from leads.store.models import Call
 from leads.store.people_of_calls import NOBODY, CallPerson
 
 _CALL: Table = Call.metadata.tables["call"]
@@ -21,13 +22,13 @@ _Key = tuple[str, str]
 class StoredCall:
     """One call on its way to its row: the views' sum, its columns, and the person it is with."""
 
-    def __init__(self, halves: Halves, kept: Mapping[Any, Any] | None, now: datetime) -> None:
+    def __init__(self, halves: Halves, kept: Row[Any] | None, now: datetime) -> None:
         self.view: CallView = halves.sum()
-        self.columns: dict[str, Any] = columns_of(halves, kept, now)
-        self.id: int | None = kept["id"] if kept else None
+        self.columns: dict[str, Any] = columns_of(halves, kept.started_at if kept else now)
+        self.id: int | None = kept.id if kept else None
         self.person: CallPerson = _person_of(kept) if kept else NOBODY
         self.judgement: Judgement
-        self._noted = (kept["started_at"], kept["lead_id"]) if kept else None
+        self._kept = kept
 
     def judge(self, intake: Intake) -> None:
         """Find out what the call means."""
@@ -36,7 +37,14 @@ class StoredCall:
     @property
     def is_news_to_lead(self) -> bool:
         """Whether the lead may not know yet that there was a call at this time."""
-        return self._noted != (self.columns["started_at"], self.person.lead_id)
+        kept = self._kept
+        return kept is None or (kept.started_at, kept.lead_id) != (self.columns["started_at"], self.person.lead_id)
+
+    @property
+    def is_found_as_before(self) -> bool:
+        """Whether nothing changed by which calls are found; then their indexes need not be written again."""
+        kept = self._kept
+        return kept is not None and (*self._found_by(), self.columns["started_at"]) == tuple(kept)[-_FOUND_BY:]
 
     @property
     def conversed_at(self) -> datetime:
@@ -44,17 +52,30 @@ class StoredCall:
         at: datetime = self.columns["answered_at"] or self.columns["started_at"]
         return at
 
-    def row(self) -> dict[str, Any]:
-        """All columns but the key."""
-        return {
-            **self.columns,
-            "outside_number": self.judgement.outside,
-            "did": self.judgement.did,
-            "employee_id": self.judgement.employee_id,
-            "lead_id": self.person.lead_id,
-            "counterparty_id": self.person.counterparty_id,
-            "contact_person_id": self.person.contact_person_id,
-        }
+    def progress_row(self, connection: Connection) -> list[Any]:
+        """The values of `_PROGRESS`."""
+        columns = self.columns
+        return [
+            *[columns[name] for name in _PLAIN],
+            *[time_for(connection, columns[name]) for name in _TIMES],
+            *[None if columns[name] is None else json.dumps(columns[name]) for name in _JSON],
+        ]
+
+    def row(self, connection: Connection) -> list[Any]:
+        """The values of `_COLUMNS`."""
+        started_at = time_for(connection, self.columns["started_at"])
+        return [*self.progress_row(connection), *self._found_by(), started_at]
+
+    def _found_by(self) -> tuple[Any, ...]:
+        judged, person = self.judgement, self.person
+        return (
+            judged.outside,
+            judged.did,
+            judged.employee_id,
+            person.lead_id,
+            person.counterparty_id,
+            person.contact_person_id,
+        )
 
 
 def fuller_calls(connection: Connection, calls: Iterable[Sequence[CallView]], now: datetime) -> list[StoredCall]:
@@ -78,79 +99,86 @@ def fuller_calls(connection: Connection, calls: Iterable[Sequence[CallView]], no
     return fuller
 
 
-def _kept(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, Mapping[Any, Any]]:
+def _kept(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, Row[Any]]:
     """What is known of these calls, without what only matters in rare cases."""
     by_pbx: dict[str, list[str]] = {}
     for pbx, linkedid in keys:
         by_pbx.setdefault(pbx, []).append(linkedid)
     return {
-        (row["pbx"], row["linkedid"]): row
+        (row.pbx, row.linkedid): row
         for pbx, linkedids in by_pbx.items()
-        for row in connection.execute(_KEPT, {"of_pbx": pbx, "linkedids": linkedids}).mappings()
+        for row in connection.execute(_KEPT, {"of_pbx": pbx, "linkedids": linkedids})
     }
 
 
-def _halves_of_row(connection: Connection, row: Mapping[Any, Any], views: Sequence[CallView]) -> Halves:
+def _halves_of_row(connection: Connection, row: Row[Any], views: Sequence[CallView]) -> Halves:
     """The views behind a row; the whole row is read only where views of both kinds meet."""
-    if row["halves"] is None and all(view.incomplete == row["incomplete"] for view in views):
+    if row.halves is None and all(view.incomplete == row.incomplete for view in views):
         best = max(views, key=lambda view: (view.phase, view.progress))
-        if (best.phase, best.progress) > (row["phase"], row["progress"]):
+        if (best.phase, best.progress) > (row.phase, row.progress):
             return Halves()
-    return halves_of(connection.execute(select(_CALL).where(_CALL.c.id == row["id"])).mappings().one())
+    return halves_of(connection.execute(select(_CALL).where(_CALL.c.id == row.id)).mappings().one())
 
 
 def insert_calls(connection: Connection, calls: Sequence[StoredCall]) -> None:
     """Write new rows."""
-    if calls:
-        rows = [{"pbx": call.view.pbx, "linkedid": call.view.linkedid, **call.row()} for call in calls]
-        connection.execute(_INSERT, rows)
+    write_rows(connection, _INSERT, [[call.view.pbx, call.view.linkedid, *call.row(connection)] for call in calls])
 
 
 def update_calls(connection: Connection, calls: Sequence[StoredCall]) -> None:
     """Write rows anew."""
-    if calls:
-        connection.execute(_UPDATE, [{"call_id": call.id, **call.row()} for call in calls])
+    same = [[*call.progress_row(connection), call.id] for call in calls if call.is_found_as_before]
+    write_rows(connection, _UPDATE_PROGRESS, same)
+    write_rows(connection, _UPDATE, [[*call.row(connection), call.id] for call in calls if not call.is_found_as_before])
 
 
-def keep_decisions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keep the last decision of each call."""
-    if rows:
-        connection.execute(_KEEP_DECISION[connection.dialect.name], list(rows))
+def keep_decisions(connection: Connection, decisions: Iterable[tuple[str, str, datetime, Mapping[str, Any]]]) -> None:
+    """Keep the last decision of each call, by Asterisk server and linkedid."""
+    rows = [
+        (pbx, linkedid, time_for(connection, at), json.dumps(decision)) for pbx, linkedid, at, decision in decisions
+    ]
+    write_rows(connection, _KEEP_DECISION, rows)
 
 
-def _person_of(row: Mapping[Any, Any]) -> CallPerson:
-    return CallPerson(row["lead_id"], row["counterparty_id"], row["contact_person_id"])
+def _person_of(row: Row[Any]) -> CallPerson:
+    return CallPerson(row.lead_id, row.counterparty_id, row.contact_person_id)
 
 
-def _keep_decision(statement: Any) -> Any:
-    return statement.on_conflict_do_update(
-        index_elements=[RoutingDecision.pbx, RoutingDecision.linkedid],
-        set_={"decided_at": statement.excluded.decided_at, "decision": statement.excluded.decision},
-        where=RoutingDecision.decided_at < statement.excluded.decided_at,
-    )
-
+_PLAIN = (
+    "role",
+    "parent_linkedid",
+    "phase",
+    "progress",
+    "direction",
+    "caller",
+    "caller_name",
+    "dialled",
+    "result",
+    "answered_by",
+    "ring_seconds",
+    "talk_seconds",
+    "incomplete",
+)
+_TIMES = ("answered_at", "ended_at")
+_JSON = ("transfers", "legs", "halves")
+_PROGRESS = (*_PLAIN, *_TIMES, *_JSON)
+_FOUND = ("outside_number", "did", "employee_id", "lead_id", "counterparty_id", "contact_person_id", "started_at")
+_FOUND_BY = len(_FOUND)
+_COLUMNS = (*_PROGRESS, *_FOUND)
 
 _KEPT = select(
-    *(
-        _CALL.c[name]
-        for name in (
-            "id",
-            "pbx",
-            "linkedid",
-            "phase",
-            "progress",
-            "incomplete",
-            "halves",
-            "started_at",
-            "lead_id",
-            "counterparty_id",
-            "contact_person_id",
-        )
-    )
+    *(_CALL.c[name] for name in ("id", "pbx", "linkedid", "phase", "progress", "incomplete", "halves", *_FOUND))
 ).where(_CALL.c.pbx == bindparam("of_pbx"), _CALL.c.linkedid.in_(bindparam("linkedids", expanding=True)))
-_INSERT = insert(_CALL)
-_UPDATE = update(_CALL).where(_CALL.c.id == bindparam("call_id"))
-_KEEP_DECISION = {
-    "sqlite": _keep_decision(sqlite.insert(RoutingDecision)),
-    "postgresql": _keep_decision(postgresql.insert(RoutingDecision)),
-}
+
+
+def _update(columns: Sequence[str]) -> str:
+    return f"UPDATE call SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?"  # noqa: S608 - our columns
+
+
+_INSERT = f"INSERT INTO call (pbx, linkedid, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"  # noqa: S608
+_UPDATE, _UPDATE_PROGRESS = _update(_COLUMNS), _update(_PROGRESS)
+_KEEP_DECISION = """
+    INSERT INTO routing_decision (pbx, linkedid, decided_at, decision) VALUES (?, ?, ?, ?)
+    ON CONFLICT (pbx, linkedid) DO UPDATE SET decided_at = excluded.decided_at, decision = excluded.decision
+    WHERE routing_decision.decided_at < excluded.decided_at
+"""

@@ -26,6 +26,7 @@ MOST_AT_ONCE = 400
 """Calls in one transaction: bounded, so that the panel's writers wait for some milliseconds only."""
 _JUDGED_AGAIN = 5
 
+_VERSION = select(DirectoryVersion.__table__.c.version)
 _log = structlog.get_logger(__name__)
 
 
@@ -116,7 +117,7 @@ class _Batch:
         if connection.dialect.name == "postgresql":
             # Leadline processes take turns, as on SQLite: what is read here does not change until it is written.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("calls")})
-        if self.insist and (connection.scalar(select(DirectoryVersion.version)) or 0) != self.intake.directory.version:
+        if self.insist and (connection.scalar(_VERSION) or 0) != self.intake.directory.version:
             raise _DirectoryChanged
         stored = fuller_calls(connection, self.calls, self.now)
         for call in stored:
@@ -126,15 +127,10 @@ class _Batch:
         update_calls(connection, [call for call in stored if call.id is not None])
         keep_decisions(
             connection,
-            [
-                {
-                    "pbx": one_line(made.pbx, 64),
-                    "linkedid": one_line(made.linkedid, 150),
-                    "decided_at": made.decided_at,
-                    "decision": made.decision,
-                }
+            (
+                (one_line(made.pbx, 64), one_line(made.linkedid, 150), made.decided_at, made.decision)
                 for made in self.decisions
-            ],
+            ),
         )
 
 

@@ -90,8 +90,9 @@ class Database:
         """
         if self.dialect == "sqlite" and not self.in_memory:
             if self._thread_engine is None:
-                self._thread_engine = create_engine(self.url.set(drivername="sqlite"))
-                _prepare_sqlite(self._thread_engine)
+                engine = create_engine(self.url.set(drivername="sqlite"))
+                _prepare_sqlite(engine)
+                self._thread_engine = engine.execution_options(**{_IMMEDIATE: True})
             return await asyncio.to_thread(_write_on, self._thread_engine, work)
         async with AsyncExitStack() as stack:
             if self._turn is not None:
@@ -110,7 +111,7 @@ class Database:
 
 
 def _write_on(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.execution_options(**{_IMMEDIATE: True}).begin() as connection:
+    with engine.begin() as connection:
         return work(connection)
 
 

@@ -10,9 +10,7 @@ from datetime import datetime
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Table,
     bindparam,
-    case,
     delete,
     exists,
     func,
@@ -24,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
+from leads.store.bulk import time_for, write_rows
 from leads.store.engine import lock_numbers
 from leads.store.models import Change, ContactPerson, Lead, LeadStatus, PhoneNumber
 from leads.store.search import search_text, sort_key
@@ -82,22 +81,11 @@ def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[dict[str, C
 
     An active lead excludes others; among counterparties that share a number the first entered stands for all.
     """
-    owners = (
-        select(
-            PhoneNumber.number,
-            PhoneNumber.lead_id,
-            PhoneNumber.on_active_lead,
-            func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id),
-            PhoneNumber.contact_person_id,
-        )
-        .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .outerjoin(Lead, Lead.id == PhoneNumber.lead_id)
-        .where(PhoneNumber.number.in_(list(numbers)))
-        .order_by(PhoneNumber.on_active_lead.desc(), Lead.closed_at.desc(), PhoneNumber.id)
-    )
     people: dict[str, CallPerson] = {}
     closed: dict[str, int] = {}
-    for number, lead_id, active, counterparty_id, contact_person_id in connection.execute(owners):
+    for number, lead_id, active, counterparty_id, contact_person_id in connection.execute(
+        _OWNERS, {"numbers": list(numbers)}
+    ):
         if lead_id is not None and not active:
             closed.setdefault(number, lead_id)
         else:
@@ -187,7 +175,8 @@ def note_calls(connection: Connection, calls: Iterable[tuple[int, datetime]]) ->
     for lead_id, at in calls:
         newest[lead_id] = max(at, newest.get(lead_id, at))
     if newest:
-        connection.execute(_LAST_CALL, [{"lead": lead_id, "at": newest[lead_id]} for lead_id in sorted(newest)])
+        times = {lead_id: time_for(connection, at) for lead_id, at in sorted(newest.items())}
+        write_rows(connection, _LAST_CALL, [(at, lead_id, at) for lead_id, at in times.items()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,34 +191,32 @@ class Conversation:
 
 def note_conversations(connection: Connection, conversations: Iterable[Conversation]) -> None:
     """Give each lead to whoever talked last in its first conversation, unless a person chose (L1)."""
-    rows = [
-        {"lead": talk.lead_id, "call": talk.call, "at": talk.at, "talker": talk.talker_id}
-        for talk in sorted(conversations, key=lambda talk: (talk.lead_id, talk.at, talk.call))
-    ]
-    if rows:
-        connection.execute(_FIRST_TALK, rows)
+    rows = []
+    for talk in sorted(conversations, key=lambda talk: (talk.lead_id, talk.at, talk.call)):
+        at = time_for(connection, talk.at)
+        rows.append((at, talk.call, talk.talker_id, talk.lead_id, talk.call, at))
+    write_rows(connection, _FIRST_TALK, rows)
 
 
-_TABLE: Table = Lead.metadata.tables["lead"]
-_LEAD = _TABLE.c
-_LAST_CALL = (
-    update(_TABLE)
-    .where(_LEAD.id == bindparam("lead"), or_(_LEAD.last_call_at.is_(None), _LEAD.last_call_at < bindparam("at")))
-    .values(last_call_at=bindparam("at"))
-)
-_FIRST_TALK = (
-    update(_TABLE)
-    .where(
-        _LEAD.id == bindparam("lead"),
-        or_(
-            _LEAD.first_talk_call.is_(None),
-            _LEAD.first_talk_call == bindparam("call"),
-            _LEAD.first_talk_at > bindparam("at"),
-        ),
+_NUMBER = PhoneNumber.metadata.tables["phone_number"].c
+_LEAD = Lead.metadata.tables["lead"].c
+_CONTACT = ContactPerson.metadata.tables["contact_person"].c
+_OWNERS = (
+    select(
+        _NUMBER.number,
+        _NUMBER.lead_id,
+        _NUMBER.on_active_lead,
+        func.coalesce(_NUMBER.counterparty_id, _CONTACT.counterparty_id),
+        _NUMBER.contact_person_id,
     )
-    .values(
-        first_talk_at=bindparam("at"),
-        first_talk_call=bindparam("call"),
-        responsible_id=case((_LEAD.responsible_by_hand, _LEAD.responsible_id), else_=bindparam("talker")),
-    )
+    .outerjoin_from(_NUMBER.id.table, _CONTACT.id.table, _CONTACT.id == _NUMBER.contact_person_id)
+    .outerjoin(_LEAD.id.table, _LEAD.id == _NUMBER.lead_id)
+    .where(_NUMBER.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(_NUMBER.on_active_lead.desc(), _LEAD.closed_at.desc(), _NUMBER.id)
 )
+_LAST_CALL = "UPDATE lead SET last_call_at = ? WHERE id = ? AND (last_call_at IS NULL OR last_call_at < ?)"
+_FIRST_TALK = """
+    UPDATE lead SET first_talk_at = ?, first_talk_call = ?,
+        responsible_id = CASE WHEN responsible_by_hand THEN responsible_id ELSE ? END
+    WHERE id = ? AND (first_talk_call IS NULL OR first_talk_call = ? OR first_talk_at > ?)
+"""
