@@ -1,8 +1,12 @@
 # Everything a person does with this repository; `make` alone explains itself.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run call test lint bench lock screenshots clean
+.PHONY: help setup run call test lint bench lock clean
 LISTEN ?= 127.0.0.1
+FROM ?=
+TO ?=
+NAME ?=
+TESTS ?=
 
 help: ## This list
 	@echo 'Leadline. The targets, each of which sets up by itself what it needs:'
@@ -31,8 +35,8 @@ lint: ## ruff and mypy --strict
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
-bench: setup ## What Leadline costs, each figure as a ratio within one run (docs/performance.md)
-	@.venv/bin/python -m bench
+bench: ## What Leadline costs, each figure as a ratio within one run (docs/performance.md)
+	@tools/setup bench && .venv/bin/python -m bench
 
 lock: ## Pin the newest allowed versions of all Python packages, with hashes, into requirements/*.txt
 	@tools/setup venv
