@@ -76,6 +76,7 @@ def panel_runner(app: web.Application) -> web.AppRunner:
         max_line_size=8190,
         max_field_size=8190,
         max_headers=64,
+        auto_decompress=False,  # No browser packs a form; unpacking is work that a stranger could order.
         lingering_time=5.0,
         access_log=None,
         shutdown_timeout=3.0,

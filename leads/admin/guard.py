@@ -78,6 +78,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (OperationalError, InterfaceError, PoolTimeoutError, DBAPIError) as error:
         _log.error("panel: database failed", path=request.path, error=str(error))
         return _error_page(request, 503, _("The database does not answer. Try again in a moment."))
+    except web.RequestPayloadError:
+        return _error_page(request, 400, "")
+    except ConnectionError:
+        raise  # Who asked is gone; nobody is there to read a page.
     except TooBusyError:
         return _error_page(request, 503, _("Many people sign in at this moment. Try again in some seconds."))
     except Exception:
@@ -175,7 +179,7 @@ def _tie_forms(request: web.Request, viewer: Viewer | None) -> str | None:
 async def _read_form(request: web.Request, viewer: Viewer | None) -> None:
     if not _same_origin(request):
         raise web.HTTPForbidden(text=_("This request came from another site."))
-    if request.content_type != "application/x-www-form-urlencoded":
+    if request.content_type != "application/x-www-form-urlencoded" or "Content-Encoding" in request.headers:
         raise web.HTTPUnsupportedMediaType(text=_("This form was not sent by this page."))
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -185,8 +185,8 @@ async def live_stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
     )
-    await response.prepare(request)
     try:
+        await response.prepare(request)
         with live.stream(viewer_of(request).session_hash) as stream:
             await live.refresh()
             await _serve(request, response, stream)

@@ -1,7 +1,7 @@
 """A running panel with a small company in it, and people who visit it without a browser."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from argon2 import PasswordHasher
+from yarl import URL
 
 from leads.admin import CallFeed, create_panel, panel_runner
 from leads.domain.directory import DisplayMode, Role
@@ -106,9 +107,6 @@ def feed() -> CallFeed:
     return CallFeed()
 
 
-Serve = Callable[..., "asynccontextmanager[str]"]
-
-
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
     """Run `app` on a free port; gives its address."""
@@ -139,7 +137,7 @@ class Answer:
 
     status: int
     text: str
-    headers: "aiohttp.typedefs.LooseHeaders"
+    headers: Mapping[str, str]
     location: str
 
 
@@ -175,7 +173,7 @@ class Visitor:
     async def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.client.request(
-            method, aiohttp.client.URL(self.base + path, encoded=True), data=body, headers=named, allow_redirects=False
+            method, URL(self.base + path, encoded=True), data=body, headers=named, allow_redirects=False
         ) as response:
             text = await response.text()
             found = _CSRF.search(text)

@@ -167,6 +167,17 @@ async def test_other_kinds_of_bodies_are_refused(admin: Visitor) -> None:
         assert answer.status == 415, kind
 
 
+async def test_packed_bodies_are_refused_unopened(admin: Visitor) -> None:
+    for encoding in ("gzip", "deflate"):
+        answer = await admin.post_bytes(
+            "/company/ignored",
+            b"not compressed at all",
+            Content_Type="application/x-www-form-urlencoded",
+            Content_Encoding=encoding,
+        )
+        assert answer.status == 415, encoding
+
+
 HUGE = "9" * 30
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from leads.admin import CallFeed, live
 from leads.admin.context import PANEL
 from leads.domain.calls import Direction, Phase, Result, Role
+from leads.store.board import running_calls
 from leads.store.engine import Database
 from leads.store.models import Employee, RoutingDecision
 from tests.admin.calls import CALLER, add_call, end_call
@@ -232,3 +233,18 @@ async def test_the_newest_calls_come_first_and_no_more_than_fit(
     page = (await admin.get("/live")).text
     assert f"call-{ids[0]}" not in page
     assert page.index(f"call-{ids[2]}") < page.index(f"call-{ids[1]}")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_running_calls_are_found_without_reading_all_calls(database: Database) -> None:
+    statements: list[tuple[str, Any]] = []
+    event.listen(
+        database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, parameters, *_rest: statements.append((statement, parameters)),
+    )
+    async with database.read() as session:
+        await running_calls(session)
+        statement, parameters = next(sent for sent in statements if sent[0].startswith("SELECT"))
+        plan = await (await session.connection()).exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        assert "ix_call_live" in plan.all()[0][3]

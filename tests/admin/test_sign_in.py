@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from sqlalchemy import select, update
 
 from leads.admin import CallFeed, create_panel
 from leads.admin.passwords import MOST_WAITING, Passwords, TooBusyError
+from leads.admin.sign_in import address_of
 from leads.store import access
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -204,6 +206,21 @@ async def test_a_flood_of_sign_ins_is_refused_and_does_not_queue() -> None:
     assert sum(answer is True for answer in answers) == MOST_WAITING
     assert sum(isinstance(answer, TooBusyError) for answer in answers) == 5
     passwords.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "behind_proxy", "counted"),
+    [
+        ("10.0.0.9, 203.0.113.7", True, "203.0.113.7"),
+        ("203.0.113.7", False, "127.0.0.1"),
+        ("2001:db8:1:2:3::4", True, "2001:db8:1:2::/64"),
+        ("nonsense", True, "127.0.0.1"),
+        ("", True, "127.0.0.1"),
+    ],
+)
+def test_attempts_are_counted_for_whom_our_own_proxy_names(said: str, behind_proxy: bool, counted: str) -> None:
+    request = make_mocked_request("POST", "/sign-in", {"X-Forwarded-For": said}).clone(remote="127.0.0.1")
+    assert address_of(request, behind_proxy) == counted
 
 
 async def test_changing_the_password_signs_other_browsers_out(yurii: Visitor, visitor: Visitors) -> None:
