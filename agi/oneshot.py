@@ -21,7 +21,9 @@ from dialplan.words import PLAN
 from routing.decision import Decision
 
 DEADLINE_SECONDS = 1.2
-"""For everything; the dialplan waits 1.5 s, and then goes on by itself."""
+"""For the answer; the dialplan waits 1.5 s, and then goes on by itself."""
+RECORD_SECONDS = 5.0
+"""For the record, which nobody waits for."""
 
 OpenService = Callable[[], AbstractAsyncContextManager[RoutingService]]
 Record = Callable[[str, Decision, datetime], Awaitable[None]]
@@ -48,6 +50,7 @@ def run_oneshot(open_service: OpenService, record: Record, stdin: BinaryIO, stdo
         request = read_variables({name.removeprefix("agi_"): value for name, value in agi.env.items()})
         asyncio.run(_answer(agi, output, request, open_service, record))
     except Exception as error:
+        signal.setitimer(signal.ITIMER_REAL, RECORD_SECONDS)
         sys.stderr.write(f"leadline: the call goes on without a plan: {error!r}\n")
         return 1
     return 0
@@ -67,5 +70,6 @@ async def _answer(
             return
         # Asterisk goes on as soon as the pipe is closed, and does not wait for the record.
         output.close()
+        signal.setitimer(signal.ITIMER_REAL, RECORD_SECONDS)
         if request.linkedid is not None:
             await record(request.linkedid, decision, datetime.now(UTC))

@@ -166,7 +166,7 @@ def agi() -> None:
     """Answer one call as an AGI script that Asterisk starts, for a PBX that forbids FastAGI."""
     from leadline.dry_run import answer_as_script
 
-    raise typer.Exit(answer_as_script(sys.stdin.buffer, sys.stdout.buffer))
+    raise typer.Exit(answer_as_script(settings_or_exit(), sys.stdin.buffer, sys.stdout.buffer))
 
 
 @admin.command("create")

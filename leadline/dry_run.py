@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from agi.oneshot import run_oneshot
 from agi.service import RoutingService
 from dialplan.names import display_form
-from leadline.settings import Settings, load_settings
+from leadline.settings import Settings
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -59,18 +59,18 @@ async def dry_run(settings: Settings, number: str, to: str | None) -> Decision:
         return await service.route(number, None, to)
 
 
-def answer_as_script(stdin: BinaryIO, stdout: BinaryIO) -> int:
+def answer_as_script(settings: Settings, stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Answer the call that Asterisk describes on `stdin`; give the exit status."""
-    settings = load_settings()
+    writers: list[CallWriter] = []
 
     @asynccontextmanager
     async def open_service() -> AsyncIterator[RoutingService]:
-        async with open_routing(settings) as (service, _):
+        async with open_routing(settings) as (service, writer):
+            writers.append(writer)
             yield service
 
     async def record(linkedid: str, decision: Decision, at: datetime) -> None:
-        async with open_routing(settings) as (_, writer):
-            await writer.write([], [decision_record(settings, linkedid, decision, at)])
+        await writers[0].write([], [decision_record(settings, linkedid, decision, at)])
 
     return run_oneshot(open_service, record, stdin, stdout)
 
