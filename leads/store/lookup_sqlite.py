@@ -12,7 +12,9 @@ from leads.store.lookup import STATEMENT, Batch, CallerLookup, Rows
 _SQL = STATEMENT.format(asked="json_each(?) AS asked")
 _BUSY_MILLISECONDS = 100
 """A lock that lasts longer is not waited for; a checkpoint's is shorter."""
-_CACHE_KIB = 32 * 1024
+_MAPPED_BYTES = 2**31 - 2**16
+"""The file is read through memory, because SQLite empties its own cache whenever somebody else has written. (So the
+file must not be cut short under a running server; a restore over it would destroy it anyway.)"""
 _CLOSE_SECONDS = 1.0
 
 
@@ -65,7 +67,7 @@ class SqliteBackend:
         if self._connection is None:
             self._connection = sqlite3.connect(self._uri, uri=True, isolation_level=None)
             self._connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
-            self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            self._connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
         return self._connection.execute(_SQL, (json.dumps(list(dict.fromkeys(numbers))),)).fetchall()
 
     def _disconnect(self) -> None:

@@ -355,7 +355,7 @@ class PhoneNumber(Base):
 
     __tablename__ = "phone_number"
     id: Mapped[int] = mapped_column(primary_key=True)
-    number: Mapped[str] = mapped_column(String(16), index=True)
+    number: Mapped[str] = mapped_column(String(16))
     position: Mapped[int] = mapped_column(default=0)
     lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), index=True)
     counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id", ondelete="CASCADE"), index=True)
@@ -370,6 +370,15 @@ class PhoneNumber(Base):
         ).ddl_if(dialect="sqlite"),
         CheckConstraint("num_nonnulls(lead_id, counterparty_id, contact_person_id) = 1", name="owner").ddl_if(
             dialect="postgresql"
+        ),
+        # The whole answer to "whose number?", so that a call costs no second look into this table.
+        Index(
+            "ix_phone_number_number",
+            "number",
+            "on_active_lead",
+            "lead_id",
+            "counterparty_id",
+            "contact_person_id",
         ),
         Index(
             "uq_phone_number_active_lead",

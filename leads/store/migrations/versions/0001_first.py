@@ -445,7 +445,11 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_phone_number_contact_person_id"), "phone_number", ["contact_person_id"], unique=False)
     op.create_index(op.f("ix_phone_number_counterparty_id"), "phone_number", ["counterparty_id"], unique=False)
     op.create_index(op.f("ix_phone_number_lead_id"), "phone_number", ["lead_id"], unique=False)
-    op.create_index(op.f("ix_phone_number_number"), "phone_number", ["number"], unique=False)
+    op.create_index(
+        "ix_phone_number_number",
+        "phone_number",
+        ["number", "on_active_lead", "lead_id", "counterparty_id", "contact_person_id"],
+    )
     op.create_index(
         "uq_phone_number_active_lead",
         "phone_number",
