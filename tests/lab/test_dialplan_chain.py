@@ -46,6 +46,23 @@ def test_the_name_of_the_trunk_stays_where_we_know_none(lab: DialplanLab) -> Non
         assert off.await_end().name is None
 
 
+def test_the_own_form_stays_after_the_answer(lab: DialplanLab) -> None:
+    """With send_pai the PBX may tell the phone another name at any time; it must not."""
+    lab.agi.answers["0456"] = plan(phones(ring("101", DisplayMode.UTF8)), name="Щербань Ольга")
+    with lab.phone("101") as phone:
+        lab.call("0456").wait_one()
+        told = [message for message in phone.await_end().messages if not message.sent]
+    assert [message.method for message in told] == ["INVITE", "ACK", "BYE"]
+    assert {message.header("P-Asserted-Identity") for message in told[1:]} == {None}
+
+
+def test_a_hidden_caller_stays_hidden(lab: DialplanLab) -> None:
+    lab.agi.answers["0457"] = plan(phones(ring("101")))
+    with lab.phone("101") as phone:
+        assert lab.call("0457", hidden=True).wait_one().status == 200
+        assert (phone.await_end().name, phone.await_end().number) == ("Anonymous", "anonymous")
+
+
 def test_a_long_name_with_every_sign_arrives_as_it_was_fitted(lab: DialplanLab) -> None:
     name = "ТОВ «Ромашка+Ко», O'Neil & Söhne / №5 100%"
     lab.agi.answers["0443"] = plan(phones(ring("101"), ring("102", DisplayMode.UTF8, length=60)), name=name)
@@ -125,10 +142,8 @@ def test_no_answer_in_his_ring_time_sends_the_call_on_to_the_end(lab: DialplanLa
         outcome = lab.call("0450").wait_one()
         alone, together, at_last = responsible.await_end(), group.await_end(), last.await_end()
         assert [len(phone.calls()) for phone in (responsible, group, last)] == [2, 1, 1]
-    assert alone.ended_at is not None
-    assert together.ended_at is not None
-    assert alone.ended_at <= together.invited_at
-    assert together.ended_at <= at_last.invited_at
+    assert alone.invited_at < together.invited_at < at_last.invited_at
+    assert {call.end for call in (alone, together, at_last)} == {"cancelled"}
     assert outcome.status == 480
     assert outcome.ringing
 

@@ -19,7 +19,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialplanLab]:
     with DialplanLab(tmp_path_factory.mktemp("survival")) as lab:
         yield lab
         lab.await_quiet()
-        assert [line for line in lab.complaints() if "AGI" not in line] == []
+        assert [line for line in lab.complaints() if "agi" not in line.lower()] == []
 
 
 @pytest.fixture
@@ -62,6 +62,24 @@ def test_a_call_goes_on_where_packets_to_the_server_are_dropped(lab: DialplanLab
                 probe.connect(("127.0.0.1", other_server))
         with lab.phone("103"):
             assert lab.call("0442").wait_one().status == 200
+
+
+@pytest.mark.parametrize(("answers", "rung"), [(True, "101"), (False, "103")])
+def test_the_one_shot_script_is_asked_in_the_same_way(
+    lab: DialplanLab, other_server: int, answers: bool, rung: str
+) -> None:
+    """In place of an address LEADLINE_AGI names a program; one that says nothing is not waited for either."""
+    script = lab.asterisk.folder / "lib" / "leadline-agi"
+    answer = f'SET VARIABLE LEADLINE_PLAN \\"{plan(phones(ring("101")))}\\"'
+    script.write_text(
+        '#!/bin/sh\nwhile read -r line && [ -n "$line" ]; do :; done\n'
+        + (f'[ "$1" = 0449 ] && echo "{answer}" && read -r reply\n' if answers else "exec sleep 20\n")
+    )
+    script.chmod(0o755)
+    lab.set_global("LEADLINE_AGI", "/var/lib/asterisk/leadline-agi")
+    with lab.phone("101") as asked, lab.phone("103") as default:
+        assert lab.call("0449").wait_one().status == 200
+        assert [phone.account.user for phone in (asked, default) if phone.calls()] == [rung]
 
 
 def test_a_caller_who_gives_up_while_we_are_asked_leaves_no_channel(lab: DialplanLab) -> None:
