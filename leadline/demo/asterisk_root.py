@@ -23,6 +23,11 @@ _STEPS = re.compile(rb"^I: (?P<step>Retrieving|Validating|Extracting|Unpacking|C
 Say = Callable[[str], None]
 
 
+def _print(text: str) -> None:
+    """Progress is worth something only at once, also where the output goes into a file."""
+    print(text, flush=True)
+
+
 class RootError(Exception):
     """The Asterisk tree cannot be made here; the text says what to do."""
 
@@ -46,7 +51,7 @@ def root_path() -> Path:
     return cache_folder() / f"asterisk-{SUITE}"
 
 
-def ensure_root(say: Say = print) -> Path:
+def ensure_root(say: Say = _print) -> Path:
     """Return the tree, building it first where it is missing (about a minute, 500 MB).
 
     It is built under another name and renamed, so that a build that broke off is never taken for a good one.
