@@ -94,7 +94,7 @@ def load(program: Path, server: tuple[int, int], numbers: Path, seconds: float, 
     """
     port, process = server
     before = cpu_seconds(process)
-    command = ["taskset", "-c", str(core), program, str(port), str(CONNECTIONS), str(seconds), numbers, DID]
+    command = ["taskset", "-c", str(core), str(program), *map(str, (port, CONNECTIONS, seconds, numbers, DID))]
     done, empty, took, p50, p99 = map(float, subprocess.check_output(command, text=True).split())
     if empty or not done:
         raise RuntimeError(f"{empty:.0f} of {done:.0f} sessions had no answer")
@@ -127,7 +127,7 @@ def compare_lookups(few: str, many: str, rounds: int) -> None:
                 ratios.append(large / small)
                 times.append(large)
         print(
-            f"look-up, {at_once} at once: {MANY:,} leads : {FEW:,}   {spread_of(ratios)}   ({median(times):.0f} µs each)"
+            f"look-up, {at_once} at once: {MANY:,} leads : {FEW:,}   {spread_of(ratios)}   {median(times):.0f} µs each"
         )
 
 
