@@ -14,9 +14,7 @@ MAX_LINE = 2_048
 """Bytes of one line, in either direction: Asterisk's own buffer for a command."""
 MAX_LINES = 200
 
-_WANTED = re.compile(
-    rb"^agi_(network_script|callerid|calleridname|callingpres|arg_1|arg_2): ([^\n]*)", flags=re.MULTILINE
-)
+_WANTED = re.compile(r"\nagi_(network_script|callerid|calleridname|callingpres|arg_1|arg_2): ([^\n]*)")
 _LINKEDID = re.compile(r"[A-Za-z0-9._:-]{1,150}")
 _WITHHELD = 0x60
 """The bits of a Q.931 presentation that say «restricted» or «not available»."""
@@ -94,27 +92,30 @@ def _read_block(block: bytes) -> Request:
         lines = block.split(b"\n")
         if len(lines) > MAX_LINES or max(map(len, lines)) > MAX_LINE:
             raise ProtocolError("the opening block has too many or too long lines")
-    found = _WANTED.findall(block)
-    values = dict(found)
+    found = _WANTED.findall("\n" + block.decode(errors="replace"))
+    values: dict[str, str] = dict(found)
     if len(values) != len(found):
         # Asterisk says nothing twice, so one of the two came in a caller's name or another value with a line break.
         raise ProtocolError("a variable is given twice")
-    return read_variables({name.decode(): value.decode(errors="replace").strip() for name, value in values.items()})
+    return read_variables(values)
 
 
 def read_variables(values: dict[str, str]) -> Request:
     """Read the question from AGI variables, named without their `agi_`."""
-    linkedid = values.get("arg_2", "")
+    get = values.get
+    linkedid = get("arg_2", "")
     return Request(
-        script=values.get("network_script", ""),
-        caller=None if _is_withheld(values.get("callingpres", "0")) else values.get("callerid") or None,
-        caller_name=values.get("calleridname") or None,
-        did=values.get("arg_1") or None,
-        linkedid=linkedid if _LINKEDID.fullmatch(linkedid) else None,
+        get("network_script", ""),
+        None if _is_withheld(get("callingpres", "0")) else get("callerid") or None,
+        get("calleridname") or None,
+        get("arg_1") or None,
+        linkedid if _LINKEDID.fullmatch(linkedid) else None,
     )
 
 
 def _is_withheld(presentation: str) -> bool:
+    if presentation == "0":
+        return False
     return presentation.isdecimal() and len(presentation) < 4 and bool(int(presentation) & _WITHHELD)
 
 

@@ -73,10 +73,10 @@ class Routes:
             did: the dialled number, if it is one of ours; `did_number` is how it was dialled in any case.
             trunk_name: the caller's name that the trunk delivered, which stays on displays where we know none.
         """
-        known = _in_order(people or ())
-        responsible = tuple(dict.fromkeys(person.responsible_id for person in known)) if known else None
+        known = _in_order(people) if people else ()
+        responsible = tuple([person.responsible_id for person in known]) if known else None
         steps, reasons = self._chain(responsible, did.number if did else None, None if did else did_number)
-        name = " / ".join(dict.fromkeys(person.name for person in known if person.name)) or None
+        name = _joined_name(known)
         return Decision(
             caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,
             did=did.number if did else did_number,
@@ -95,7 +95,7 @@ class Routes:
     ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
         chain = _Chain(self.directory)
         if responsible is not None:
-            _ring_responsible(chain, [employee_id for employee_id in responsible if employee_id is not None])
+            _ring_responsible(chain, list(dict.fromkeys(one for one in responsible if one is not None)))
         dialled = self.directory.dids[did] if did is not None else None
         _follow_dialled_number(chain, dialled, strange_number)
         _ring_default(chain, dialled, self._default_extension)
@@ -160,6 +160,12 @@ def _in_order(people: tuple[Person, ...]) -> tuple[Person, ...]:
     if len(people) < 2:
         return people
     return tuple(sorted(people, key=lambda person: (_ORDER.index(person.kind), person.id)))
+
+
+def _joined_name(known: tuple[Person, ...]) -> str | None:
+    if len(known) == 1:
+        return known[0].name or None
+    return " / ".join(dict.fromkeys(person.name for person in known if person.name)) or None
 
 
 def _what_displays_show(name: str | None, trunk_name: str | None) -> tuple[str, ...]:

@@ -3,8 +3,11 @@
 «Ольга Мельниченко» is Olha Melnychenko in Ukrainian and Olga Melnichenko in Russian, and nothing in it says which.
 """
 
+import re
+
 UKRAINIAN, RUSSIAN = "uk", "ru"
-_ONLY = {UKRAINIAN: frozenset("іїєґІЇЄҐ"), RUSSIAN: frozenset("ыэёъЫЭЁЪ")}
+_UKRAINIAN_ONLY = re.compile("[іїєґІЇЄҐ]")
+_RUSSIAN_ONLY = re.compile("[ыэёъЫЭЁЪ]")
 
 
 def language_of(name: str, own: str | None, default: str | None) -> str | None:
@@ -15,8 +18,9 @@ def language_of(name: str, own: str | None, default: str | None) -> str | None:
     """
     if own:
         return own
-    if default not in _ONLY:
+    if default not in (UKRAINIAN, RUSSIAN):
         return default
-    letters = set(name)
-    told = [language for language, only in _ONLY.items() if not only.isdisjoint(letters)]
-    return told[0] if len(told) == 1 else default
+    ukrainian, russian = _UKRAINIAN_ONLY.search(name), _RUSSIAN_ONLY.search(name)
+    if ukrainian and not russian:
+        return UKRAINIAN
+    return RUSSIAN if russian and not ukrainian else default

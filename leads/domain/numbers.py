@@ -66,6 +66,8 @@ def read_number(raw: str | None, region: str) -> Number:
 @lru_cache(maxsize=4096)
 def _read(raw: str, region: str) -> Number:
     """Cached, because each of a call's many views carries the same two numbers."""
+    if len(raw) > _SHORT.stop and (usual := _usual(raw, region)) is not None:
+        return Number(NumberKind.OUTSIDE, usual)
     text = _user_part(raw.strip())
     if not text or text.lower() in HIDDEN_WORDS:
         return _HIDDEN
@@ -113,10 +115,18 @@ def _with_plus(digits: str, region: str) -> str:
 
 def _e164(digits: str, region: str) -> str | None:
     """The number in E.164, or None where no country could give it out."""
+    return _usual(digits, region) or _read_by_library(digits, region)
+
+
+def _usual(digits: str, region: str) -> str | None:
+    """The number in E.164 if it is one of the own country, written as most are; else None."""
     own = _own_numbers(region)
-    if own is not None and (match := own.usual.fullmatch(digits)) and not own.national.fullmatch(digits):
-        return f"+{own.country_code}{match['national']}"
-    return _read_by_library(digits, region)
+    if own is None:
+        return None
+    match = own.usual.fullmatch(digits)
+    if match is None or own.national.fullmatch(digits):
+        return None
+    return f"+{own.country_code}{match['national']}"
 
 
 class _OwnNumbers(NamedTuple):
