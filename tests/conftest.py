@@ -14,9 +14,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from leads.store.engine import Database
 from leads.store.migrate import upgrade
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("leadline", deadline=None)
+settings.load_profile("leadline")
 
 _numbers = count(1)
 
@@ -46,6 +51,12 @@ class PostgresServer:
     @property
     def pid(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server and all its processes, as one that hangs or goes on."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in (self.pid, *map(int, children)):
+            os.kill(pid, number)
 
     async def execute(self, statement: str) -> None:
         connection = await asyncpg.connect(host="127.0.0.1", port=self.port, user="postgres", database="postgres")
@@ -113,6 +124,18 @@ def postgres() -> Iterator[PostgresServer]:
             server.control("stop", "-m", "immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def own_server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A second PostgreSQL, which a test may stop and kill if it leaves it running."""
+    folder = postgres.data.parent / "own"
+    folder.mkdir()
+    server = start_postgres(folder)
+    try:
+        yield server
+    finally:
+        server.control("stop", "-m", "immediate")
 
 
 @pytest.fixture(scope="session")

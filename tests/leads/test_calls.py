@@ -1,6 +1,7 @@
 """Writing calls: each once, whole, with its person; leads once for each number, owned by whoever talked first."""
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,12 +14,13 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer, TransferType
-from leads.store import models
+from leads.store import engine, models, people_of_calls
 from leads.store.calls import MOST_AT_ONCE, CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.migrate import upgrade_database
 from leads.store.models import Call, Change, Lead, LeadStatus, PhoneNumber, RoutingDecision
+from tests.conftest import PostgresServer
 from tests.leads.views import CALLER, DID, NOW, RINGING, ended, outgoing, talking
 
 OTHER = "+380671234567"
@@ -343,8 +345,6 @@ async def test_a_card_that_takes_the_number_without_a_lock_still_makes_one_lead(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look and the insert somebody takes the number; the unique index lets the first win."""
-    from leads.store import people_of_calls
-
     looked = people_of_calls._owners
     person = people_of_calls.CallPerson
 
@@ -399,8 +399,6 @@ async def test_a_database_without_tables_is_told_and_loses_nothing(desk: Desk) -
 
 
 async def test_a_locked_database_is_told(sqlite_template: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from leads.store import engine
-
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
     (tmp_path / "own.db").write_bytes(sqlite_template.read_bytes())
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/own.db")
@@ -410,6 +408,28 @@ async def test_a_locked_database_is_told(sqlite_template: Any, tmp_path: Any, mo
             await desk.write(RINGING)
     await desk.write(RINGING)
     assert len(await desk.calls()) == 1
+    await database.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_postgresql_that_hangs_is_told_and_loses_nothing(
+    own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "COMMAND_SECONDS", 0.5)
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
+    database = Database(await own_server.create("calls", "template0"))
+    await upgrade_database(database)
+    desk = await Desk(database).open()
+    await desk.write(RINGING)
+    own_server.signal(signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await desk.write(ended(RINGING))
+    finally:
+        own_server.signal(signal.SIGCONT)
+    await desk.write(ended(RINGING))
+    assert (await desk.call()).phase is Phase.ENDED
     await database.dispose()
 
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,7 @@ from leads.store.lookup import MOST_WAITING, Batch, CallerLookup, LookupUnavaila
 from leads.store.lookup_sqlite import SqliteBackend
 from leads.store.migrate import upgrade_database
 from leads.store.models import ContactPerson, Counterparty, DirectoryVersion, Employee, Lead, PhoneNumber
-from tests.conftest import PostgresServer, start_postgres
+from tests.conftest import PostgresServer
 
 _names = count(1)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -242,16 +242,6 @@ async def test_only_so_many_wait() -> None:
     assert not any(future.done() for future in waiting)
 
 
-@pytest.fixture(scope="module")
-def own_server(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """A PostgreSQL that may be stopped and killed; the other tests need theirs."""
-    folder = postgres.data.parent / "own"
-    folder.mkdir()
-    server = start_postgres(folder)
-    yield server
-    server.control("stop", "-m", "immediate")
-
-
 @pytest.fixture
 async def own_url(own_server: PostgresServer) -> str:
     url = await own_server.create(f"leadline_{next(_names)}", "template0")
@@ -261,11 +251,6 @@ async def own_url(own_server: PostgresServer) -> str:
         add_people(session)
     await database.dispose()
     return url
-
-
-def _processes(server: PostgresServer) -> list[int]:
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    return [server.pid, *map(int, children)]
 
 
 async def _ask_until_refused(lookup: CallerLookup) -> None:
@@ -278,16 +263,13 @@ async def test_a_postgresql_that_stops_and_dies_costs_one_deadline(own_server: P
     lookup = await WatchedLookup.open(own_url)
     assert (await lookup.find(LEAD_NUMBER)).people[0].id == 1
 
-    stopped = _processes(own_server)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    own_server.signal(signal.SIGSTOP)
     try:
         calls = [lookup.find(LEAD_NUMBER) for _ in range(20)]
         assert all(isinstance(e, LookupUnavailable) for e in await asyncio.gather(*calls, return_exceptions=True))
         assert lookup.find(LEAD_NUMBER).done(), "nobody waits while the server is known to hang"
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        own_server.signal(signal.SIGCONT)
     await lookup.is_well.wait()
     assert (await lookup.find(LEAD_NUMBER)).people[0].id == 1
 
