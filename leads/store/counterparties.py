@@ -101,7 +101,7 @@ def _visible(scope: frozenset[int]) -> Condition:
         exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
         exists().where(Call.counterparty_id == Counterparty.id, was_on),
     )
-    return Condition(check, Counterparty.id.in_(ids))
+    return Condition(check, ids)
 
 
 async def _source(

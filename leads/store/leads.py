@@ -8,7 +8,22 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, and_, case, exists, func, or_, select, text, union
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Text,
+    and_,
+    case,
+    column,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    union,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -133,12 +148,11 @@ def searches(dialect: str, model: type[Lead] | type[Counterparty], patterns: Seq
         return ()
     if dialect == "postgresql":
         here = and_(*(model.search_text.like(like_pattern(pattern), escape="\\") for pattern in patterns))
-        return (Condition(here, here),)
+        return (Condition(here, select(model.id).where(here)),)
     check = and_(*(func.instr(model.search_text, pattern) > 0 for pattern in patterns))
-    table = f"{model.__tablename__}_search"
-    found = text(f"SELECT rowid FROM {table} WHERE {table} MATCH :{table}")  # noqa: S608 - a table's own name
-    matches = found.bindparams(**{table: fts_query(patterns)}).columns(model.id.expression)
-    return (Condition(check, model.id.in_(matches)),)
+    index = table(f"{model.__tablename__}_search", column("rowid", Integer))
+    matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
+    return (Condition(check, select(index.c.rowid.label("id")).where(matches)),)
 
 
 async def _sources(
@@ -158,11 +172,11 @@ async def _sources(
     if combinations > _MOST_SEGMENTS:
         talks = select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None))
         either: CompoundSelect[Any] = union(select(Lead.id).where(mine), talks)
-        return [shape.source(None, (*found, Condition(or_(mine, _talked(scope).check), Lead.id.in_(either))))]
+        return [shape.source(None, (*found, Condition(or_(mine, _talked(scope).check), either)))]
     talked = _talked(scope)
     not_mine = or_(Lead.responsible_id.is_(None), ~mine)
-    others = Condition(and_(talked.check, not_mine), and_(talked.find, not_mine))
-    sources = [shape.source(None, (*found, others))]
+    others = Condition(and_(talked.check, not_mine), talked.ids)
+    sources = [shape.source(None, (*found, others), not_mine)]
     if wanted.responsible_id is None or wanted.responsible_id in scope:
         sources.append(shape.source(sorted(scope), found))
     return sources
@@ -173,7 +187,7 @@ def _talked(scope: frozenset[int]) -> Condition:
     was_on = Call.employee_id.in_(scope)
     return Condition(
         exists().where(Call.lead_id == Lead.id, was_on),
-        Lead.id.in_(select(Call.lead_id).where(was_on, Call.lead_id.is_not(None))),
+        select(Call.lead_id).where(was_on, Call.lead_id.is_not(None)).distinct(),
     )
 
 
@@ -186,13 +200,15 @@ class _Shape:
     statuses: list[int]
     people: list[int]
 
-    def source(self, responsibles: list[int] | None, conditions: tuple[Condition, ...]) -> Source:
-        """The part of the list that `responsibles` are in charge of; None for everybody's."""
+    def source(
+        self, responsibles: list[int] | None, conditions: tuple[Condition, ...], *more: ColumnElement[bool]
+    ) -> Source:
+        """The part of the list that `responsibles` are in charge of; None for everybody's. `more` filters besides."""
         if self.wanted.responsible_id is not None:
             responsibles = [self.wanted.responsible_id]
         states = _STATES[self.wanted.state]
         chosen = self.statuses if self.wanted.status_id is None else [self.wanted.status_id]
-        filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states)]
+        filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states), *more]
         if self.wanted.status_id is not None:
             filters.append(Lead.status_id == self.wanted.status_id)
         if responsibles is not None:

@@ -18,7 +18,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    SelectBase,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -60,10 +72,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition in two forms: `check` looks at one row, `find` takes the matching ids from an index."""
+    """One condition in two forms: `check` looks at one row, `ids` takes the matching rows' ids from an index."""
 
     check: ColumnElement[bool]
-    find: ColumnElement[bool]
+    ids: SelectBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +182,8 @@ async def _fetch(search: _Search, source: Source) -> tuple[list[Place], Total]:
     places, done = await _walk(search, source, _SHORT_WALK)
     if done and search.start is None and len(places) < search.limit:
         return places, Total(len(places), True)
-    finds = [condition.find for condition in source.conditions]
-    matched = min([await _matches(search.session, source, find) for find in finds])
+    finds = [source.id.in_(condition.ids) for condition in source.conditions]
+    matched = min([await _matches(search.session, condition.ids) for condition in source.conditions])
     if not done and matched < _FEW:
         places, done = await _sort(search, source, finds), True
     if not done:
@@ -274,8 +286,9 @@ async def _count(session: AsyncSession, source: Source, finds: Sequence[ColumnEl
     return await session.scalar(select(func.count()).select_from(rows)) or 0
 
 
-async def _matches(session: AsyncSession, source: Source, find: ColumnElement[bool]) -> int:
-    rows = select(source.id).where(find).limit(_FEW).subquery()
+async def _matches(session: AsyncSession, ids: SelectBase) -> int:
+    """How much an index finds, up to _FEW; it need not look further."""
+    rows = select(ids.subquery()).limit(_FEW).subquery()
     return await session.scalar(select(func.count()).select_from(rows)) or 0
 
 

@@ -16,6 +16,7 @@ _UNSORTED = re.compile("['\"\u00ab\u00bb\u201c\u201d\u201e()\\[\\]]")
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.,;:/]+")
 _DIGITS = re.compile(r"(?<![+\d])0*(\d+)")
 _NUMBER_MARKS = re.compile(r"[\s()\-\u2010-\u2015./]+")
+_AFTER_NAMES = "\uffee"
 _LONGEST_KEY = 100
 _LONGEST_QUERY = 200
 _MOST_WORDS = 8
@@ -26,11 +27,13 @@ SHORTEST_INNER = 3
 def sort_key(name: str) -> str:
     """A text whose order by code points is the order of `name` in a list for people.
 
-    Case, quotes, apostrophes and accents of Latin letters do not count; numbers inside names go by their value, and
-    telephone numbers (after a `+`) digit by digit.
+    Case, quotes, apostrophes and accents of Latin letters do not count; numbers inside names go by their value. What
+    is no name, such as the number of a lead that nobody has named, stands digit by digit after all names.
     """
     folded = _APOSTROPHES.sub("'", unicodedata.normalize("NFC", name).casefold())
     folded = _SEPARATORS.sub(" ", _UNSORTED.sub("", folded)).strip()
+    if not any(letter.isalpha() for letter in folded):
+        return f"{_AFTER_NAMES}{folded}"[:_LONGEST_KEY]
     folded = _DIGITS.sub(_by_value, folded)
     return "".join(_place(letter) for letter in folded)[:_LONGEST_KEY]
 

@@ -21,7 +21,7 @@ PEOPLE = {1: "Олена", 2: "Андрій", 3: "Ївга", 4: "Boris"}
 NAMES = ("Щербань", "Щербаньков", "Ґалаган", "Іван", "O'Brien", "100% Сік", "a_b", "Їжак", '"Лапки"', "back\\slash")
 
 
-async def _fill(database: Database, count: int = 60) -> list[Lead]:
+async def _fill(database: Database, count: int = 40) -> list[Lead]:
     """Leads with many equal keys, so that only the id tells neighbours apart."""
     dice = random.Random(20261121)
     async with database.write() as session:
@@ -32,8 +32,8 @@ async def _fill(database: Database, count: int = 60) -> list[Lead]:
         statuses = list(await session.scalars(select(LeadStatus.id).order_by(LeadStatus.sort_order)))
         for number in range(count):
             phone = f"+38050{dice.randrange(100):02d}{number:05d}"
-            named = dice.random() < 0.7
-            name = dice.choice(NAMES) if named else phone
+            named = number < len(NAMES) or dice.random() < 0.7
+            name = NAMES[number % len(NAMES)] if named else phone
             created = NOW - timedelta(hours=dice.randrange(5))
             lead = Lead(
                 name=name,
@@ -153,10 +153,11 @@ def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
-@pytest.mark.parametrize("order", LeadOrder)
-async def test_pages_together_are_the_sorted_list(database: Database, order: LeadOrder, effort: str) -> None:
+async def test_pages_together_are_the_sorted_list(database: Database, effort: str) -> None:
     leads = await _fill(database)
-    for wanted in FILTERS:
+    # Without a search there is one way only.
+    filters = FILTERS if effort == "walks" else [wanted for wanted in FILTERS if wanted.search]
+    for wanted, order in itertools.product(filters, LeadOrder):
         expected = _expected(leads, wanted, order)
         assert expected
         for descending in (False, True):
@@ -165,9 +166,8 @@ async def test_pages_together_are_the_sorted_list(database: Database, order: Lea
 
 
 @pytest.mark.parametrize("most_segments", [100, 1])
-@pytest.mark.parametrize("order", LeadOrder)
 async def test_an_employee_sees_his_own_and_whom_he_talked_with(
-    database: Database, order: LeadOrder, most_segments: int, effort: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, most_segments: int, effort: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("leads.store.leads._MOST_SEGMENTS", most_segments)
     leads = await _fill(database)
@@ -179,7 +179,8 @@ async def test_an_employee_sees_his_own_and_whom_he_talked_with(
             assert await lead_is_visible(session, lead.id, frozenset({1})) is visible
     mine = [lead for lead in leads if lead.responsible_id == 1 or lead.id in talked]
     assert any(lead.responsible_id not in (1, None) for lead in mine)
-    for wanted in (LeadFilter(state=LeadState.ALL), LeadFilter(search="805"), LeadFilter(responsible_id=2)):
+    filters = (LeadFilter(state=LeadState.ALL), LeadFilter(search="805", responsible_id=2))
+    for wanted, order in itertools.product(filters, LeadOrder):
         expected = _expected(mine, wanted, order)
         for descending in (False, True):
             there, back = await _pages(database, wanted, order, descending, frozenset({1}))

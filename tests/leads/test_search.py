@@ -10,7 +10,7 @@ UKRAINIAN = "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"
 RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
 
 
-@pytest.mark.parametrize("alphabet", [UKRAINIAN, RUSSIAN, "0123456789abcdefghijklmnopqrstuvwxyz"])
+@pytest.mark.parametrize("alphabet", [UKRAINIAN, RUSSIAN, "abcdefghijklmnopqrstuvwxyz"])
 def test_names_stand_in_the_order_of_the_alphabet(alphabet: str) -> None:
     backwards = list(alphabet)[::-1]
     assert sorted(backwards, key=sort_key) == list(alphabet)
@@ -24,7 +24,7 @@ def test_names_stand_in_the_order_of_the_alphabet(alphabet: str) -> None:
         ["Елена", "Ёлкин", "Єва", "Жук"],
         ["Ирина", "Іван", "Ївга", "Йосип"],
         ["Склад 9", "Склад 10", "Склад 100"],
-        ["+380441234567", "+380501234567", "Émile", "Zorro", "Анна"],
+        ["Émile", "Zorro", "Анна", "Ящук", "+380441234567", "+380501234567", "+4930123"],
         ["Мʼята", "Мята 2", "М'ята 3"],
         ["«Ромашка»", "Ромашка 2", '"Ромашка" 3'],
         ["Коваленко", "Коваль Іван", "Коваль-Іващенко"],
