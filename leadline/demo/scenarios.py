@@ -55,7 +55,8 @@ class Dialling:
     `display_name` None sends none. It hangs up `talk_seconds` after the answer (None: never by itself) and gives up
     after `patience_seconds` in which nothing new happened. `account` is a phone's; without it the call comes from
     outside.
-    `hidden` withholds number and name as networks do (RFC 3323): From is anonymous.
+    `hidden` withholds number and name as networks do towards a PBX that they trust (RFC 3323, RFC 3325): From is
+    anonymous, and the number stands in P-Asserted-Identity, for the PBX alone.
     """
 
     number: str
@@ -239,7 +240,7 @@ def _request(call: Dialling, method: str, sequence: int, *, branch: int) -> str:
 
 
 def _privacy(call: Dialling) -> str:
-    return "Privacy: id\n" if call.hidden else ""
+    return f"P-Asserted-Identity: <sip:{literal(call.number)}@[local_ip]>\nPrivacy: id\n" if call.hidden else ""
 
 
 def _authentication(account: Account) -> str:
