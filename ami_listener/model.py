@@ -49,6 +49,7 @@ class Channel:
     leg: "LegState | None" = None
     cause: int = 0
     unconfirmed: bool = False
+    just_calling: bool = False
 
     @property
     def endpoint(self) -> str:

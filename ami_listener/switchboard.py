@@ -53,7 +53,9 @@ class Switchboard:
             else:
                 call.caller = channel
             call.begun = True
-        if event.state is not None:
+        # Who calls, and whether he hides it, is sure only with the next event: the dialplan's first step may tell.
+        channel.just_calling = event.state is e.State.CALLING
+        if event.state is not None and not channel.just_calling:
             self.enter_state(channel, event.state)
         self.touch(call)
         self._make_room()

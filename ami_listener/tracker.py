@@ -83,6 +83,9 @@ class Tracker:
             if channel.call.linkedid != event.linkedid:
                 self._rejoin(channel, event)
         self._handlers[type(event)](event)
+        if channel is not None and channel.just_calling:
+            channel.just_calling = False
+            self._board.enter_state(channel, e.State.CALLING)
         return self._publish() if self._board.touched else []
 
     def begin_resync(self, incomplete: bool = False) -> list[CallView]:

@@ -133,10 +133,10 @@ def new_tracker() -> Tracker:
     return Tracker("pbx", lambda name: name.startswith("PJSIP/trunk"))
 
 
-def play(events: Iterable[Event], tracker: Tracker | None = None) -> list[CallView]:
+def play(events: Iterable[Event], tracker: Tracker | None = None, arrived_at: datetime | None = None) -> list[CallView]:
     """Every view that a tracker gives for these events, in order."""
     tracker = tracker or new_tracker()
-    return [view for event in events for view in tracker.feed(event, None)]
+    return [view for event in events for view in tracker.feed(event, arrived_at)]
 
 
 def finals(views: Iterable[CallView]) -> dict[str, CallView]:

@@ -41,7 +41,19 @@ def test_call_is_seen_while_it_rings_and_while_it_talks() -> None:
     assert {view.phase for view in views} == set(Phase)
     assert [view.progress for view in views] == list(range(1, len(views) + 1))
     assert views[0].caller == CALLER
-    assert views[0].legs == ()
+    assert [leg.result for leg in views[0].legs] == [None]
+
+
+def test_a_number_that_is_withheld_by_the_dialplans_first_step_is_never_shown() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.caller_id(a, "anonymous", pres="32")
+    b = pbx.ring(a, "101")
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    views = play(pbx.events)
+    assert views[0].phase is Phase.RINGING
+    assert {(view.caller, view.caller_hidden) for view in views} == {("anonymous", True)}
 
 
 def test_times_are_unknown_where_the_stream_has_none() -> None:
@@ -57,12 +69,11 @@ def test_times_are_unknown_where_the_stream_has_none() -> None:
 
 def test_an_events_timestamp_beats_its_arrival() -> None:
     pbx = Pbx()
-    pbx.inbound()
-    (view,) = new_tracker().feed(pbx.events[0], EPOCH + timedelta(hours=1))
-    assert view.started_at == EPOCH
-    broken = pbx.events[0] | {"Timestamp": "nonsense"}
-    (view,) = new_tracker().feed(broken, EPOCH + timedelta(hours=1))
-    assert view.started_at == EPOCH + timedelta(hours=1)
+    pbx.ring(pbx.inbound(), "101")
+    late = EPOCH + timedelta(hours=1)
+    assert {view.started_at for view in play(pbx.events, arrived_at=late)} == {EPOCH}
+    pbx.events[0] |= {"Timestamp": "nonsense"}
+    assert {view.started_at for view in play(pbx.events, arrived_at=late)} == {late}
 
 
 @pytest.mark.parametrize(
