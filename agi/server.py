@@ -170,13 +170,14 @@ class _Connection(asyncio.Protocol):
         "_caller",
         "_loop",
         "_people",
+        "_refresh",
         "_request",
         "_server",
         "_session",
         "_started",
         "_timer",
         "_transport",
-        "_waits_for",
+        "_waits",
     )
 
     def __init__(self, server: FastAgiServer, loop: asyncio.AbstractEventLoop) -> None:
@@ -189,7 +190,8 @@ class _Connection(asyncio.Protocol):
         self._request: Request | None = None
         self._caller: Number | None = None
         self._people: LookupAnswer | None = None
-        self._waits_for: asyncio.Future[LookupAnswer] | asyncio.Task[None] | None = None
+        self._waits = False
+        self._refresh: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every loop's transport is a subclass of asyncio's.
@@ -228,8 +230,9 @@ class _Connection(asyncio.Protocol):
         self._server.forget(self)
         if self._timer is not None:
             self._timer.cancel()
-        if self._waits_for is not None:
-            self._waits_for.cancel()
+        self._waits = False
+        if self._refresh is not None:
+            self._refresh.cancel()
 
     def _refuse(self, why: str) -> None:
         self._server.figures.bad_questions += 1
@@ -243,51 +246,56 @@ class _Connection(asyncio.Protocol):
         if request.did == CHECK_DID:
             # Somebody tries whether the dialplan reaches us: answered like a call, but there is none to record.
             request = request._replace(linkedid=None)
-        service = self._server.service
         self._request = request
-        self._caller = service.read_caller(request.caller)
-        future = service.find(self._caller)
-        self._waits_for = future
-        future.add_done_callback(self._found)
+        self._caller = self._server.service.read_caller(request.caller)
+        self._waits = True
+        self._server.service.ask(self._caller, self)
 
-    def _found(self, future: "asyncio.Future[LookupAnswer]") -> None:
-        if future.cancelled() or self._transport is None:
-            return
-        self._waits_for = None
-        error = future.exception()
-        if error is not None:
-            if not isinstance(error, LookupUnavailable):
-                _log.error("look-up failed", exc_info=error)
-            self._answer()
-            return
-        self._people = future.result()
-        if self._server.service.is_stale(self._people):
-            refresh = self._loop.create_task(self._server.service.freshen(self._people))
-            self._waits_for = refresh
-            refresh.add_done_callback(self._freshened)
+    # ---- As a leads.store.lookup.Waiter: it is told the answer within the turn in which that arrives, because a
+    # future's further turn would cost as much as half of all the rest.
+
+    def done(self) -> bool:
+        return not self._waits
+
+    def set_result(self, result: LookupAnswer) -> None:
+        self._people = result
+        if self._server.service.is_stale(result):
+            self._refresh = self._loop.create_task(self._server.service.freshen(result))
+            self._refresh.add_done_callback(self._freshened)
         else:
             self._answer()
 
+    def set_exception(self, exception: LookupUnavailable) -> None:
+        self._answer()
+
     def _freshened(self, refresh: "asyncio.Task[None]") -> None:
-        if refresh.cancelled() or self._transport is None:
+        if refresh.cancelled() or not self._waits:
             return
-        self._waits_for = None
         if (error := refresh.exception()) is not None:
             _log.error("company not read again", exc_info=error)
         self._answer()
 
     def _too_late(self) -> None:
-        if self._waits_for is None:
+        if not self._waits:
             self._server.figures.abandoned += 1
             self.drop()
             return
-        self._waits_for.cancel()
-        self._waits_for = None
+        if self._refresh is not None:
+            self._refresh.cancel()
         self._timer = self._loop.call_later(REPLY_SECONDS, self._too_late)
         self._answer()
 
     def _answer(self) -> None:
         """Answer by what has been found so far; without the database's answer by the dialled number alone."""
+        self._waits = False
+        try:
+            self._send_plan()
+        except Exception:
+            # Whoever brought the look-up's answer has more to tell it to.
+            _log.exception("call not answered", linkedid=self._request and self._request.linkedid)
+            self.drop()
+
+    def _send_plan(self) -> None:
         request, caller = self._request, self._caller
         assert request is not None
         assert caller is not None
@@ -295,13 +303,7 @@ class _Connection(asyncio.Protocol):
         if self._people is None:
             self._server.figures.defaulted += 1
         decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
-        try:
-            command = set_variable(PLAN, encode_plan(decision))
-        except ValueError:
-            _log.exception("plan cannot be sent", linkedid=request.linkedid)
-            self.drop()
-            return
-        self._transport.write(command)
+        self._transport.write(set_variable(PLAN, encode_plan(decision)))
         self._server.note_answer(request, decision, self._loop.time() - self._started)
 
     def _conclude(self, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from leads.domain.directory import Directory
 from leads.domain.numbers import Number, NumberKind, read_number
 from leads.domain.people import LookupAnswer
-from leads.store.lookup import LookupUnavailable
+from leads.store.lookup import LookupUnavailable, Waiter
 from routing.decide import Routes
 from routing.decision import Decision
 
@@ -17,6 +17,10 @@ class Lookup(Protocol):
 
     def find(self, e164: str | None) -> "asyncio.Future[LookupAnswer]":
         """Give the owners, and the directory's present version; without a number the version alone."""
+        ...
+
+    def ask(self, e164: str | None, waiter: Waiter) -> None:
+        """Do as `find`, and tell the waiter at once."""
         ...
 
 
@@ -73,7 +77,7 @@ class RoutingService:
         """
         caller = self.read_caller(caller_raw)
         try:
-            answer = await self.find(caller)
+            answer = await self._lookup.find(_searched(caller))
         except LookupUnavailable:
             return self.decide(caller, caller_name, did_raw, None)
         if self.is_stale(answer):
@@ -84,9 +88,9 @@ class RoutingService:
         """Read a caller's number as `route` does."""
         return read_number(raw, self._region)
 
-    def find(self, caller: Number) -> "asyncio.Future[LookupAnswer]":
-        """Begin the one look-up that a decision needs; its exception may be LookupUnavailable."""
-        return self._lookup.find(caller.text if caller.kind is NumberKind.OUTSIDE else None)
+    def ask(self, caller: Number, waiter: Waiter) -> None:
+        """Begin the one look-up that a decision needs."""
+        self._lookup.ask(_searched(caller), waiter)
 
     def is_stale(self, answer: LookupAnswer) -> bool:
         """Tell whether the company has changed since it was read."""
@@ -109,3 +113,7 @@ class RoutingService:
         if self._routes.directory is not self._directories.current:
             self._routes = Routes(self._directories.current, self._default_extension, self._name_language)
         return self._routes
+
+
+def _searched(caller: Number) -> str | None:
+    return caller.text if caller.kind is NumberKind.OUTSIDE else None

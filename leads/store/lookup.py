@@ -40,12 +40,25 @@ class LookupUnavailable(Exception):  # noqa: N818 - it is a state of the databas
     """The database does not answer in time; the call must be routed without it."""
 
 
+class Waiter(Protocol):
+    """Who waits for an answer: a future, or what is told like one at once; it may not raise."""
+
+    def done(self) -> bool:
+        """Tell whether it waits no longer."""
+
+    def set_result(self, result: LookupAnswer, /) -> None:
+        """Take the answer."""
+
+    def set_exception(self, exception: LookupUnavailable, /) -> None:
+        """Hear that there is none."""
+
+
 @dataclass(eq=False)
 class Batch:
     """The numbers asked for in one turn of the loop, and who waits for them."""
 
     numbers: list[str] = field(default_factory=list)
-    futures: list["asyncio.Future[LookupAnswer]"] = field(default_factory=list)
+    waiters: list["Waiter"] = field(default_factory=list)
     deadline: asyncio.TimerHandle | None = None
 
 
@@ -108,16 +121,20 @@ class CallerLookup:
             LookupUnavailable: no answer within the deadline, or none for a while already.
         """
         future: asyncio.Future[LookupAnswer] = self._loop.create_future()
+        self.ask(e164, future)
+        return future
+
+    def ask(self, e164: str | None, waiter: Waiter) -> None:
+        """Do as `find` for one who brings his own future; that there is no answer he may hear before this returns."""
         if self._trouble is not None or self._waiting >= MOST_WAITING:
-            future.set_exception(LookupUnavailable(self._trouble or "too many calls wait for the database"))
-            return future
+            waiter.set_exception(LookupUnavailable(self._trouble or "too many calls wait for the database"))
+            return
         batch = self._next
         if not batch.numbers:
             self._loop.call_soon(self._send)
         batch.numbers.append(e164 or _NOBODY)
-        batch.futures.append(future)
+        batch.waiters.append(waiter)
         self._waiting += 1
-        return future
 
     async def close(self) -> None:
         """Stop; those who still wait are told so."""
@@ -133,16 +150,16 @@ class CallerLookup:
             version = row[1]
             if (person := _person(row)) is not None:
                 people[row[0]].append(person)
-        for number, future in zip(batch.numbers, batch.futures, strict=True):
-            if not future.done():
-                future.set_result(LookupAnswer(version, _in_order(people[number])))
+        for number, waiter in zip(batch.numbers, batch.waiters, strict=True):
+            if not waiter.done():
+                waiter.set_result(LookupAnswer(version, _in_order(people[number])))
         self._finish(batch)
 
     def failed(self, batch: Batch, reason: str) -> None:
         """The backend cannot answer a batch."""
-        for future in batch.futures:
-            if not future.done():
-                future.set_exception(LookupUnavailable(reason))
+        for waiter in batch.waiters:
+            if not waiter.done():
+                waiter.set_exception(LookupUnavailable(reason))
         self._finish(batch)
 
     def suspended(self, reason: str) -> None:
@@ -172,8 +189,8 @@ class CallerLookup:
     def _finish(self, batch: Batch) -> None:
         if batch.deadline is not None:
             batch.deadline.cancel()
-        self._waiting -= len(batch.futures)
-        batch.futures, batch.numbers = [], []
+        self._waiting -= len(batch.waiters)
+        batch.waiters, batch.numbers = [], []
 
 
 def _person(row: Sequence[Any]) -> Person | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
 from leads.domain.people import LookupAnswer, Person, PersonKind
+from leads.store.lookup import LookupUnavailable, Waiter
 
 PHONES = {number: Extension(number, f"PJSIP/{number}", DisplayMode.LATIN, 24, None) for number in ("101", "102", "103")}
 COMPANY = Directory(
@@ -24,24 +25,24 @@ class FakeLookup:
         self.people = {"+380501234567": (OLHA,)}
         self.version = COMPANY.version
         self.asked: list[str | None] = []
-        self.trouble: Exception | None = None
+        self.trouble: LookupUnavailable | None = None
         self.hanging = False
         self.began = asyncio.Event()
-        self.cancelled = 0
+        self.waiters: list[Waiter] = []
 
     def find(self, e164: str | None) -> "asyncio.Future[LookupAnswer]":
-        self.asked.append(e164)
-        self.began.set()
         future: asyncio.Future[LookupAnswer] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(self._note)
-        if self.trouble is not None:
-            future.set_exception(self.trouble)
-        elif not self.hanging:
-            future.set_result(LookupAnswer(self.version, self.people.get(e164 or "", ())))
+        self.ask(e164, future)
         return future
 
-    def _note(self, future: "asyncio.Future[LookupAnswer]") -> None:
-        self.cancelled += future.cancelled()
+    def ask(self, e164: str | None, waiter: Waiter) -> None:
+        self.asked.append(e164)
+        self.waiters.append(waiter)
+        self.began.set()
+        if self.trouble is not None:
+            waiter.set_exception(self.trouble)
+        elif not self.hanging:
+            waiter.set_result(LookupAnswer(self.version, self.people.get(e164 or "", ())))
 
 
 class FakeDirectories:
