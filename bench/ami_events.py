@@ -89,10 +89,9 @@ def main() -> None:
     pairs = [(rate(leadline, parts, events), rate(panoramisk, parts, events)) for _ in range(PAIRS)]
     ratios = [ours / theirs for ours, theirs in pairs]
     ours = median(ours for ours, _ in pairs)
+    spread = f"({min(ratios):.2f} to {max(ratios):.2f})"
     print(f"AMI: {ours:,.0f} events/s of {len(data) // events} bytes, tracked")
-    print(
-        f"AMI events/s Leadline : panoramisk alone   median {median(ratios):.2f}  ({min(ratios):.2f} to {max(ratios):.2f})"
-    )
+    print(f"AMI events/s Leadline : panoramisk alone   median {median(ratios):.2f}  {spread}")
 
 
 if __name__ == "__main__":

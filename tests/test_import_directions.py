@@ -59,7 +59,8 @@ def wrong_arrows(path: Path) -> list[str]:
         return []
     allowed = MAY_IMPORT[room] | {room}
     found = ((line, module, package_of(module)) for line, module in imports_of(path))
-    return [f"{path.relative_to(ROOT)}:{line} imports {m}" for line, m, there in found if there and there not in allowed]
+    place = path.relative_to(ROOT)
+    return [f"{place}:{line} imports {module}" for line, module, room in found if room and room not in allowed]
 
 
 def test_imports_go_one_way() -> None:
