@@ -40,8 +40,11 @@ _TABLES: dict[str, tuple[type[TransliterationTable], ...]] = {
 }
 
 
+@lru_cache(maxsize=16384)
 def display_form(name: str, language: str | None, mode: DisplayMode, length: int) -> str | None:
     """Give `name` as a phone of this kind can show it, or None where nothing showable is left or it shows no names.
+
+    Cached, because the same people call again.
 
     Args:
         name: as a person typed it, or several joined by ` / `.
