@@ -178,13 +178,42 @@ async def test_a_hung_disk_costs_one_deadline_then_nothing(sqlite_url: str) -> N
         with pytest.raises(LookupUnavailable, match="within"):
             await lookup.find(LEAD_NUMBER)
     assert lookup.find(LEAD_NUMBER).done(), "nobody waits while the disk is known to hang"
-    assert backend._batches.empty(), "nothing piles up behind it"
+    assert backend._backlog == [], "nothing piles up behind it"
     backend.hangs = False
     backend.released.set()
     await lookup.is_well.wait()
     lookup._deadline = 20
     assert (await lookup.find(LEAD_NUMBER)).people == ()
     await lookup.close()
+
+
+async def test_what_comes_while_the_disk_is_busy_goes_together(sqlite_url: str) -> None:
+    backend = HangingBackend(sqlite_url)
+    lookup = WatchedLookup(backend, deadline=20)
+    await backend.open(lookup)
+    waiting = []
+    for number in (LEAD_NUMBER, None, "+380501112233"):
+        waiting.append(lookup.find(number))
+        await asyncio.sleep(0)
+    backend.hangs = False
+    backend.released.set()
+    assert [answer.people for answer in await asyncio.gather(*waiting)] == [(), (), ()]
+    await lookup.close()
+
+
+async def test_closing_tells_those_who_wait_behind_a_busy_disk(sqlite_url: str) -> None:
+    backend = HangingBackend(sqlite_url)
+    lookup = WatchedLookup(backend, deadline=20)
+    await backend.open(lookup)
+    first = lookup.find(LEAD_NUMBER)
+    await asyncio.sleep(0)
+    second = lookup.find(LEAD_NUMBER)
+    await asyncio.sleep(0)
+    backend.released.set()
+    await lookup.close()
+    with pytest.raises(LookupUnavailable, match="closed"):
+        await second
+    first.cancel()
 
 
 async def test_a_locked_database_is_an_answer(sqlite_url: str) -> None:
