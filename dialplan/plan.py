@@ -12,6 +12,7 @@ no sign in it means anything to AGI's quoting, to Set(), Dial() and Gosub(), or 
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -104,9 +105,9 @@ class _Layout:
         phones = [ring.extension for step in steps for ring in step.rings if _is_safe(ring.extension)]
         self.displays = tuple(dict.fromkeys(map(_display, phones)))
         """What kinds of display there are, each once."""
-        lengths = (phone.display_length for phone in phones if phone.display_mode is DisplayMode.LATIN)
-        self.main_length = next(lengths, _USUAL_LENGTH)
-        """Room for the form that all show: as the first phone has that draws Latin letters."""
+        lengths = Counter(phone.display_length for phone in phones if phone.display_mode is DisplayMode.LATIN)
+        self.main_length = max(lengths, key=lengths.__getitem__, default=_USUAL_LENGTH)
+        """Room for the form that all show: as most phones have that draw Latin letters."""
 
     def steps(self, fields: tuple[int, ...], most: int = _MAX_PHONES[0]) -> str:
         """Write the steps, each with its separator; `fields` tells which field of names each kind of display shows."""
@@ -166,10 +167,12 @@ def _display(phone: Extension) -> tuple[DisplayMode, int]:
 
 def _encode_step(step: Step, shown: dict[tuple[DisplayMode, int], int], most: int) -> str:
     """Write one step; nothing where there is nobody to ring."""
-    rings = [ring for ring in step.rings if _is_safe(ring.extension)][:most]
+    rings = [ring for ring in step.rings if _is_safe(ring.extension)]
     if step.kind is StepKind.QUEUE:
+        rings = [ring for ring in rings if shown[_display(ring.extension)] > 1][:most]
         who = step.queue if step.queue and _QUEUE.fullmatch(step.queue) else ""
     else:
+        rings = rings[:most]
         who = "!".join(f"{ring.call_waiting:d}{ring.extension.endpoint}" for ring in rings)
     if not who:
         return ""

@@ -96,6 +96,7 @@ def _step_as_json(step: Step, decision: Decision) -> dict[str, Any]:
         "phones": [
             {"number": ring.extension.number, "call_waiting": ring.call_waiting, "display": _shown(ring, decision)}
             for ring in step.rings
+            if step.queue is None
         ],
     }
 

@@ -7,7 +7,7 @@ the dialplan goes along it.
 from collections.abc import Iterable
 from functools import lru_cache
 
-from leads.domain.directory import Did, Directory, Employee, Extension
+from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
 from routing.decision import Decision, Ring, Step, StepKind
@@ -119,14 +119,21 @@ class _Chain:
         promised to the caller whole. Only ringing the very same phones twice running would be nothing but waiting.
         """
         rings = tuple(Ring(phone, self._call_waiting(phone)) for phone in dict.fromkeys(extensions))
-        if self.steps and {ring.extension for ring in self.steps[-1].rings} == {ring.extension for ring in rings}:
+        last = self.steps[-1] if self.steps else None
+        if (
+            last is not None
+            and last.kind is StepKind.PHONES
+            and {ring.extension for ring in last.rings} == {ring.extension for ring in rings}
+        ):
             self.reasons.append(f"{why} The same has just rung, so it is not rung again.")
             return
         self._add(Step(StepKind.PHONES, seconds, f"{why} Ring time: {seconds} s.", rings))
 
     def queue(self, queue: str, seconds: int, why: str) -> None:
-        """Add a queue."""
-        self._add(Step(StepKind.QUEUE, seconds, f"{why} Waiting time: {seconds} s.", queue=queue))
+        """Add a queue. Only Asterisk knows its members: so all phones go with it, the unusual displays first."""
+        phones = sorted(self.directory.extensions.values(), key=lambda phone: phone.display_mode is DisplayMode.LATIN)
+        rings = tuple(Ring(phone, self._call_waiting(phone)) for phone in phones)
+        self._add(Step(StepKind.QUEUE, seconds, f"{why} Waiting time: {seconds} s.", rings, queue))
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)

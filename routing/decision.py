@@ -23,7 +23,10 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One link of the chain: phones rung together, or a queue, for at most `seconds`; `why` is for people."""
+    """One link of the chain: phones rung together, or a queue, for at most `seconds`; `why` is for people.
+
+    The `rings` of a queue are the phones that may be its members, for what their displays show.
+    """
 
     kind: StepKind
     seconds: int

@@ -130,6 +130,21 @@ def test_all_phones_but_those_that_cannot_draw_latin_show_the_common_form() -> N
     )
 
 
+def test_the_common_form_has_the_room_that_most_phones_have() -> None:
+    assert encode_plan(decision(phones(phone("101", length=8), phone("102"), phone("103")), name="Щербань Ольга")) == (
+        "L1|Shcherban Olha~Shcherba|P,20,0PJSIP/101!0PJSIP/102!0PJSIP/103,101,2"
+    )
+
+
+def test_each_member_of_a_queue_shows_its_own_form() -> None:
+    usual = [phone(str(number)) for number in range(200, 300)]
+    members = (*usual, phone("101", DisplayMode.UTF8), phone("102", DisplayMode.OFF), phone("103", length=8))
+    queue = Step(StepKind.QUEUE, 60, "", tuple(Ring(one, False) for one in members), "sales")
+    assert encode_plan(decision(queue, name="Щербань Ольга")) == (
+        "L1|Shcherban Olha~Щербань Ольга~~Shcherba|Q,60,sales,101!102!103,2!3!4"
+    )
+
+
 def test_an_unknown_caller_keeps_the_trunks_name_but_for_phones_without_names() -> None:
     plan = encode_plan(decision(phones(phone("101"), phone("102", DisplayMode.OFF))))
     assert plan == "L1|~|P,20,0PJSIP/101!0PJSIP/102,102,2"

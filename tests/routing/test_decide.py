@@ -66,9 +66,7 @@ def route(
 def steps(decision: Decision) -> list[str]:
     """Write each step shortly: `101 102+ 25` is two phones, the second with call waiting, for 25 s."""
     return [
-        " ".join(
-            [*(r.extension.number + "+" * r.call_waiting for r in s.rings), *filter(None, [s.queue]), str(s.seconds)]
-        )
+        " ".join([s.queue or " ".join(r.extension.number + "+" * r.call_waiting for r in s.rings), str(s.seconds)])
         for s in decision.steps
     ]
 
@@ -203,9 +201,24 @@ def test_each_reason(people: tuple[Person, ...] | None, did: Did | None, dialled
     assert sentence in route(people, did, dialled=dialled).reasons
 
 
-def test_a_queue_step_has_no_phones() -> None:
-    step = route((), QUEUED).steps[0]
-    assert (step.kind, step.queue, step.seconds, step.rings) == (StepKind.QUEUE, "support", 45, ())
+def test_a_queue_goes_with_all_phones_because_any_may_be_its_member_the_unusual_displays_first() -> None:
+    cyrillic = replace(PHONES["104"], display_mode=DisplayMode.UTF8)
+    step = decide(
+        CALLER,
+        (),
+        QUEUED,
+        QUEUED.number,
+        replace(DIRECTORY, extensions={**PHONES, "104": cyrillic}),
+        default_extension=None,
+    ).steps[0]
+    assert (step.kind, step.queue, step.seconds) == (StepKind.QUEUE, "support", 45)
+    assert [ring.extension.number for ring in step.rings] == ["104", "101", "102", "112", "103"]
+
+
+def test_the_phones_of_a_queue_have_not_rung() -> None:
+    one = {"102": PHONES["102"]}
+    decision = decide(CALLER, (), QUEUED, QUEUED.number, replace(DIRECTORY, extensions=one), default_extension="102")
+    assert steps(decision) == ["support 45", COMPANY]
 
 
 def test_an_unanswered_look_up_keeps_the_caller_s_number() -> None:
