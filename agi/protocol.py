@@ -16,6 +16,8 @@ MAX_LINES = 200
 
 _WANTED = re.compile(r"\nagi_(network_script|callerid|calleridname|callingpres|arg_1|arg_2): ([^\n]*)")
 _LINKEDID = re.compile(r"[A-Za-z0-9._:-]{1,150}")
+_NO_NAME = "unknown"
+"""What Asterisk writes where the trunk delivered no name."""
 _WITHHELD = 0x60
 """The bits of a Q.931 presentation that say «restricted» or «not available»."""
 
@@ -103,11 +105,11 @@ def _read_block(block: bytes) -> Request:
 def read_variables(values: dict[str, str]) -> Request:
     """Read the question from AGI variables, named without their `agi_`."""
     get = values.get
-    linkedid = get("arg_2", "")
+    linkedid, name = get("arg_2", ""), get("calleridname")
     return Request(
         get("network_script", ""),
         None if _is_withheld(get("callingpres", "0")) else get("callerid") or None,
-        get("calleridname") or None,
+        None if name == _NO_NAME else name or None,
         get("arg_1") or None,
         linkedid if _LINKEDID.fullmatch(linkedid) else None,
     )

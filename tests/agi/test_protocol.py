@@ -74,6 +74,7 @@ def test_the_question_may_come_in_any_pieces(cuts: list[int]) -> None:
         (b"agi_callingpres: 99999999999999", "caller", "+380501234567"),
         (b"agi_callerid: ", "caller", None),
         (b"agi_calleridname: ", "caller_name", None),
+        (b"agi_calleridname: unknown", "caller_name", None),
         (b'agi_calleridname: a: b\\"', "caller_name", 'a: b\\"'),
         (b"agi_calleridname: \xd0\xff\xfe", "caller_name", "\ufffd\ufffd\ufffd"),
         (b"agi_arg_1: ", "did", None),
