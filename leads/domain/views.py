@@ -66,4 +66,10 @@ def _all_legs(before: tuple[Leg, ...], after: tuple[Leg, ...]) -> tuple[Leg, ...
 
 
 def _all_transfers(before: tuple[Transfer, ...], after: tuple[Transfer, ...]) -> tuple[Transfer, ...]:
-    return (*before, *(transfer for transfer in after if transfer not in before))
+    """Those that only the first tracker saw, then all of the second's, which know how the open ones ended."""
+    seen_again = {(transfer.type, transfer.by, transfer.to) for transfer in after}
+
+    def only_seen_before(one: Transfer) -> bool:
+        return one not in after and (one.result is not None or (one.type, one.by, one.to) not in seen_again)
+
+    return (*filter(only_seen_before, before), *after)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads.domain.calls import CallView, Leg, Phase, Result
+from leads.domain.calls import CallView, Leg, Phase, Result, Transfer, TransferType
 from leads.domain.views import Halves
 from tests.leads.views import NOW, RINGING, ended, talking
 
@@ -52,6 +52,14 @@ def test_after_a_restart_the_beginning_is_kept_and_the_end_is_new() -> None:
     assert (both.caller, both.started_at, both.answered_at) == (RINGING.caller, NOW, TALKING.answered_at)
     assert [leg.endpoint for leg in both.legs] == ["PJSIP/101", "PJSIP/102"]
     assert both.incomplete
+
+
+def test_a_hand_over_whose_end_came_after_a_restart_is_told_once() -> None:
+    first = Transfer(TransferType.ATTENDED, "101", "103", Result.ANSWERED, "103")
+    open_ = Transfer(TransferType.BLIND, "103", "102", None, None)
+    taken = replace(open_, result=Result.ANSWERED, answered_by="102")
+    both = _sum(replace(TALKING, transfers=(first, open_)), replace(AFTER, transfers=(taken,)))
+    assert both.transfers == (first, taken)
 
 
 def test_an_end_seen_from_the_beginning_needs_no_other() -> None:
