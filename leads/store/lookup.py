@@ -1,8 +1,9 @@
 """Finds who a number belongs to while the caller waits: one indexed statement, and never longer than the deadline.
 
-All numbers that are asked for in one turn of the event loop go to the database in one statement, because what costs is
-the way there. A disk or a server that hangs costs the waiting calls their deadline once; until it answers again, every
-other call is told at once that there is no answer, and takes the route that needs none.
+All numbers that are asked for in one turn of the event loop, or while the database is busy with others, go there in one
+statement, because what costs is the way there. A disk or a server that hangs costs the waiting calls their deadline
+once; until it answers again, every other call is told at once that there is no answer, and takes the route that needs
+none.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ class Waiter(Protocol):
 
 @dataclass(eq=False)
 class Batch:
-    """The numbers asked for in one turn of the loop, and who waits for them."""
+    """Numbers that are asked for together, and who waits for them."""
 
     numbers: list[str] = field(default_factory=list)
     waiters: list["Waiter"] = field(default_factory=list)
@@ -66,13 +67,16 @@ Rows = Sequence[Sequence[Any]]
 
 
 class Backend(Protocol):
-    """One way to a database. It calls back `CallerLookup.answered`, `.failed` or `.recovered` on the loop."""
+    """One way to a database. It calls back `CallerLookup.answered` or `.failed`, `.send`, `.recovered` on the loop."""
 
     async def open(self, lookup: "CallerLookup") -> None:
         """Connect; trouble is no error here but leads to `failed` and `recovered`."""
 
+    def is_free(self) -> bool:
+        """Tell whether a batch would be sent at once; if not, `CallerLookup.send` is called when it would."""
+
     def ask(self, batch: Batch) -> None:
-        """Send a batch; does not wait."""
+        """Send a batch, when free; does not wait."""
 
     def give_up(self) -> None:
         """A batch missed its deadline: do what helps to recover."""
@@ -131,15 +135,17 @@ class CallerLookup:
             return
         batch = self._next
         if not batch.numbers:
-            self._loop.call_soon(self._send)
+            batch.deadline = self._loop.call_later(self._deadline, self._expire, batch)
+            if self._backend.is_free():
+                self._loop.call_soon(self.send)
         batch.numbers.append(e164 or _NOBODY)
         batch.waiters.append(waiter)
         self._waiting += 1
 
     async def close(self) -> None:
         """Stop; those who still wait are told so."""
-        self._send()
         self._trouble = "closed"
+        self._give_up_next()
         await self._backend.close()
 
     def answered(self, batch: Batch, rows: Rows) -> None:
@@ -167,6 +173,7 @@ class CallerLookup:
         if self._trouble is None:
             self._trouble = reason
             _log.error("caller look-up suspended", reason=reason)
+        self._give_up_next()
 
     def recovered(self) -> None:
         """The database answers again."""
@@ -174,11 +181,15 @@ class CallerLookup:
             _log.info("caller look-up works again", was=self._trouble)
             self._trouble = None
 
-    def _send(self) -> None:
-        batch, self._next = self._next, Batch()
-        if batch.numbers:
-            batch.deadline = self._loop.call_later(self._deadline, self._expire, batch)
+    def send(self) -> None:
+        """Send what is waiting, if the backend is free."""
+        if self._next.numbers and self._backend.is_free():
+            batch, self._next = self._next, Batch()
             self._backend.ask(batch)
+
+    def _give_up_next(self) -> None:
+        batch, self._next = self._next, Batch()
+        self.failed(batch, self._trouble or "")
 
     def _expire(self, batch: Batch) -> None:
         reason = f"no answer from the database within {self._deadline} s"

@@ -30,14 +30,13 @@ _SESSION = {
 
 
 class PostgresBackend:
-    """Sends batches over idle connections; what comes while all are busy goes with the next one that is free."""
+    """Sends batches over idle connections."""
 
     def __init__(self, url: str) -> None:
         parts = make_url(url)
         self._arguments = {**parts.translate_connect_args(username="user"), **parts.query}
         self._idle: list[Any] = []
         self._all: list[Any] = []
-        self._backlog: list[Batch] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._probing: asyncio.Task[None] | None = None
 
@@ -49,10 +48,15 @@ class PostgresBackend:
         except Exception as error:
             self._drop(_reason(error))
 
+    def is_free(self) -> bool:
+        """Tell whether a connection is idle."""
+        return bool(self._idle)
+
     def ask(self, batch: Batch) -> None:
-        """Send a batch at once if a connection is idle."""
-        self._backlog.append(batch)
-        self._send()
+        """Send a batch over an idle connection."""
+        task = asyncio.create_task(self._ask_on(self._idle.pop(), batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def give_up(self) -> None:
         """The server hangs: new connections are the way to notice when it does not any more."""
@@ -65,31 +69,19 @@ class PostgresBackend:
         self._abandon()
         await asyncio.sleep(0)
 
-    def _send(self) -> None:
-        if self._idle and self._backlog:
-            connection = self._idle.pop()
-            batches, self._backlog = self._backlog, []
-            task = asyncio.create_task(self._ask_on(connection, batches))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _ask_on(self, connection: Any, batches: list[Batch]) -> None:
-        numbers = [number for batch in batches for number in batch.numbers]
+    async def _ask_on(self, connection: Any, batch: Batch) -> None:
         try:
-            rows = await connection.fetch(_SQL, list(dict.fromkeys(numbers)))
+            rows = await connection.fetch(_SQL, list(dict.fromkeys(batch.numbers)))
         except Exception as error:
-            for batch in batches:
-                self._lookup.failed(batch, _reason(error))
+            self._lookup.failed(batch, _reason(error))
             # Those of a server that was given up fail late; its successors are not to blame.
             if connection in self._all:
                 self._drop(_reason(error))
             return
-        for batch in batches:
-            asked = set(batch.numbers)
-            self._lookup.answered(batch, [row for row in rows if row[0] in asked] if len(batches) > 1 else rows)
+        self._lookup.answered(batch, rows)
         if connection in self._all:
             self._idle.append(connection)
-            self._send()
+            self._lookup.send()
 
     def _drop(self, reason: str) -> None:
         self._lookup.suspended(f"PostgreSQL: {reason}")
@@ -101,9 +93,6 @@ class PostgresBackend:
         connections, self._all, self._idle = self._all, [], []
         for connection in connections:
             connection.terminate()
-        backlog, self._backlog = self._backlog, []
-        for batch in backlog:
-            self._lookup.failed(batch, "PostgreSQL was given up")
 
     async def _probe(self) -> None:
         while True:

@@ -19,16 +19,12 @@ _CLOSE_SECONDS = 1.0
 
 
 class SqliteBackend:
-    """Asks in a thread. One that is stuck with an overdue batch tells by itself when it is free again.
-
-    What comes while the thread is busy goes with its next statement: each hand-over costs more than many numbers do.
-    """
+    """Asks in a thread. One that is stuck with an overdue batch tells by itself when it is free again."""
 
     def __init__(self, url: str) -> None:
         path = url.split(":///", 1)[-1].split("?", 1)[0]
         self._uri = f"file:{quote(path)}?mode=ro"
-        self._work_list: queue.SimpleQueue[list[Batch] | None] = queue.SimpleQueue()
-        self._backlog: list[Batch] = []
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._busy = False
         self._connection: sqlite3.Connection | None = None
         self._thread = threading.Thread(target=self._work, name="caller-lookup", daemon=True)
@@ -39,39 +35,34 @@ class SqliteBackend:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
+    def is_free(self) -> bool:
+        """Tell whether the thread waits for work."""
+        return not self._busy
+
     def ask(self, batch: Batch) -> None:
-        """Hand a batch to the thread, or keep it until the thread is free."""
-        self._backlog.append(batch)
-        self._send()
+        """Hand a batch to the thread."""
+        self._busy = True
+        self._batches.put(batch)
 
     def give_up(self) -> None:
         """Nothing helps but to wait: the thread calls `_done` when the disk lets go of it."""
 
     async def close(self) -> None:
         """End the thread; one that hangs is left to the end of the process."""
-        backlog, self._backlog = self._backlog, []
-        for batch in backlog:
-            self._lookup.failed(batch, "closed")
-        self._work_list.put(None)
+        self._batches.put(None)
         await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
-    def _send(self) -> None:
-        if self._backlog and not self._busy:
-            self._busy = True
-            batches, self._backlog = self._backlog, []
-            self._work_list.put(batches)
-
     def _work(self) -> None:
-        while (batches := self._work_list.get()) is not None:
+        while (batch := self._batches.get()) is not None:
             rows: Rows | None = None
             reason = ""
             try:
-                rows = self._query([number for batch in batches for number in batch.numbers])
+                rows = self._query(batch.numbers)
             except sqlite3.Error as error:
                 reason = f"SQLite: {error}"
                 self._disconnect()
             try:
-                self._loop.call_soon_threadsafe(self._done, batches, rows, reason)
+                self._loop.call_soon_threadsafe(self._done, batch, rows, reason)
             except RuntimeError:
                 break  # the loop was closed first
         self._disconnect()
@@ -91,16 +82,12 @@ class SqliteBackend:
             self._connection.close()
             self._connection = None
 
-    def _done(self, batches: list[Batch], rows: Rows | None, reason: str) -> None:
+    def _done(self, batch: Batch, rows: Rows | None, reason: str) -> None:
         self._busy = False
-        self._send()
-        for batch in batches:
-            if not batch.numbers:
-                self._lookup.recovered()
-            elif rows is None:
-                self._lookup.failed(batch, reason)
-            elif len(batches) == 1:
-                self._lookup.answered(batch, rows)
-            else:
-                asked = set(batch.numbers)
-                self._lookup.answered(batch, [row for row in rows if row[0] in asked])
+        if not batch.numbers:
+            self._lookup.recovered()
+        elif rows is None:
+            self._lookup.failed(batch, reason)
+        else:
+            self._lookup.answered(batch, rows)
+        self._lookup.send()
