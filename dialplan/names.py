@@ -1,8 +1,9 @@
 """Fits a person's name to a phone's display, because phones differ in the letters and the room that they have.
 
 What leaves here is safe wherever it goes on the way to the display (AGI quoting, Asterisk's Set() and Dial(), a SIP
-display name): letters and digits, inner marks of letters, single spaces, and the four signs `. - / +`; never quotes,
-brackets, commas, `$`, line breaks, directions of writing, or anything that cannot be seen.
+display name): letters and digits, inner marks of letters, apostrophes between letters, single spaces, the four signs
+`. - / +`, and in UTF-8 `№` and the printed quotation marks that companies have in their names. Never the quotes of
+ASCII, brackets, commas, `$`, line breaks, directions of writing, or anything that cannot be seen.
 """
 
 import re
@@ -17,8 +18,13 @@ from leads.domain.directory import DisplayMode
 _MAX_INPUT = 400
 _MAX_MARKS = 3
 _SIGNS = ".-/+"
+_PRINTED = "«»„“”№"
+_KEPT = f"{_SIGNS}{_PRINTED}'’"
 _EDGES = " /-+"
+_CUT_EDGES = _EDGES + "'’ʼ«„“"
 _APOSTROPHES = frozenset("'`´‘’‛′＇ʹʺʻʼʽʾʿˈˊˋˮ՚׳ߴߵꞋꞌ")
+_OUTER_APOSTROPHE = re.compile(r"(?<![^\W\d_ʼ])['’ʼ]|['’ʼ](?![^\W\d_ʼ])")
+_LATIN_APOSTROPHE = re.compile("(?<=[A-Za-z])[’ʼ](?=[A-Za-z])")
 _DASHES = frozenset("‐‑‒–—―−﹣－")
 _CAPITALS = re.compile(r"(?<![^\W\d_])[^\W\d_a-zа-яіїєґё]{2,}(?![^\W\d_])")
 # The usual name needs no cleaning: its letters are in their composed form and nothing in it is hidden.
@@ -28,11 +34,9 @@ _STRESS = re.compile("[\u0300-\u036f]")
 _INVISIBLE_MARK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_LATIN = {code: chr(code) if chr(code).isalnum() or chr(code) in _SIGNS else " " for code in range(128)} | {
-    # Unidecode writes soft signs and the like of other scripts so.
-    ord("'"): None,
-    ord("`"): None,
-}
+_ASCII = {code: chr(code) if chr(code).isalnum() or chr(code) in f"{_SIGNS}'" else " " for code in range(128)}
+# Unidecode writes soft signs and the like of other scripts as apostrophes.
+_LATIN = _ASCII | {ord("'"): None, ord("`"): None}
 # A language's own table first; the letters that it lacks, by the neighbour's.
 _TABLES: dict[str, tuple[type[TransliterationTable], ...]] = {
     "uk": (UkrainianKMU, RussianICAO),
@@ -66,13 +70,14 @@ def _visible(name: str) -> str:
     if _PLAIN.fullmatch(name):
         return name
     text = unicodedata.normalize("NFC", name)
-    return unicodedata.normalize("NFC", "".join(map(_visible_character, text)))
+    text = unicodedata.normalize("NFC", "".join(map(_visible_character, text)))
+    return _OUTER_APOSTROPHE.sub("", text)
 
 
 @lru_cache(maxsize=2048)
 def _visible_character(character: str) -> str:
     if character in _APOSTROPHES:
-        return ""
+        return character if character in "'’ʼ" else "’"
     if character in _DASHES:
         return "-"
     category = unicodedata.category(character)
@@ -84,8 +89,9 @@ def _visible_character(character: str) -> str:
 
 
 def _latin(text: str, language: str | None) -> str:
+    text = _LATIN_APOSTROPHE.sub("'", text)
     if text.isascii():
-        return text.translate(_LATIN)
+        return text.translate(_ASCII)
     shouted = text.isupper()
     return " ".join([_latin_word(word, language, shouted) for word in text.split(" ")])
 
@@ -93,6 +99,8 @@ def _latin(text: str, language: str | None) -> str:
 @lru_cache(maxsize=8192)
 def _latin_word(word: str, language: str | None, shouted: bool) -> str:
     """Cached, because people share first names and surnames."""
+    if word.isascii():
+        return word.translate(_ASCII)
     word = _STRESS.sub("", word)
     if shouted:
         word = _romanised(word, language).upper()
@@ -118,7 +126,7 @@ def _romanised(text: str, language: str | None) -> str:
 def _unicode(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
-    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in _SIGNS else " " for c in text)
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in _KEPT else " " for c in text)
     return unicodedata.normalize("NFC", "".join(_clusters(kept)))
 
 
@@ -128,7 +136,7 @@ def _clusters(text: str) -> list[str]:
     for character in text:
         if unicodedata.category(character)[0] != "M":
             clusters.append(character)
-        elif clusters and clusters[-1] not in (" ", *_SIGNS) and len(clusters[-1]) <= _MAX_MARKS:
+        elif clusters and clusters[-1] not in (" ", *_KEPT) and len(clusters[-1]) <= _MAX_MARKS:
             clusters[-1] += character
     return clusters
 
@@ -141,5 +149,5 @@ def _fit(text: str, length: int) -> str | None:
             if end + len(cluster) > length:
                 break
             end += len(cluster)
-        text = text[:end].rstrip(_EDGES)
+        text = text[:end].rstrip(_CUT_EDGES)
     return text if _SHOWS.search(text) else None

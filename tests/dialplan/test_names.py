@@ -71,7 +71,10 @@ OTHERS = [
     ("王小明", "Wang Xiao Ming"),
     ("Παπαδόπουλος", "Papadopoulos"),
     ("გიორგი", "giorgi"),
-    ("O'Brien", "OBrien"),
+    ("O'Brien", "O'Brien"),
+    ("O’Brien", "O'Brien"),
+    ("'O'Brien'", "O'Brien"),
+    ("O'Brien Łukasz", "O'Brien Lukasz"),
     ("Łukasz Żak", "Lukasz Zak"),
     ("Smith & Co", "Smith + Co"),
     ('a"b\\c', "a b c"),
@@ -108,8 +111,12 @@ def test_cyrillic_of_another_language_is_left_to_unidecode() -> None:
         ("И\u0306осип", "Йосип"),
         ("王小明", "王小明"),
         ("สมชาย ใจดี", "สมชาย ใจดี"),
-        ("Мар’яна", "Маряна"),
-        ("ТОВ «Ромашка», 5", "ТОВ Ромашка 5"),
+        ("Мар’яна", "Мар’яна"),
+        ("Дем'янчук", "Дем'янчук"),
+        ("Дем`янчук", "Дем’янчук"),
+        ("'Ужгород' ''", "Ужгород"),
+        ("ТОВ «Ромашка», 5", "ТОВ «Ромашка» 5"),
+        ("ТОВ „Школа №7“", "ТОВ „Школа №7“"),
         ("Ан\u202eна\u200b\ufeff", "Анна"),
         ("Анна\u2028Bcc\r\nX: y", "Анна Bcc X y"),
         ("Z\u0336\u0337\u0338\u0334\u0335algo", "Z\u0336\u0337\u0338algo"),
@@ -139,6 +146,8 @@ def test_a_phone_that_shows_no_names_gets_none() -> None:
         ("Мельниченко Ольга", DisplayMode.LATIN, 13, "Melnychenko O"),
         ("Мельниченко Ольга", DisplayMode.UTF8, 4, "Мель"),
         ("Анна / Борис", DisplayMode.UTF8, 7, "Анна"),
+        ("Дем'янчук", DisplayMode.UTF8, 4, "Дем"),
+        ("ТОВ «Ромашка»", DisplayMode.UTF8, 5, "ТОВ"),
         ("ABCx\u0302y", DisplayMode.UTF8, 4, "ABC"),
         ("ABCx\u0302y", DisplayMode.UTF8, 5, "ABCx\u0302"),
         ("สมชาย ใจดี", DisplayMode.UTF8, 4, "สมชา"),
@@ -170,7 +179,8 @@ def test_whatever_is_typed_the_form_is_safe(name: str, language: str | None, mod
     form.encode()
     for character in form:
         category = unicodedata.category(character)[0]
-        assert category in "LN" or character in " .-/+" or (category == "M" and mode is DisplayMode.UTF8)
+        marks = category == "M" or character in "’«»„“”№"
+        assert category in "LN" or character in " .-/+'" or (marks and mode is DisplayMode.UTF8)
     if mode is DisplayMode.LATIN:
         assert form.isascii()
     else:
