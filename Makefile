@@ -1,7 +1,7 @@
 # Everything a person does with this repository; `make` alone explains itself.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run call test lint bench lock clean
+.PHONY: help setup run call test lint bench screenshots lock clean
 LISTEN ?= 127.0.0.1
 FROM ?=
 TO ?=
@@ -37,6 +37,9 @@ lint: ## ruff and mypy --strict
 
 bench: ## What Leadline costs, each figure as a ratio within one run (docs/performance.md)
 	@tools/setup bench && .venv/bin/python -m bench
+
+screenshots: ## The pictures of the panel in docs/images, taken anew
+	@tools/setup test && .venv/bin/python -m tools.screenshots
 
 lock: ## Pin the newest allowed versions of all Python packages, with hashes, into requirements/*.txt
 	@tools/setup venv
