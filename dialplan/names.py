@@ -1,9 +1,9 @@
 """Fits a person's name to a phone's display, because phones differ in the letters and the room that they have.
 
 What leaves here is safe wherever it goes on the way to the display (AGI quoting, Asterisk's Set() and Dial(), a SIP
-display name): letters and digits, inner marks of letters, apostrophes between letters, single spaces, the four signs
-`. - / +`, and in UTF-8 `№` and the printed quotation marks that companies have in their names. Never the quotes of
-ASCII, brackets, commas, `$`, line breaks, directions of writing, or anything that cannot be seen.
+display name): letters and digits, inner marks of letters, single spaces, the four signs `. - / +`, and in UTF-8 `№` and
+the apostrophe between letters as the letter that it is in Ukrainian (U+02BC). Never quotes of any kind (C6), brackets,
+commas, `$`, line breaks, directions of writing, or anything that cannot be seen.
 """
 
 import re
@@ -18,13 +18,12 @@ from leads.domain.directory import DisplayMode
 _MAX_INPUT = 400
 _MAX_MARKS = 3
 _SIGNS = ".-/+"
-_PRINTED = "«»„“”№"
-_KEPT = f"{_SIGNS}{_PRINTED}'’"
+_KEPT = f"{_SIGNS}№"
 _EDGES = " /-+"
-_CUT_EDGES = _EDGES + "'’ʼ«„“"
+_APOSTROPHE = "ʼ"
+_CUT_EDGES = _EDGES + _APOSTROPHE
 _APOSTROPHES = frozenset("'`´‘’‛′＇ʹʺʻʼʽʾʿˈˊˋˮ՚׳ߴߵꞋꞌ")
-_OUTER_APOSTROPHE = re.compile(r"(?<![^\W\d_ʼ])['’ʼ]|['’ʼ](?![^\W\d_ʼ])")
-_LATIN_APOSTROPHE = re.compile("(?<=[A-Za-z])[’ʼ](?=[A-Za-z])")
+_OUTER_APOSTROPHE = re.compile(r"(?<![^\W\d_ʼ])ʼ|ʼ(?![^\W\d_ʼ])")
 _DASHES = frozenset("‐‑‒–—―−﹣－")
 _CAPITALS = re.compile(r"(?<![^\W\d_])[^\W\d_a-zа-яіїєґё]{2,}(?![^\W\d_])")
 # The usual name needs no cleaning: its letters are in their composed form and nothing in it is hidden.
@@ -34,9 +33,11 @@ _STRESS = re.compile("[\u0300-\u036f]")
 _INVISIBLE_MARK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_ASCII = {code: chr(code) if chr(code).isalnum() or chr(code) in f"{_SIGNS}'" else " " for code in range(128)}
-# Unidecode writes soft signs and the like of other scripts as apostrophes.
-_LATIN = _ASCII | {ord("'"): None, ord("`"): None}
+_LATIN = {code: chr(code) if chr(code).isalnum() or chr(code) in _SIGNS else " " for code in range(128)} | {
+    # Unidecode writes soft signs and the like of other scripts so.
+    ord("'"): None,
+    ord("`"): None,
+}
 # A language's own table first; the letters that it lacks, by the neighbour's.
 _TABLES: dict[str, tuple[type[TransliterationTable], ...]] = {
     "uk": (UkrainianKMU, RussianICAO),
@@ -77,7 +78,7 @@ def _visible(name: str) -> str:
 @lru_cache(maxsize=2048)
 def _visible_character(character: str) -> str:
     if character in _APOSTROPHES:
-        return character if character in "'’ʼ" else "’"
+        return _APOSTROPHE
     if character in _DASHES:
         return "-"
     category = unicodedata.category(character)
@@ -89,9 +90,9 @@ def _visible_character(character: str) -> str:
 
 
 def _latin(text: str, language: str | None) -> str:
-    text = _LATIN_APOSTROPHE.sub("'", text)
+    text = text.replace(_APOSTROPHE, "")
     if text.isascii():
-        return text.translate(_ASCII)
+        return text.translate(_LATIN)
     shouted = text.isupper()
     return " ".join([_latin_word(word, language, shouted) for word in text.split(" ")])
 
@@ -100,7 +101,7 @@ def _latin(text: str, language: str | None) -> str:
 def _latin_word(word: str, language: str | None, shouted: bool) -> str:
     """Cached, because people share first names and surnames."""
     if word.isascii():
-        return word.translate(_ASCII)
+        return word.translate(_LATIN)
     word = _STRESS.sub("", word)
     if shouted:
         word = _romanised(word, language).upper()
