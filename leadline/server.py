@@ -4,6 +4,7 @@ FastAGI is last at the start and first at the end: while it does not listen, Ast
 """
 
 import asyncio
+import resource
 import signal
 import ssl
 from collections.abc import Coroutine
@@ -39,6 +40,8 @@ from leads.store.migrate import revisions
 from routing.decision import Decision
 
 LONGEST_RETRY_SECONDS = 15.0
+SPARE_FILES = 1000
+"""Open files beside FastAGI's sessions: the panel's browsers and the database."""
 DRAIN_SECONDS = 5.0
 """For writing at the end what waits; longer, and a supervisor would kill us."""
 _log = structlog.get_logger(__name__)
@@ -54,6 +57,7 @@ async def run_server(settings: Settings) -> None:
     Raises:
         ServerError: something that waiting does not mend: the database's revision, a port in use, a TLS file.
     """
+    _allow_open_files(settings.fastagi_max_sessions + SPARE_FILES)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,6 +74,16 @@ async def run_server(settings: Settings) -> None:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         _log.info("leadline ends")
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise the process's limit of open files, which is often 1,024: each session and each browser needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        _log.warning("the limit of open files is low; raise it (ulimit -n)", limit=wanted, wanted=count)
 
 
 async def _start(settings: Settings, parts: AsyncExitStack) -> None:
