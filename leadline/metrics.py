@@ -53,6 +53,8 @@ def add_operation_routes(
     networks = [ipaddress.ip_network(network) for network in allow]
 
     def is_allowed(request: web.Request) -> bool:
+        if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+            return False  # A proxy on this machine asks for somebody elsewhere.
         try:
             peer = ipaddress.ip_address(request.remote or "")
         except ValueError:
