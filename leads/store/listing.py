@@ -180,19 +180,27 @@ async def _fetch(search: _Search, source: Source) -> tuple[list[Place], Total]:
             places, _done = await _walk(search, source, search.limit)
         return places, Total(number, True)
     places, done = await _walk(search, source, _SHORT_WALK)
-    if done and search.start is None and len(places) < search.limit:
-        return places, Total(len(places), True)
-    finds = [source.id.in_(condition.ids) for condition in source.conditions]
+    if done:
+        return places, await _total_checked(search, source, places)
     matched = min([await _matches(search.session, condition.ids) for condition in source.conditions])
-    if not done and matched < _FEW:
-        places, done = await _sort(search, source, finds), True
-    if not done:
-        places, done = await _walk(search, source, _LONG_WALK)
+    finds = [source.id.in_(condition.ids) for condition in source.conditions]
+    if matched < _FEW:
+        number = await _count(search.session, source, finds, _FEW)
+        return await _sort(search, source, finds), Total(number, True)
+    places, done = await _walk(search, source, _LONG_WALK)
     if not done:
         places = await _sort(search, source, finds)
-    if matched < _FEW:
-        return places, Total(await _count(search.session, source, finds, _FEW), True)
     return places, Total(max(len(places) - 1, 0), False)
+
+
+async def _total_checked(search: _Search, source: Source, places: Sequence[Place]) -> Total:
+    """Count what a short walk was enough for: exactly where the list is not long, else as more than one page."""
+    if search.start is None and len(places) < search.limit:
+        return Total(len(places), True)
+    if await _count(search.session, source, (), _FEW) < _FEW:
+        checks = [condition.check for condition in source.conditions]
+        return Total(await _count(search.session, source, checks, _FEW), True)
+    return Total(max(len(places) - 1, 0), False)
 
 
 async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Place], bool]:
@@ -211,46 +219,59 @@ async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Plac
     for number, group in enumerate(groups):
         if source.conditions and number == _MOST_GROUPS_WALKED:
             return places, False
-        ordered = _ordered(source, group, start, search.descending)
         wanted = search.limit - len(places)
-        if source.conditions:
-            rows = (await session.execute(_checked(source, ordered.limit(budget), search.descending, wanted))).all()
-        else:
-            rows = (await session.execute(ordered.limit(wanted))).all()
+        most = budget if source.conditions else wanted
+        ordered = _ordered(source, group, start, search, most)
+        shown = _checked(source, ordered, search.descending, wanted) if source.conditions else ordered
+        rows = (await session.execute(shown)).all()
         places.extend(Place(group.rank, group.label, row[0], row[1]) for row in rows)
         if len(places) == search.limit:
             return places, True
         if source.conditions:
-            window = select(func.count()).select_from(ordered.limit(budget).subquery())
-            budget -= await session.scalar(window) or 0
+            budget -= await session.scalar(select(func.count()).select_from(ordered.subquery())) or 0
             if budget <= 0:
                 return places, False
         start = None
     return places, True
 
 
-def _ordered(source: Source, group: Group, start: Place | None, descending: bool) -> CompoundSelect[Any]:
-    """The rows of one group in order, merged from its segments."""
-    beyond = _beyond(source, start, descending) if start is not None and start.rank == group.rank else None
+def _ordered(
+    source: Source, group: Group, start: Place | None, search: _Search, most: int
+) -> Select[Any] | CompoundSelect[Any]:
+    """The first `most` rows of one group in order, merged from its segments.
+
+    SQLite merges segments lazily as they are. PostgreSQL sorts them whole, unless each is ordered and limited itself;
+    which in turn SQLite would not do lazily.
+    """
+    beyond = _beyond(source, start, search.descending) if start is not None and start.rank == group.rank else None
+    segments = group.segments()
+    limited = len(segments) == 1 or search.session.get_bind().dialect.name == "postgresql"
     parts = []
-    for segment in group.segments():
+    for segment in segments:
         part = select(source.key.label("key"), source.id.label("id")).where(*segment)
-        parts.append(part if beyond is None else part.where(beyond))
+        if beyond is not None:
+            part = part.where(beyond)
+        if limited:
+            part = part.order_by(*_directed(source.key, source.id, descending=search.descending)).limit(most)
+        parts.append(part)
+    if len(parts) == 1:
+        return parts[0]
     merged = union_all(*parts)
     columns = merged.selected_columns
-    if descending:
-        return merged.order_by(columns.key.desc(), columns.id.desc())
-    return merged.order_by(columns.key, columns.id)
+    return merged.order_by(*_directed(columns.key, columns.id, descending=search.descending)).limit(most)
 
 
-def _checked(source: Source, ordered: CompoundSelect[Any], descending: bool, limit: int) -> Select[Any]:
+def _directed(*columns: Any, descending: bool) -> list[Any]:
+    return [column.desc() if descending else column for column in columns]
+
+
+def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], descending: bool, limit: int) -> Select[Any]:
     window = ordered.subquery()
-    order = (window.c.key.desc(), window.c.id.desc()) if descending else (window.c.key, window.c.id)
     return (
         select(window.c.key, window.c.id)
         .join(source.id.class_, source.id == window.c.id)
         .where(*(condition.check for condition in source.conditions))
-        .order_by(*order)
+        .order_by(*_directed(window.c.key, window.c.id, descending=descending))
         .limit(limit)
     )
 
@@ -264,9 +285,7 @@ async def _sort(search: _Search, source: Source, finds: Sequence[ColumnElement[b
     if start is not None:
         later = rank < start.rank if descending else rank > start.rank
         statement = statement.where(or_(later, and_(rank == start.rank, _beyond(source, start, descending))))
-    order = ("rank", "key", "id")
-    columns = statement.selected_columns
-    statement = statement.order_by(*(columns[name].desc() if descending else columns[name] for name in order))
+    statement = statement.order_by(*_directed(*statement.selected_columns, descending=descending))
     rows = (await search.session.execute(statement.limit(search.limit))).all()
     labels = {group.rank: group.label for group in source.groups}
     return [Place(row[0], labels[row[0]], row[1], row[2]) for row in rows]
