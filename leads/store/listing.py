@@ -15,7 +15,7 @@ import heapq
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -331,7 +331,8 @@ def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:
             key = datetime.fromisoformat(key)
             if key.tzinfo is None:
                 return None
-    except (ValueError, TypeError, RecursionError):
+            key = key.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
     if type(label) is not int or label not in ranks or type(identity) is not int or not 0 <= identity < 2**31:
         return None

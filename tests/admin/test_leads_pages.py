@@ -180,7 +180,17 @@ async def test_addresses_that_no_page_makes_are_refused(admin: Visitor, query: s
 
 @pytest.mark.parametrize(
     "query",
-    ["q=%25%27%22%5C", "after=!!", "before=W10", "q=NEAR%28", "status=77", "responsible=77&sort=responsible", "q=+"],
+    [
+        "after=WzEsIjk5OTktMTItMzFUMjM6NTk6NTktMjM6NTkiLDFd",  # 9999-12-31T23:59:59-23:59: beyond the calendar in UTC
+        "before=WzEsIjAwMDEtMDEtMDFUMDA6MDA6MDArMjM6NTkiLDFd",
+        "q=%25%27%22%5C",
+        "after=!!",
+        "before=W10",
+        "q=NEAR%28",
+        "status=77",
+        "responsible=77&sort=responsible",
+        "q=+",
+    ],
 )
 async def test_odd_questions_get_an_answer(admin: Visitor, query: str) -> None:
     await _make(admin, name="Один")
