@@ -11,10 +11,10 @@ from leads.admin.call_lines import CallLine, call_lines, visible
 from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
 from leads.admin.i18n import N_, _, ngettext
-from leads.admin.rendering import number_text
+from leads.admin.rendering import number_text, status_word
 from leads.store import board
 from leads.store.cards import MOST_NUMBERS, HistoryRow
-from leads.store.leads import employees
+from leads.store.leads import employees, statuses
 from leads.store.listing import Total
 
 LIST_SIZE = 50
@@ -35,8 +35,6 @@ FIELDS = {
     "closed": N_("Closed"),
 }
 NAME_LANGUAGES = {"uk": N_("Ukrainian"), "ru": N_("Russian"), "other": N_("Another language")}
-FIRST_STATUSES = (N_("Hot"), N_("Warm"), N_("Cold"), N_("Unpromising"))
-"""What the status directory begins with; other names are the company's own words and stay as they are."""
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
 _E164 = re.compile(r"\+[0-9]{3,15}")
 
@@ -67,6 +65,11 @@ async def people_choices(session: AsyncSession, *present: int | None) -> list[tu
     """Those who can be made responsible: who works here, and `present` whoever they are."""
     active = {identity for identity, _name in await employees(session, active=True)}
     return [(identity, name) for identity, name in await employees(session) if identity in active.union(present)]
+
+
+async def status_choices(session: AsyncSession) -> list[tuple[int, str]]:
+    """The statuses in their order, in the viewer's language."""
+    return [(identity, status_word(name)) for identity, name in await statuses(session)]
 
 
 def language_choices() -> list[tuple[str, str]]:
@@ -119,6 +122,8 @@ def spoken_history(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
 def _spoken(field: str, value: str) -> str:
     if field == "language":
         return _(NAME_LANGUAGES.get(value, "")) if value in NAME_LANGUAGES else value
+    if field == "status":
+        return status_word(value)
     return _E164.sub(lambda number: number_text(number[0]), value)
 
 

@@ -8,7 +8,7 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.rendering import number_text, redirect, render
+from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.domain.numbers import read_number
 from leads.store import board
 from leads.store.cards import (
@@ -65,7 +65,7 @@ async def lead_list(request: web.Request) -> web.Response:
     async with panel.database.read() as session:
         page = await list_leads(session, wanted, sort, asked, viewer.scope)
         people = await employees(session)
-        status_names = await statuses(session)
+        status_names = await pages.status_choices(session)
     return render(
         request,
         "leads/list.html",
@@ -220,7 +220,7 @@ async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadC
         ("address", edit.address, card.address, card.address),
         ("comment", edit.comment, card.comment, card.comment),
         ("language", edit.language, card.language, words.get(card.language or "", "")),
-        ("status_id", edit.status_id, card.status_id, card.status),
+        ("status_id", edit.status_id, card.status_id, status_word(card.status)),
         ("responsible_id", edit.responsible_id, card.responsible_id, people.get(card.responsible_id or 0, "")),
     ]
     for field, typed, saved, text in present:
@@ -269,7 +269,7 @@ async def _card_page(
         status=status,
         card=card,
         form=form,
-        statuses=await statuses(session),
+        statuses=await pages.status_choices(session),
         people=await pages.people_choices(session, card.responsible_id),
         name_languages=pages.language_choices(),
         calls=await pages.card_calls(session, panel, viewer, calls),
@@ -287,7 +287,7 @@ async def _new_page(
         "leads/new.html",
         status=status,
         form=form,
-        statuses=await statuses(session),
+        statuses=await pages.status_choices(session),
         people=await pages.people_choices(session),
         name_languages=pages.language_choices(),
         owner=await _owner(session, viewer_of(request), taken),
