@@ -4,7 +4,7 @@ Live AMI, recordings and recovered CEL go through here. One call is everything t
 whom is read from bridges and Local pairs, never from a DialStatus; a call ends with its last channel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from ami_listener import events as e
@@ -14,6 +14,7 @@ from ami_listener.switchboard import Switchboard
 from ami_listener.transfers import handed_over_within, joined
 from ami_listener.views import new_view
 from leads.domain.calls import CallView, TransferType
+from leads.domain.views import ended_unseen
 
 
 class Tracker:
@@ -22,10 +23,13 @@ class Tracker:
     Args:
         pbx: the name of that Asterisk; linkedids are unique only within it.
         is_trunk: whether a channel of this name leads to the public network.
+        left_running: calls that were running when whoever followed them before stopped; the first listing of the
+            running channels tells which of them have ended since.
     """
 
-    def __init__(self, pbx: str, is_trunk: Callable[[str], bool]) -> None:
+    def __init__(self, pbx: str, is_trunk: Callable[[str], bool], left_running: Iterable[CallView] = ()) -> None:
         self.pbx = pbx
+        self._left_running = tuple(left_running)
         self._board = Switchboard(is_trunk)
         self._handlers: dict[type[e.ChannelEvent], Callable[..., None]] = {
             e.ChannelCreated: self._created,
@@ -83,6 +87,8 @@ class Tracker:
             if channel.call.linkedid != event.linkedid:
                 self._rejoin(channel, event)
         self._handlers[type(event)](event)
+        if self._left_running and isinstance(event, e.ListingEnded):
+            return [*self._publish(), *self._ended_unseen(event)]
         if channel is not None and channel.just_calling:
             channel.just_calling = False
             self._board.enter_state(channel, e.State.CALLING)
@@ -260,6 +266,10 @@ class Tracker:
             channel.call.incomplete = True
             self._board.touch(channel.call)
             self._board.remove(channel, event.at)
+
+    def _ended_unseen(self, event: e.ListingEnded) -> list[CallView]:
+        left, self._left_running = self._left_running, ()
+        return [ended_unseen(view, event.at) for view in left if view.linkedid not in self._board.calls]
 
     # What changed
 

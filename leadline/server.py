@@ -7,7 +7,7 @@ import asyncio
 import resource
 import signal
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,8 @@ from leadline.metrics import PartHealth, add_operation_routes
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.feed import CallFeed
+from leads.domain.calls import CallView
+from leads.store.board import calls_left_running
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
@@ -100,7 +102,9 @@ async def _start(settings: Settings, parts: AsyncExitStack) -> None:
     _run(recorder.run(), "recorder", parts)
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
-    listener = _start_listener(settings, recorder, parts)
+    async with database.read() as session:
+        left_running = await calls_left_running(session, settings.pbx_name)
+    listener = _start_listener(settings, recorder, left_running, parts)
     copy = _start_copy(settings, lookup, directory, parts)
     fastagi = _make_fastagi(settings, lookup, directory, recorder)
     panel = create_panel(
@@ -146,11 +150,13 @@ def _account(settings: Settings, username: str, secret: SecretStr) -> AmiAccount
     return AmiAccount(settings.ami_host, settings.ami_port, username, secret.get_secret_value(), tls)
 
 
-def _start_listener(settings: Settings, recorder: Recorder, parts: AsyncExitStack) -> CallListener | None:
+def _start_listener(
+    settings: Settings, recorder: Recorder, left_running: Sequence[CallView], parts: AsyncExitStack
+) -> CallListener | None:
     if not settings.ami_enabled:
         return None
     listener = CallListener(
-        Tracker(settings.pbx_name, trunk_matcher(settings.trunks)),
+        Tracker(settings.pbx_name, trunk_matcher(settings.trunks), left_running),
         recorder.submit,
         _account(settings, settings.ami_username, settings.ami_secret),
         silence=settings.ami_silence,

@@ -6,8 +6,9 @@ alone, whatever their order.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from leads.domain.calls import CallView, Leg, Phase, Transfer
+from leads.domain.calls import CallView, Leg, Phase, Result, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,25 @@ class Halves:
             assert whole is not None, "no view was taken in"
             return whole
         return later if whole is None else _joined(whole, later)
+
+
+def ended_unseen(view: CallView, at: datetime | None) -> CallView:
+    """The call that `view` shows as running, once it is known to be over but not how; `at` is when that was noticed."""
+    talked = view.phase is Phase.TALKING
+    legs = tuple(
+        leg if leg.result else replace(leg, result=Result.CANCELLED if talked else Result.NO_ANSWER)
+        for leg in view.legs
+    )
+    return replace(
+        view,
+        phase=Phase.ENDED,
+        progress=view.progress + 1,
+        result=Result.ANSWERED if talked else Result.NO_ANSWER,
+        ended_at=at,
+        talk_seconds=None,
+        legs=legs,
+        incomplete=True,
+    )
 
 
 def _rank(view: CallView) -> tuple[Phase, int]:

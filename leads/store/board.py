@@ -1,4 +1,4 @@
-"""What the live page reads: running and recent calls with the names on them, as plain values in one statement each."""
+"""Running and recent calls as plain values, in one statement each: with names for the live page, else as views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.domain.calls import Direction, Phase, Result, Role
+from leads.domain.calls import CallView, Direction, Phase, Result, Role
+from leads.store.call_rows import halves_of
 from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, RoutingDecision
 
 MOST_RUNNING = 500
@@ -54,6 +55,8 @@ class BoardCall:
 
 _RUNNING = text(f"call.phase < {Phase.ENDED:d}")
 """Written out as in the partial index of running calls: behind a parameter the databases would not see that it fits."""
+_MOST_LEFT = 20_000
+"""As many as run at once at most, see ami_listener.switchboard."""
 _COLUMNS: tuple[Any, ...] = (
     Call.id,
     Call.pbx,
@@ -173,3 +176,9 @@ async def reasons_of(session: AsyncSession, calls: Sequence[BoardCall]) -> dict[
     )
     rows = await session.execute(statement)
     return {keys[row[0], row[1]]: row[2].get("reasons", []) for row in rows if (row[0], row[1]) in keys}
+
+
+async def calls_left_running(session: AsyncSession, pbx: str) -> list[CallView]:
+    """The calls of one Asterisk server that are on record as running, as fully as they are known."""
+    statement = select(Call.__table__).where(Call.pbx == pbx, _RUNNING).order_by(Call.id.desc()).limit(_MOST_LEFT)
+    return [halves_of(row).sum() for row in (await session.execute(statement)).mappings()]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from ami_listener.tracker import Tracker
 from leads.domain.calls import Direction, Leg, Phase, Result, Role, Transfer, TransferType
 from tests.ami_listener.stories import EPOCH, Pbx, finals, new_tracker, play, told
 
@@ -604,3 +605,21 @@ def test_too_many_calls_make_room_by_closing_the_oldest(monkeypatch: pytest.Monk
     ended = [view for view in views if view.phase is Phase.ENDED]
     assert (tracker.live_calls, tracker.evicted) == (3, 2)
     assert [(view.linkedid, view.incomplete) for view in ended] == [("1763726400.1", True), ("1763726400.2", True)]
+
+
+def test_calls_of_a_former_process_that_are_not_listed_have_ended_unseen() -> None:
+    pbx = Pbx()
+    runs_on, rings, talks = pbx.inbound(), pbx.inbound(), pbx.inbound()
+    pbx.ring(rings, "101")
+    pbx.answer(talks, pbx.ring(talks, "102"))
+    before = {view.linkedid: view for view in play(pbx.events, new_tracker())}
+    tracker = Tracker("pbx", lambda channel: channel.startswith("PJSIP/trunk"), before.values())
+    listed = next(event for event in pbx.events if event.get("Uniqueid") == runs_on) | {"Event": "CoreShowChannel"}
+    assert [view.linkedid for view in tracker.feed(listed, None)] == [runs_on]
+    ended = {view.linkedid: view for view in tracker.feed({"Event": "CoreShowChannelsComplete"}, EPOCH)}
+    assert {key: (view.phase, view.result, view.incomplete, view.ended_at) for key, view in ended.items()} == {
+        rings: (Phase.ENDED, Result.NO_ANSWER, True, EPOCH),
+        talks: (Phase.ENDED, Result.ANSWERED, True, EPOCH),
+    }
+    assert [leg.result for leg in ended[rings].legs] == [Result.NO_ANSWER]
+    assert tracker.feed({"Event": "CoreShowChannelsComplete"}, EPOCH) == [], "told once"

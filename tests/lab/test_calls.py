@@ -316,3 +316,19 @@ def test_without_the_server_the_default_phone_rings_within_three_seconds(
     rung = phone.await_call()
     assert outcome.status == 200
     assert (rung.invited_at - outcome.started_at).total_seconds() < 3
+
+
+def test_a_call_that_ended_while_the_server_was_away_does_not_ring_for_ever(
+    asterisk: Pbx, leadline_server: LeadlineServer, phones: Phones, call: Call
+) -> None:
+    phones("101", RINGS_ON)
+    calls = call(STRANGER, MAIN, patience_seconds=2)
+    calls.await_ringing()
+    leadline_server.await_rows("SELECT * FROM call WHERE phase = 1")
+    leadline_server.process.kill()
+    calls.wait()
+    asterisk.await_idle()
+    leadline_server.process.start()
+    (row,) = leadline_server.await_ended_calls()
+    assert (row["result"], row["incomplete"], row["outside_number"]) == ("no-answer", 1, STRANGER)
+    leadline_server.process.await_health()

@@ -14,7 +14,9 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer, TransferType
+from leads.domain.views import ended_unseen
 from leads.store import engine, models, people_of_calls
+from leads.store.board import calls_left_running
 from leads.store.calls import MOST_AT_ONCE, CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -144,6 +146,27 @@ async def test_a_restart_during_the_call_keeps_its_beginning(desk: Desk) -> None
     await desk.write(ended(talking(RINGING)))
     call = await desk.call()
     assert (call.incomplete, call.halves, len(call.legs)) == (False, None, 1)
+
+
+async def test_a_call_left_running_by_a_former_process_can_be_ended(desk: Desk) -> None:
+    over = replace(ended(RINGING), linkedid="1.2")
+    await desk.write(RINGING, over, replace(RINGING, linkedid="1.3", pbx="other"))
+    async with desk.database.read() as session:
+        (left,) = await calls_left_running(session, "pbx")
+    assert (left.linkedid, left.phase, left.caller, left.legs) == ("1.1", Phase.RINGING, CALLER, RINGING.legs)
+    await desk.write(ended_unseen(left, NOW + timedelta(hours=1)))
+    call = await desk.call()
+    assert (call.phase, call.result, call.incomplete, call.ended_at, call.caller, call.talk_seconds) == (
+        Phase.ENDED,
+        Result.NO_ANSWER,
+        True,
+        NOW + timedelta(hours=1),
+        CALLER,
+        None,
+    )
+    assert [(leg["endpoint"], leg["result"]) for leg in call.legs] == [("PJSIP/101", "no-answer")]
+    async with desk.database.read() as session:
+        assert await calls_left_running(session, "pbx") == []
 
 
 async def test_calls_of_two_servers_may_share_a_linkedid(desk: Desk) -> None:
