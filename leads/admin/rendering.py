@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from leads.admin import i18n
 from leads.admin.assets import Assets
 from leads.admin.context import VIEWER, Viewer, panel_of
-from leads.admin.words import WORDS
+from leads.admin.words import FIRST_STATUSES, WORDS
 
 FLASH_COOKIE = "leadline_flash"
 THEME_COOKIE = "leadline_theme"
@@ -50,6 +50,7 @@ def set_up_templates(app: web.Application, assets: Assets) -> None:
         duration=duration,
         number=number_element,
         word=word,
+        status=status_word,
     )
 
 
@@ -95,6 +96,11 @@ def number_element(number: str | None) -> Markup:
 def word(value: object) -> str:
     """Say one of the domain's values (a result, a direction, a role …) in the viewer's language."""
     return i18n._(WORDS[value])
+
+
+def status_word(name: str) -> str:
+    """A lead's status: ours in the viewer's language, the company's own as it is."""
+    return i18n._(name) if name in FIRST_STATUSES else name
 
 
 def render(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:

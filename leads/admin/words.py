@@ -29,3 +29,5 @@ WORDS: Mapping[object, str] = {
     "talking": N_("Talking"),
 }
 PHASE_WORDS: Mapping[Phase, str] = {Phase.RINGING: "ringing", Phase.TALKING: "talking"}
+FIRST_STATUSES = (N_("Hot"), N_("Warm"), N_("Cold"), N_("Unpromising"))
+"""What the status directory begins with; other names are the company's own words and stay as they are."""

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from leads.store.engine import Database
-from leads.store.models import Call, Lead, RoutingDecision
+from leads.store.models import Call, Lead, LeadStatus, RoutingDecision
 from tests.admin.conftest import Clock, Company, Visitor
 
 FIELDS: dict[str, object] = {
@@ -168,6 +168,24 @@ async def test_an_employee_sees_only_his_own(
     assert given.location == "/leads"
     assert "somebody else's hands" in _text((await maria.get("/leads")).text)
     assert (await yurii.get(card)).status == 200
+
+
+async def test_our_statuses_are_said_in_the_viewers_language_and_the_companys_own_as_they_are(
+    admin: Visitor, database: Database
+) -> None:
+    async with database.write() as session:
+        (await session.get_one(LeadStatus, 2)).name = "Live"  # A word that the panel itself says and translates.
+    lead = await _make(admin, name="Гарний Петро")
+    changed = {**FIELDS, "name": "Гарний Петро", "version": _version((await admin.get(lead)).text), "status_id": "2"}
+    assert (await admin.post(lead, changed)).status == 303
+    for path in (lead, "/leads"):
+        page = _text((await admin.get(path, Accept_Language="uk")).text)
+        assert "Гарячий" in page
+        assert "Live" in page
+        assert "Hot" not in page
+    theirs = await admin.post(lead, {**changed, "status_id": "3"}, Accept_Language="uk")
+    assert theirs.status == 409
+    assert "Live" in _text(theirs.text)
 
 
 @pytest.mark.parametrize(
