@@ -23,6 +23,9 @@ from ami_listener.wire import ACTION_ID, EVENT, Decoder, WireError, read_headers
 FORBIDDEN = ("\r", "\n", "\0")
 ANSWER_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
+READ_PAUSE = 0.02
+"""After events, so that the next ones are read together: Asterisk writes each by itself, and a turn of the event loop
+costs more than what it reads. What comes meanwhile waits in the socket."""
 
 
 class AmiError(Exception):
@@ -110,6 +113,13 @@ class AmiLink(AMIProtocol):  # type: ignore[misc]
                     self._take_answer(block)
         except WireError as error:
             self.drop(f"the peer does not speak AMI: {error}")
+        if not self.closed and not self.responses:
+            self.transport.pause_reading()
+            self._loop.call_later(READ_PAUSE, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _take_answer(self, block: bytes) -> None:
         headers = read_headers(block)

@@ -49,7 +49,6 @@ class Decoder:
     skipped: int = 0
     version: str | None = None
     _rest: bytearray = field(default_factory=bytearray)
-    _held_cr: bool = False
 
     def feed(self, chunk: bytes) -> Iterator[Message]:
         """Take the next bytes, whatever their boundaries, and yield the messages that they complete.
@@ -64,12 +63,7 @@ class Decoder:
 
     def frames(self, chunk: bytes) -> Iterator[bytes]:
         """As `feed`, but the messages stay unparsed: small enough to queue a hundred thousand of them."""
-        if self._held_cr:
-            chunk = b"\r" + chunk
-        self._held_cr = chunk.endswith(b"\r")
-        if self._held_cr:
-            chunk = chunk[:-1]
-        chunk = chunk.replace(b"\r\n", b"\n")
+        chunk = chunk.translate(None, b"\r")  # recordings may have lost them; within a value they mean nothing
         joint = self._rest[-1:] + chunk
         self._rest += chunk
         if _BLANK_LINE in joint:
@@ -77,21 +71,23 @@ class Decoder:
             self._rest = bytearray(rest)
         else:  # a long message in many small chunks must not cost its square
             blocks = []
-        wanted = self.wanted
         for block in blocks:
             if len(block) > MAX_MESSAGE:
                 raise WireError(f"a message of {len(block)} bytes; the limit is {MAX_MESSAGE}")
-            if block.startswith(EVENT) and wanted is not None:
-                end = block.find(b"\n")
-                name = block[7:] if end < 0 else block[7:end]
-                if name not in wanted and ACTION_ID not in block:
-                    self.skipped += 1
-                    continue
-            message = self._without_banner(block)
-            if message:
+            message = block if block.startswith(EVENT) else self._without_banner(block)
+            if not message:
+                continue
+            if self._is_wanted(message):
                 yield message
+            else:
+                self.skipped += 1
         if len(self._rest) > MAX_MESSAGE:
             raise WireError(f"more than {MAX_MESSAGE} bytes without the end of a message")
+
+    def _is_wanted(self, message: bytes) -> bool:
+        if self.wanted is None or not message.startswith(EVENT):
+            return True
+        return message.partition(b"\n")[0][len(EVENT) :] in self.wanted or ACTION_ID in message
 
     def _without_banner(self, block: bytes) -> bytes:
         block = block.lstrip(b"\n")
@@ -111,15 +107,8 @@ class HeaderLines(Mapping[str, str]):
 
     def get(self, name: str, default: Any = None, /) -> Any:
         """The value of a header, the first where it is repeated."""
-        text = self._text
-        start = text.find(f"\n{name}:")
-        if start < 0:
-            return default
-        start += len(name) + 2
-        end = text.find("\n", start)
-        if text[start : start + 1] == " ":
-            start += 1
-        return text[start:] if end < 0 else text[start:end]
+        _, found, rest = self._text.partition(f"\n{name}:")
+        return rest.partition("\n")[0].removeprefix(" ") if found else default
 
     def __getitem__(self, name: str) -> str:
         value: str | None = self.get(name)

@@ -6,8 +6,8 @@ Both sides read the same events from a socket, each of a routed and answered cal
 Leadline follows the calls and writes them, their decisions and what they mean for leads, among 1,000,000 leads; the
 bare side splits each event into headers and writes the same row of `call`, into a table without any index but the
 unique one, a batch at a time. Once with calls that ring and talk for no time (as sipp makes them), once with calls
-that ring and talk for seconds, of which Leadline shows three stages. CPU time, not wall time: other work on the machine does
-not count. The sides take turns, because a machine's speed drifts.
+that ring and talk for seconds, of which Leadline shows three stages. CPU time, not wall time: other work on the machine
+does not count. The sides take turns, because a machine's speed drifts.
 """
 
 import asyncio
@@ -153,7 +153,7 @@ class Bare:
         self._database.execute("PRAGMA synchronous=NORMAL")
         columns = "pbx, linkedid, role, phase, progress, direction, caller, started, answered, ended, result, who, legs"
         self._database.execute(f"CREATE TABLE call (id INTEGER PRIMARY KEY, {columns}, UNIQUE (pbx, linkedid))")
-        self._insert = f"INSERT INTO call ({columns}) VALUES ({', '.join('?' * 13)})"  # noqa: S608 - ours
+        self._insert = f"INSERT INTO call ({columns}) VALUES ({', '.join('?' * 13)})"
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
