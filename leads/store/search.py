@@ -12,6 +12,7 @@ _ALPHABET = "абвгґдеёєжзиіїйклмнопрстуўфхцчшщъ�
 """The letters of Ukrainian and Russian (and Belarusian ў) in one order that is right for each of them."""
 _PLACES = {ord(letter): chr(0x0430 + place) for place, letter in enumerate(_ALPHABET)}
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u00b4\u0060\u2032\uff07\u201b]")
+_QUOTES = re.compile('["\u00ab\u00bb\u201c-\u201f\u2039\u203a]')
 _UNSORTED = re.compile("['\"\u00ab\u00bb\u201c\u201d\u201e()\\[\\]]")
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.,;:/]+")
 _DIGITS = re.compile(r"(?<![+\d])0*(\d+)")
@@ -58,10 +59,11 @@ def search_patterns(query: str) -> tuple[str, ...]:
 
 
 def fold(text: str) -> str:
-    """Write `text` the one way in which it is stored for search: lower case, one apostrophe, ё as е."""
+    """Write `text` the one way in which it is stored for search: lower case, one apostrophe, ё as е, and no quotes,
+    which stand around companies' names in many shapes."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     folded = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", folded))
-    return _APOSTROPHES.sub("'", folded).replace("ё", "е")
+    return _QUOTES.sub("", _APOSTROPHES.sub("'", folded)).replace("ё", "е")
 
 
 def like_pattern(piece: str) -> str:

@@ -81,6 +81,12 @@ def test_one_apostrophe_and_one_letter_e() -> None:
         assert _matches(text, query)
 
 
+@pytest.mark.parametrize("query", ["ТОВ «Київські вікна»", 'ТОВ "Київські вікна"', "„київські вікна“", "ки", "в"])
+def test_quotes_around_a_companys_name_do_not_count(query: str) -> None:
+    for name in ("ТОВ «Київські вікна»", 'ТОВ "Київські вікна"', "ТОВ “Київські вікна”"):
+        assert _matches(search_text(name), query)
+
+
 @given(st.text())
 def test_queries_are_harmless(query: str) -> None:
     for piece in search_patterns(query):
