@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 SLICE = 100
+GIVE_SECONDS = 0.1
+"""How long changes of calls are collected: a call changes several times within it, and is then made into one view."""
 LISTING = "CoreShowChannels"
 _LISTING_ENDED = {"Event": "CoreShowChannelsComplete"}
 
@@ -82,6 +84,7 @@ class CallListener:
         self._overflowed = False
         self._draining = False
         self._listing: asyncio.Task[None] | None = None
+        self._giving: asyncio.TimerHandle | None = None
 
     @property
     def queued(self) -> int:
@@ -95,6 +98,9 @@ class CallListener:
         finally:
             if self._listing is not None:
                 self._listing.cancel()
+            if self._giving is not None:
+                self._giving.cancel()
+            self._give()
 
     def _on_event(self, block: bytes) -> None:
         if self._queued_bytes + len(block) > MAX_QUEUED_BYTES:
@@ -117,10 +123,11 @@ class CallListener:
         for _ in range(min(SLICE, len(self._queue))):
             arrived_at, item = self._queue.popleft()
             if isinstance(item, _Resync):
-                self._give(self.tracker.begin_resync(item.incomplete))
+                self.tracker.begin_resync(item.incomplete)
             else:
                 self._queued_bytes -= len(item)
                 self._follow(item, arrived_at)
+        self._give_soon()
         if self._queue:
             asyncio.get_running_loop().call_soon(self._drain)
             return
@@ -133,14 +140,24 @@ class CallListener:
         self.health.events += 1
         self.health.last_event_at = arrived_at
         try:
-            views = self.tracker.feed(HeaderLines(block), arrived_at)
+            self.tracker.follow(HeaderLines(block), arrived_at)
         except Exception:  # one event must not end the listening; the tests of the tracker look for such
             self.health.failures += 1
             logger.exception("AMI: the tracker failed on %r", block[:200])
-            return
-        self._give(views)
 
-    def _give(self, views: Sequence[CallView]) -> None:
+    def _give_soon(self) -> None:
+        if self._giving is None:
+            self._giving = asyncio.get_running_loop().call_later(GIVE_SECONDS, self._give)
+
+    def _give(self) -> None:
+        self._giving = None
+        views: list[CallView] = []
+        try:
+            views.extend(self.tracker.changed())
+        except Exception:  # nor must one call keep the others from being recorded
+            self.health.failures += 1
+            logger.exception("AMI: a call that changed could not be made into a view")
+            self._give_soon()
         if views:
             self._submit(views)
 
@@ -164,7 +181,8 @@ class CallListener:
         except AmiRefusedError as error:
             self.health.listing_refused = True
             logger.error("AMI: %s; the account needs write=reporting to find calls that ran before", error)
-            self._give(self.tracker.feed(_LISTING_ENDED, self._clock()))
+            self.tracker.follow(_LISTING_ENDED, self._clock())
+            self._give_soon()
             return
         self.health.listings += 1
         self.health.listing_refused = False

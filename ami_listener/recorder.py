@@ -18,7 +18,7 @@ from leads.store.calls import RecordedDecision
 
 logger = logging.getLogger(__name__)
 
-BATCH_SECONDS = 0.05
+BATCH_SECONDS = 0.15
 BATCH_SIZE = 1000
 MOST_WAITING = 50_000
 FIRST_RETRY = 0.5

@@ -4,7 +4,7 @@ Live AMI, recordings and recovered CEL go through here. One call is everything t
 whom is read from bridges and Local pairs, never from a DialStatus; a call ends with its last channel.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ami_listener import events as e
@@ -30,6 +30,7 @@ class Tracker:
     def __init__(self, pbx: str, is_trunk: Callable[[str], bool], left_running: Iterable[CallView] = ()) -> None:
         self.pbx = pbx
         self._left_running = tuple(left_running)
+        self._ended_unseen: list[CallView] = []
         self._board = Switchboard(is_trunk)
         self._handlers: dict[type[e.ChannelEvent], Callable[..., None]] = {
             e.ChannelCreated: self._created,
@@ -76,25 +77,39 @@ class Tracker:
             headers: the event as it came over the wire; unknown and incomplete ones change nothing.
             arrived_at: when it came, for events without a Timestamp; None leaves times unknown.
         """
-        event = read_event(headers, arrived_at)
-        return self.apply(event) if event is not None else []
+        self.follow(headers, arrived_at)
+        return list(self.changed())
 
-    def apply(self, event: e.ChannelEvent) -> list[CallView]:
-        """Take one channel event and give the calls that it changed."""
+    def follow(self, headers: Mapping[str, str], arrived_at: datetime | None) -> None:
+        """As `feed`, but what it changed is told by `changed`: one view after several events costs one."""
+        event = read_event(headers, arrived_at)
+        if event is not None:
+            self.apply(event)
+
+    def apply(self, event: e.ChannelEvent) -> None:
+        """Take one channel event."""
         channel = self._board.channels.get(event.uniqueid)
         if channel is not None:
             channel.unconfirmed = False
             if channel.call.linkedid != event.linkedid:
                 self._rejoin(channel, event)
         self._handlers[type(event)](event)
-        if self._left_running and isinstance(event, e.ListingEnded):
-            return [*self._publish(), *self._ended_unseen(event)]
         if channel is not None and channel.just_calling:
             channel.just_calling = False
             self._board.enter_state(channel, e.State.CALLING)
-        return self._publish() if self._board.touched else []
 
-    def begin_resync(self, incomplete: bool = False) -> list[CallView]:
+    def changed(self) -> Iterator[CallView]:
+        """The calls that changed since this was asked last."""
+        touched = self._board.touched
+        while touched:
+            call = touched.pop(next(iter(touched)))
+            view = new_view(call, self.pbx) if call.visible else None
+            if view is not None:
+                yield view
+        while self._ended_unseen:
+            yield self._ended_unseen.pop()
+
+    def begin_resync(self, incomplete: bool = False) -> None:
         """Doubt all that is known, because events were lost; a listing of the running channels must follow.
 
         Args:
@@ -106,7 +121,6 @@ class Tracker:
             for call in self._board.calls.values():
                 call.incomplete = True
                 self._board.touch(call)
-        return self._publish()
 
     # What channels are there
 
@@ -266,14 +280,5 @@ class Tracker:
             channel.call.incomplete = True
             self._board.touch(channel.call)
             self._board.remove(channel, event.at)
-
-    def _ended_unseen(self, event: e.ListingEnded) -> list[CallView]:
         left, self._left_running = self._left_running, ()
-        return [ended_unseen(view, event.at) for view in left if view.linkedid not in self._board.calls]
-
-    # What changed
-
-    def _publish(self) -> list[CallView]:
-        views = [new_view(call, self.pbx) for call in self._board.touched.values() if call.visible]
-        self._board.touched.clear()
-        return [view for view in views if view is not None]
+        self._ended_unseen += [ended_unseen(view, event.at) for view in left if view.linkedid not in self._board.calls]

@@ -201,7 +201,7 @@ async def test_failing_tracker_does_not_end_the_listening(monkeypatch: pytest.Mo
         await until_gone(peer)
 
     async with FakeAmi(script) as server, following(server.port) as followed:
-        monkeypatch.setattr(followed.listener.tracker, "feed", lambda *_: 1 / 0)
+        monkeypatch.setattr(followed.listener.tracker, "follow", lambda *_: 1 / 0)
         await followed.until(lambda: followed.listener.health.failures > 3)
         assert followed.state is ConnectionState.CONNECTED
 
