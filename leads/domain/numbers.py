@@ -44,6 +44,8 @@ _HIDDEN = Number(NumberKind.HIDDEN, "")
 _ANGLED = re.compile(r"<([^<>]*)>[^<>]*\Z")
 _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 _SEPARATORS = re.compile("[ \u00a0\u2009\u202f.()/\u2010-\u2013-]+")
+_TRUNK_ZERO = re.compile(r"(?<!38)(?<!38[ -])\(0\)")
+"""The zero that people put in brackets is not dialled after a country code; in +38(0) it is a part of Ukraine's."""
 _DIALLABLE = re.compile(r"\+?[0-9]+")
 _UNSAFE = re.compile(r"[^0-9A-Za-z+*#._-]")
 _LONG_DISTANCE_8 = frozenset({"AM", "AZ", "BY", "GE", "KG", "KZ", "MD", "RU", "TJ", "TM", "UA", "UZ"})
@@ -96,8 +98,7 @@ def _digits(text: str) -> str | None:
     """The digits, with a leading `+` if there is one; None where anything but separators stands between them."""
     text = text.removeprefix("8~10").join(("810", "")) if text.startswith("8~10") else text
     if text.startswith(("+", "00")):
-        # The trunk zero that people put in brackets is not dialled after a country code.
-        text = text.replace("(0)", "", 1)
+        text = _TRUNK_ZERO.sub("", text, count=1)
     digits = _SEPARATORS.sub("", text)
     return digits if _DIALLABLE.fullmatch(digits) else None
 

@@ -57,6 +57,9 @@ def test_one_line_is_one_number(line: str, region: str, spellings: str) -> None:
         " +380 50 123 45 67 ",
         "+380\u00a050\u00a0123\u201145\u201367",
         "+380 (0)50 123 45 67",
+        "+38(0)501234567",
+        "+38 (0)50 123-45-67",
+        "0038(0)501234567",
     ],
 )
 def test_reads_what_people_and_phones_put_around(raw: str) -> None:
