@@ -12,6 +12,7 @@ from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
 from leads.admin.i18n import N_, _, ngettext
 from leads.admin.rendering import number_text, status_word
+from leads.domain.numbers import NumberKind, read_number
 from leads.store import board
 from leads.store.cards import MOST_NUMBERS, HistoryRow
 from leads.store.leads import employees, statuses
@@ -65,6 +66,18 @@ async def people_choices(session: AsyncSession, *present: int | None) -> list[tu
     """Those who can be made responsible: who works here, and `present` whoever they are."""
     active = {identity for identity, _name in await employees(session, active=True)}
     return [(identity, name) for identity, name in await employees(session) if identity in active.union(present)]
+
+
+def searched(typed: str, region: str) -> str:
+    """What a list is searched for: a whole number in the country's own writing is looked for as it is stored.
+
+    Only where the stored number does not hold the digits as they were typed; all else is a piece of something.
+    """
+    digits = "".join(letter for letter in typed if letter.isdigit())
+    if not digits or any(letter.isalpha() for letter in typed):
+        return typed
+    number = read_number(typed, region)
+    return number.text if number.kind is NumberKind.OUTSIDE and digits not in number.text else typed
 
 
 async def status_choices(session: AsyncSession) -> list[tuple[int, str]]:

@@ -43,7 +43,7 @@ async def counterparty_list(request: web.Request) -> web.Response:
     order = query.choice("order", ("asc", "desc"), "desc" if sort is CounterpartyOrder.CREATED else "asc")
     who = query.text("responsible")
     wanted = CounterpartyFilter(
-        search=query.text("q"),
+        search=pages.searched(query.text("q"), panel.region),
         folder=query.text("folder") or None,
         responsible_id=NOBODY if who == _NOBODY else query.identifier("responsible"),
     )

@@ -51,7 +51,7 @@ async def lead_list(request: web.Request) -> web.Response:
     )
     who = query.text("responsible")
     wanted = LeadFilter(
-        search=query.text("q"),
+        search=pages.searched(query.text("q"), panel.region),
         state=state,
         status_id=query.identifier("status"),
         responsible_id=NOBODY if who == _NOBODY else query.identifier("responsible"),
