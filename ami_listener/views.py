@@ -157,7 +157,7 @@ def _transfer(transfer: TransferState, call: Call, shared: frozenset[str]) -> Tr
 
 
 def _talk_seconds(call: Call) -> float | None:
-    if not call.ended or call.started_at is None:
+    if not call.ended or call.started_at is None or (call.answered and call.answered_at is None):
         return None
     return round(call.talk.total_seconds(), 3) if call.answered else 0.0
 

@@ -73,10 +73,18 @@ def _joined(whole: CallView, later: CallView) -> CallView:
         answered_at=whole.answered_at or later.answered_at,
         answered_by=later.answered_by or whole.answered_by,
         ring_seconds=whole.ring_seconds if whole.answered_at else later.ring_seconds,
+        talk_seconds=_talk_seconds(whole, later),
         parent_linkedid=whole.parent_linkedid or later.parent_linkedid,
         legs=_all_legs(whole.legs, later.legs),
         transfers=_all_transfers(whole.transfers, later.transfers),
     )
+
+
+def _talk_seconds(whole: CallView, later: CallView) -> float | None:
+    """Who saw only the end of a conversation does not know how long it was; both together do."""
+    if later.answered_at is None and whole.answered_at is not None and later.ended_at is not None:
+        return max(0.0, round((later.ended_at - whole.answered_at).total_seconds(), 3))
+    return later.talk_seconds
 
 
 def _all_legs(before: tuple[Leg, ...], after: tuple[Leg, ...]) -> tuple[Leg, ...]:

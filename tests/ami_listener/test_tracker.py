@@ -623,3 +623,20 @@ def test_calls_of_a_former_process_that_are_not_listed_have_ended_unseen() -> No
     }
     assert [leg.result for leg in ended[rings].legs] == [Result.NO_ANSWER]
     assert tracker.feed({"Event": "CoreShowChannelsComplete"}, EPOCH) == [], "told once"
+
+
+def test_how_long_people_talked_before_they_were_listed_is_not_known() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    pbx.answer(a, b)
+    tracker = new_tracker()
+    for uniqueid in (a, b):
+        made = next(event for event in pbx.events if event.get("Uniqueid") == uniqueid)
+        talks = {"Event": "CoreShowChannel", "BridgeId": "b1", "ChannelState": "6", "Duration": "00:01:00"}
+        tracker.feed(made | talks, None)
+    told_so_far = len(pbx.events)
+    pbx.wait(60)
+    pbx.part("b1", a, b)
+    views = play(pbx.events[told_so_far:], tracker)
+    assert (views[-1].phase, views[-1].result, views[-1].talk_seconds) == (Phase.ENDED, Result.ANSWERED, None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads.domain.calls import CallView, Leg, Phase, Result, Transfer, TransferType
-from leads.domain.views import Halves
+from leads.domain.views import Halves, ended_unseen
 from tests.leads.views import NOW, RINGING, ended, talking
 
 TALKING = talking(RINGING)
@@ -52,6 +52,11 @@ def test_after_a_restart_the_beginning_is_kept_and_the_end_is_new() -> None:
     assert (both.caller, both.started_at, both.answered_at) == (RINGING.caller, NOW, TALKING.answered_at)
     assert [leg.endpoint for leg in both.legs] == ["PJSIP/101", "PJSIP/102"]
     assert both.incomplete
+
+
+def test_how_long_people_talked_is_known_after_a_restart_unless_nobody_saw_the_end() -> None:
+    assert _sum(TALKING, replace(AFTER, talk_seconds=None)).talk_seconds == 50.0
+    assert _sum(TALKING, ended_unseen(TALKING, NOW + timedelta(hours=1))).talk_seconds is None
 
 
 def test_a_hand_over_whose_end_came_after_a_restart_is_told_once() -> None:
