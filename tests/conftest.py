@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
@@ -24,6 +24,7 @@ settings.register_profile("leadline", deadline=None)
 settings.load_profile("leadline")
 
 _numbers = count(1)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class PostgresServer:
         return self.url(name)
 
 
-def run_apart(work: Coroutine[Any, Any, Any]) -> None:
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end on a loop of its own, because a fixture of the session may be asked for within a loop."""
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
+        return thread.submit(asyncio.run, work).result()
 
 
 def _as_postgres() -> list[str]:
@@ -153,16 +154,25 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+def database_template() -> Path | str | None:
+    """What databases begin as: None for empty tables; a file or, on PostgreSQL, a database's name where a folder of
+    tests has more to begin with."""
+    return None
+
+
+@pytest.fixture
+async def database_url(
+    dialect: str, request: pytest.FixtureRequest, tmp_path: Path, database_template: Path | str | None
+) -> AsyncIterator[str]:
     """The URL of an empty database with all tables; each test runs once on SQLite and once on PostgreSQL."""
     if dialect == "sqlite":
         path = tmp_path / "leadline.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        shutil.copy(database_template or request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite+aiosqlite:///{path}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     name = f"test_{next(_numbers)}"
-    yield await server.create(name)
+    yield await server.create(name, database_template and str(database_template))
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

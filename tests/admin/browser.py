@@ -8,15 +8,6 @@ from playwright.async_api import Page, async_playwright
 
 from tests.admin.conftest import PASSWORD
 
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
 
 @dataclass
 class Window:
@@ -41,10 +32,10 @@ class Window:
 
 
 @asynccontextmanager
-async def window(address: str, width: int = 1440, scheme: str = "light") -> AsyncIterator[Window]:
-    """A fresh browser with one window."""
+async def window(chromium: str, address: str, width: int = 1440, scheme: str = "light") -> AsyncIterator[Window]:
+    """One window with cookies and storage of its own; `chromium` is the fixture."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        browser = await playwright.chromium.connect_over_cdp(chromium)
         context = await browser.new_context(
             viewport={"width": width, "height": 844},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -59,4 +50,5 @@ async def window(address: str, width: int = 1440, scheme: str = "light") -> Asyn
         try:
             yield opened
         finally:
+            await context.close()
             await browser.close()

@@ -1,17 +1,21 @@
 """A running panel with a small company in it, and people who visit it without a browser."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import aiohttp
+import aiohttp_jinja2
 import pytest
 from aiohttp import web
 from argon2 import PasswordHasher
+from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from yarl import URL
 
 from leads.admin import CallFeed, create_panel, panel_runner
@@ -20,6 +24,8 @@ from leads.store import access
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.models import Employee, Extension, GroupMember, RingGroup
+from tests.admin.chromium import chromium_process
+from tests.conftest import PostgresServer, run_apart
 
 PASSWORD = "correct horse battery"
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
@@ -28,6 +34,10 @@ _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash with little work: these tests are about what is done with a password, not about argon2."""
+    _hash_cheaply(monkeypatch)
+
+
+def _hash_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     access._nobodys_hash.cache_clear()
 
@@ -63,36 +73,84 @@ class Company:
     sales: int
 
 
-@pytest.fixture
-async def company(database: Database, clock: Clock) -> Company:
+async def _fill(url: str) -> Company:
     """An administrator, two employees with phones 101 and 102, and a supervisor in group Sales with 101 (phone 103)."""
-    hashed = access.hash_password(PASSWORD)
-    async with database.write() as session:
-        admin = await access.create_admin(session, "admin", "Олена", PASSWORD, clock())
-        people = {
-            login: Employee(name=name, login=login, password_hash=hashed, role=role, created_at=clock())
-            for login, name, role in (
-                ("yurii", "Щербань Юрій", Role.EMPLOYEE),
-                ("maria", "Марія Коваленко", Role.EMPLOYEE),
-                ("boss", "Big Boss", Role.SUPERVISOR),
+    database, now = Database(url), Clock()()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _hash_cheaply(monkeypatch)
+        hashed = access.hash_password(PASSWORD)
+        async with database.write() as session:
+            admin = await access.create_admin(session, "admin", "Олена", PASSWORD, now)
+            people = {
+                login: Employee(name=name, login=login, password_hash=hashed, role=role, created_at=now)
+                for login, name, role in (
+                    ("yurii", "Щербань Юрій", Role.EMPLOYEE),
+                    ("maria", "Марія Коваленко", Role.EMPLOYEE),
+                    ("boss", "Big Boss", Role.SUPERVISOR),
+                )
+            }
+            session.add_all(people.values())
+            await session.flush()
+            phones = [
+                Extension(number=number, endpoint=f"PJSIP/{number}", employee_id=people[owner].id)
+                for number, owner in (("101", "yurii"), ("102", "maria"), ("103", "boss"))
+            ]
+            phones[1].display_mode = DisplayMode.UTF8
+            session.add_all(phones)
+            await session.flush()
+            members = [GroupMember(extension_id=phones[place].id, position=place) for place in (0, 2)]
+            group = RingGroup(name="Sales", members=members)
+            session.add(group)
+            await session.flush()
+            made = Company(
+                admin, people["yurii"].id, people["maria"].id, people["boss"].id, phones[0].id, phones[1].id, group.id
             )
-        }
-        session.add_all(people.values())
-        await session.flush()
-        phones = [
-            Extension(number=number, endpoint=f"PJSIP/{number}", employee_id=people[owner].id)
-            for number, owner in (("101", "yurii"), ("102", "maria"), ("103", "boss"))
-        ]
-        phones[1].display_mode = DisplayMode.UTF8
-        session.add_all(phones)
-        await session.flush()
-        members = [GroupMember(extension_id=phones[place].id, position=place) for place in (0, 2)]
-        group = RingGroup(name="Sales", members=members)
-        session.add(group)
-        await session.flush()
-        return Company(
-            admin, people["yurii"].id, people["maria"].id, people["boss"].id, phones[0].id, phones[1].id, group.id
-        )
+    await database.dispose()
+    return made
+
+
+@pytest.fixture(scope="session")
+def company_on_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Company]:
+    """A file with the company in it, to copy."""
+    path = tmp_path_factory.mktemp("company") / "leadline.db"
+    shutil.copy(sqlite_template, path)
+    return path, run_apart(_fill(f"sqlite+aiosqlite:///{path}"))
+
+
+@pytest.fixture(scope="session")
+def company_on_postgres(postgres: PostgresServer) -> tuple[str, Company]:
+    """The name of a database with the company in it, to copy."""
+    name = "company_template"
+    return name, run_apart(_fill(run_apart(postgres.create(name))))
+
+
+@pytest.fixture
+def company(dialect: str, request: pytest.FixtureRequest) -> Company:
+    """The company that is in the database."""
+    made: tuple[object, Company] = request.getfixturevalue(f"company_on_{dialect}")
+    return made[1]
+
+
+@pytest.fixture
+def database_template(dialect: str, request: pytest.FixtureRequest) -> Path | str | None:
+    """Tests that ask for the company find it in the database already."""
+    if "company" not in request.fixturenames:
+        return None
+    made: tuple[Path | str, Company] = request.getfixturevalue(f"company_on_{dialect}")
+    return made[0]
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Chromium for the whole run, for `tests.admin.browser.window`."""
+    with chromium_process(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """Each template is compiled once for all panels of a run."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
 @pytest.fixture
@@ -121,8 +179,17 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def app(database: Database, directory: DirectoryCache, feed: CallFeed, clock: Clock) -> web.Application:
-    return create_panel(database, directory, feed, zone=ZoneInfo("Europe/Kyiv"), region="UA", secure=False, clock=clock)
+def app(
+    database: Database,
+    directory: DirectoryCache,
+    feed: CallFeed,
+    clock: Clock,
+    compiled_templates: BytecodeCache,
+) -> web.Application:
+    zone = ZoneInfo("Europe/Kyiv")
+    made = create_panel(database, directory, feed, zone=zone, region="UA", secure=False, clock=clock)
+    aiohttp_jinja2.get_env(made).bytecode_cache = compiled_templates
+    return made
 
 
 @pytest.fixture

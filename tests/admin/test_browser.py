@@ -19,8 +19,8 @@ EVIL = "<script>document.title='evil'</script><img src=x onerror=\"document.titl
 
 
 @pytest.fixture
-async def desk(address: str) -> AsyncIterator[Window]:
-    async with window(address) as opened:
+async def desk(chromium: str, address: str) -> AsyncIterator[Window]:
+    async with window(chromium, address) as opened:
         yield opened
 
 
@@ -175,11 +175,11 @@ PAGES = (
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark"), (320, "light")])
 async def test_no_page_scrolls_sideways_or_breaks_the_policy(
-    address: str, database: Database, company: Company, width: int, scheme: str
+    chromium: str, address: str, database: Database, company: Company, *, width: int, scheme: str
 ) -> None:
     long = "Надзвичайно-Довгопрізвищенко" * 4
     await add_call(database, Clock(), "1.1", caller_name=long, answered_by="9" * 60)
-    async with window(address, width, scheme) as opened:
+    async with window(chromium, address, width, scheme) as opened:
         await opened.sign_in("admin")
         for path in PAGES:
             await opened.goto(path)

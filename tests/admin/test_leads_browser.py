@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.parametrize("dialect", ["sqlite"]
 EVIL = "<script>document.title='evil'</script>"
 
 
-async def test_an_admin_makes_finds_and_edits_a_lead(address: str, company: Company) -> None:
-    async with window(address) as desk:
+async def test_an_admin_makes_finds_and_edits_a_lead(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address) as desk:
         await desk.sign_in("admin")
         page = desk.page
         await page.goto(f"{address}/leads")
@@ -51,9 +51,11 @@ async def test_an_admin_makes_finds_and_edits_a_lead(address: str, company: Comp
         assert desk.complaints == []
 
 
-async def test_the_second_of_two_browsers_is_told_and_keeps_its_text(address: str, company: Company) -> None:
+async def test_the_second_of_two_browsers_is_told_and_keeps_its_text(
+    chromium: str, address: str, company: Company
+) -> None:
     async with AsyncExitStack() as stack:
-        first, second = [await stack.enter_async_context(window(address)) for _ in range(2)]
+        first, second = [await stack.enter_async_context(window(chromium, address)) for _ in range(2)]
         await first.sign_in("admin")
         await first.page.goto(f"{address}/leads/new")
         await first.page.get_by_label("Main number").fill("050 123 45 67")
@@ -83,8 +85,8 @@ async def test_the_second_of_two_browsers_is_told_and_keeps_its_text(address: st
         assert [text for text in second.complaints if "409" not in text] == []
 
 
-async def test_contact_persons_are_added_and_removed_on_the_page(address: str, company: Company) -> None:
-    async with window(address) as desk:
+async def test_contact_persons_are_added_and_removed_on_the_page(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address) as desk:
         await desk.sign_in("admin")
         page = desk.page
         await page.goto(f"{address}/counterparties/new")
@@ -103,8 +105,8 @@ async def test_contact_persons_are_added_and_removed_on_the_page(address: str, c
 
 
 @pytest.mark.parametrize("path", ["/leads", "/leads/new", "/counterparties", "/counterparties/new"])
-async def test_nothing_is_wider_than_a_phone(address: str, company: Company, path: str) -> None:
-    async with window(address) as desk:
+async def test_nothing_is_wider_than_a_phone(chromium: str, address: str, company: Company, path: str) -> None:
+    async with window(chromium, address) as desk:
         await desk.sign_in("admin")
         await desk.page.set_viewport_size({"width": 390, "height": 844})
         await desk.page.goto(f"{address}{path}")
