@@ -90,7 +90,10 @@ def _allow_open_files(count: int) -> None:
 
 async def _start(settings: Settings, parts: AsyncExitStack) -> None:
     """Start every part; `parts` ends them, the last first."""
-    database = Database(settings.database_url)
+    try:
+        database = Database(settings.database_url)
+    except OSError as error:
+        raise ServerError(f"LEADLINE_DATABASE_URL: the file's folder cannot be made: {error}") from None
     parts.push_async_callback(database.dispose)
     directory = DirectoryCache(database)
     await _await_database(settings, directory)

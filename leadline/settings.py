@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import phonenumbers
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 ENV_FILE_VARIABLE = "LEADLINE_ENV_FILE"
 _ENDPOINT_GLOB = re.compile(r"^[A-Za-z0-9_./*?@\-\[\]]{1,120}$")
@@ -115,6 +117,23 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must begin with sqlite+aiosqlite:/// (a file) or postgresql+asyncpg:// (user:password@host/database)"
             )
+        try:
+            named = make_url(value).database
+        except (ArgumentError, ValueError):
+            raise ValueError(
+                "cannot be read; write special characters of the password as %40 for @, and so on"
+            ) from None
+        if not named:
+            raise ValueError("names no file or database after the last slash")
+        return value
+
+    @field_validator("ami_host", "fastagi_host", "panel_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if not value or not value.isprintable() or " " in value:
+            raise ValueError(
+                "must be an address such as 127.0.0.1, or a name; 0.0.0.0 is every address of this machine"
+            )
         return value
 
     @field_validator("region")
@@ -148,7 +167,8 @@ class Settings(BaseSettings):
     @field_validator("fastagi_allow")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-
+        if not value:
+            raise ValueError("must name one network at least, such as 127.0.0.0/8")
         for part in value:
             ipaddress.ip_network(part)
         return value
@@ -156,6 +176,8 @@ class Settings(BaseSettings):
     @field_validator("trunks")
     @classmethod
     def _globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must name one trunk at least, such as PJSIP/trunk*")
         for part in value:
             if not _ENDPOINT_GLOB.match(part):
                 raise ValueError(f"{part!r} is no channel pattern such as PJSIP/trunk*")

@@ -72,3 +72,10 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(3000, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_settings_name() -> None:
+    run = serve(LEADLINE_DATABASE_URL="sqlite+aiosqlite:////dev/null/leadline.db")
+    assert run.returncode == 2
+    assert "LEADLINE_DATABASE_URL" in run.stderr
+    assert "Traceback" not in run.stderr
