@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, select
 
-from leads.domain.calls import CallView
+from leads.domain.calls import CallView, Phase
 from leads.domain.intake import Intake, Judgement
 from leads.domain.views import Halves
 from leads.store.bulk import time_for, write_rows
@@ -47,6 +47,17 @@ class StoredCall:
         return kept is not None and (*self._found_by(), self.columns["started_at"]) == tuple(kept)[-_FOUND_BY:]
 
     @property
+    def is_known_to_talk(self) -> bool:
+        """Whether a view that was written already told this conversation, of the same person, lead and time."""
+        kept = self._kept
+        return (
+            kept is not None
+            and kept.phase is Phase.TALKING
+            and kept.answered_at == self.columns["answered_at"]
+            and self.is_found_as_before
+        )
+
+    @property
     def conversed_at(self) -> datetime:
         """When the conversation began, as far as anybody knows."""
         at: datetime = self.columns["answered_at"] or self.columns["started_at"]
@@ -58,7 +69,7 @@ class StoredCall:
         return [
             *[columns[name] for name in _PLAIN],
             *[time_for(connection, columns[name]) for name in _TIMES],
-            *[None if columns[name] is None else json.dumps(columns[name]) for name in _JSON],
+            *[_json(columns[name]) for name in _JSON],
         ]
 
     def row(self, connection: Connection) -> list[Any]:
@@ -140,6 +151,13 @@ def keep_decisions(connection: Connection, decisions: Iterable[tuple[str, str, d
     write_rows(connection, _KEEP_DECISION, rows)
 
 
+def _json(value: Any) -> str | None:
+    """As SQLAlchemy writes it."""
+    if not value:
+        return None if value is None else "[]"
+    return json.dumps(value)
+
+
 def _person_of(row: Row[Any]) -> CallPerson:
     return CallPerson(row.lead_id, row.counterparty_id, row.contact_person_id)
 
@@ -167,7 +185,10 @@ _FOUND_BY = len(_FOUND)
 _COLUMNS = (*_PROGRESS, *_FOUND)
 
 _KEPT = select(
-    *(_CALL.c[name] for name in ("id", "pbx", "linkedid", "phase", "progress", "incomplete", "halves", *_FOUND))
+    *(
+        _CALL.c[name]
+        for name in ("id", "pbx", "linkedid", "phase", "progress", "incomplete", "halves", "answered_at", *_FOUND)
+    )
 ).where(_CALL.c.pbx == bindparam("of_pbx"), _CALL.c.linkedid.in_(bindparam("linkedids", expanding=True)))
 
 

@@ -158,7 +158,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
         (
             Conversation(lead, call.view.linkedid, call.conversed_at, call.judgement.talker_id)
             for call, lead in with_leads
-            if call.judgement.talker_id is not None and call.judgement.makes_lead
+            if call.judgement.talker_id is not None and call.judgement.makes_lead and not call.is_known_to_talk
         ),
     )
 

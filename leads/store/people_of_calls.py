@@ -191,11 +191,13 @@ class Conversation:
 
 def note_conversations(connection: Connection, conversations: Iterable[Conversation]) -> None:
     """Give each lead to whoever talked last in its first conversation, unless a person chose (L1)."""
-    rows = []
+    first_talks, responsibles = [], []
     for talk in sorted(conversations, key=lambda talk: (talk.lead_id, talk.at, talk.call)):
         at = time_for(connection, talk.at)
-        rows.append((at, talk.call, talk.talker_id, talk.lead_id, talk.call, at))
-    write_rows(connection, _FIRST_TALK, rows)
+        first_talks.append((at, talk.call, talk.lead_id, at, talk.call, at))
+        responsibles.append((talk.talker_id, talk.lead_id, talk.call, talk.talker_id))
+    write_rows(connection, _FIRST_TALK, first_talks)
+    write_rows(connection, _RESPONSIBLE, responsibles)
 
 
 _NUMBER = PhoneNumber.metadata.tables["phone_number"].c
@@ -216,7 +218,11 @@ _OWNERS = (
 )
 _LAST_CALL = "UPDATE lead SET last_call_at = ? WHERE id = ? AND (last_call_at IS NULL OR last_call_at < ?)"
 _FIRST_TALK = """
-    UPDATE lead SET first_talk_at = ?, first_talk_call = ?,
-        responsible_id = CASE WHEN responsible_by_hand THEN responsible_id ELSE ? END
-    WHERE id = ? AND (first_talk_call IS NULL OR first_talk_call = ? OR first_talk_at > ?)
+    UPDATE lead SET first_talk_at = ?, first_talk_call = ?
+    WHERE id = ? AND (first_talk_call IS NULL OR first_talk_at > ? OR (first_talk_call = ? AND first_talk_at < ?))
+"""
+# By itself, and only where it changes: each list of leads by responsible has an index that would be written again.
+_RESPONSIBLE = """
+    UPDATE lead SET responsible_id = ?
+    WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND (responsible_id IS NULL OR responsible_id <> ?)
 """
