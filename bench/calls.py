@@ -20,27 +20,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 from bench.fastagi_servers import BareProtocol
-from bench.seed import number_of, seed
+from bench.prepared import DID, LEADS, copy_database
+from bench.seed import number_of
 from dialplan.render import AsteriskValues
 from leadline.demo.asterisk import AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
 from leadline.demo.scenarios import Account, register
 from leadline.demo.server_process import ServerProcess
 from leadline.demo.sipp import Sipp, await_value, free_port, free_ports
-from leads.store.engine import Database
-from leads.store.migrate import upgrade
-from leads.store.models import Did, Employee, Extension
 
-LEADS = 1_000_000
 CALLS = 3000
 OPEN_CALLS = 30
 PAIRS = 5
-DID = "0441234567"
 PLAN = "L1|Melnychenko Olha|P,20,1PJSIP/101,,"
 HOST = "127.0.0.1"
 
@@ -170,25 +165,6 @@ class Lab:
         return len(callers) / seconds
 
 
-async def prepare_database(path: Path) -> None:
-    """A company of one employee, who takes any number of calls on his phone, and LEADS leads of his."""
-    url = f"sqlite+aiosqlite:///{path}"
-    await upgrade(url)
-    database = Database(url)
-    try:
-        async with database.write() as session:
-            employee = Employee(name="Bench", call_waiting=True, created_at=datetime.now(UTC))
-            session.add(employee)
-            await session.flush()
-            phone = Extension(number="101", endpoint="PJSIP/101", employee_id=employee.id)
-            session.add(phone)
-            await session.flush()
-            session.add(Did(number="+380441234567", default_extension_id=phone.id, responsible_id=employee.id))
-    finally:
-        await database.dispose()
-    await seed(url, LEADS)
-
-
 @contextmanager
 def bare_server() -> Iterator[int]:
     """The server that answers fixed text, in a process of its own; gives its port."""
@@ -246,14 +222,13 @@ def recorded(database: Path) -> int:
         connection.close()
 
 
-def main(pairs: int) -> None:
+def main(pairs: int = PAIRS) -> None:
     """Run and print."""
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="leadline-bench-")))
         folder.chmod(0o755)
         database = folder / "leadline.db"
-        print(f"calls: filling a database with {LEADS:,} leads …", flush=True)
-        asyncio.run(prepare_database(database))
+        copy_database(database)
         lab = Lab(folder, parts)
         ratios = []
         for pair in range(pairs + 1):
