@@ -55,7 +55,10 @@ def search_patterns(query: str) -> tuple[str, ...]:
     if digits.lstrip("+").isdigit():
         number = digits.removeprefix("00") if len(digits) > 10 else digits
         return (_piece(number),)
-    return tuple(_piece(word) for word in folded.split()[:_MOST_WORDS])
+    words = folded.split()[:_MOST_WORDS]
+    if not words and _QUOTES.search(query):
+        return (_piece('"'),)  # Nothing but quotes was asked for; nothing stored has any.
+    return tuple(_piece(word) for word in words)
 
 
 def fold(text: str) -> str:

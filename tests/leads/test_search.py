@@ -85,6 +85,7 @@ def test_one_apostrophe_and_one_letter_e() -> None:
 def test_quotes_around_a_companys_name_do_not_count(query: str) -> None:
     for name in ("ТОВ «Київські вікна»", 'ТОВ "Київські вікна"', "ТОВ “Київські вікна”"):
         assert _matches(search_text(name), query)
+        assert not _matches(search_text(name), '" «')
 
 
 @given(st.text())
