@@ -13,9 +13,12 @@ import pytest
 
 from ami_listener import connection as connection_module
 from ami_listener import listener as listener_module
+from ami_listener import tracker as tracker_module
+from ami_listener import views
 from ami_listener.connection import AmiAccount, ConnectionState, tls_context
 from ami_listener.link import AmiLink, AmiLostError, AmiRefusedError, LoginRefusedError
 from ami_listener.listener import CallListener
+from ami_listener.model import Call
 from leads.domain.calls import CallView, Phase
 from tests.ami_listener.fake_ami import FakeAmi, Peer
 from tests.ami_listener.stories import Event, Pbx, new_tracker
@@ -204,6 +207,42 @@ async def test_failing_tracker_does_not_end_the_listening(monkeypatch: pytest.Mo
         monkeypatch.setattr(followed.listener.tracker, "follow", lambda *_: 1 / 0)
         await followed.until(lambda: followed.listener.health.failures > 3)
         assert followed.state is ConnectionState.CONNECTED
+
+
+async def test_one_call_that_cannot_be_shown_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    pbx = Pbx()
+    bad, good = pbx.inbound(), pbx.inbound("+380671112233")
+    pbx.state(bad, "6")
+    pbx.state(good, "6")
+
+    def new_view(call: Call, pbx: str) -> CallView | None:
+        if call.linkedid == bad:
+            raise ValueError("no view")
+        return views.new_view(call, pbx)
+
+    async def script(peer: Peer) -> None:
+        await healthy(peer)
+        peer.send(wire(pbx.events))
+        await until_gone(peer)
+
+    monkeypatch.setattr(tracker_module, "new_view", new_view)
+    async with FakeAmi(script) as server, following(server.port) as followed:
+        await followed.until(lambda: [view.linkedid for view in followed.views] == [good])
+        assert followed.listener.health.failures == 1
+
+
+async def test_what_changed_is_given_before_the_listening_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "GIVE_SECONDS", 1000)
+
+    async def script(peer: Peer) -> None:
+        await healthy(peer)
+        peer.send(wire(a_call()))
+        await until_gone(peer)
+
+    async with FakeAmi(script) as server, following(server.port) as followed:
+        await followed.until(lambda: followed.listener.health.events > len(a_call()))
+        assert not followed.views
+    assert [view.phase for view in followed.views] == [Phase.ENDED]
 
 
 async def test_calls_that_ended_meanwhile_are_closed_as_incomplete_and_running_ones_go_on() -> None:

@@ -236,3 +236,19 @@ def test_a_view_that_did_not_change_is_not_given_again() -> None:
     tell_answered(pbx)
     views = play(pbx.events)
     assert all(replace(a, progress=0) != replace(b, progress=0) for a, b in pairwise(views))
+
+
+@given(st.lists(TELLER, min_size=1, max_size=3), st.integers(1, 40))
+def test_views_made_after_several_events_end_as_those_made_after_each(tellers: list[int], at_once: int) -> None:
+    events = [event for number, teller in enumerate(tellers) for event in story(teller, number)]
+    tracker = new_tracker()
+    views = []
+    for place, event in enumerate(events, 1):
+        tracker.follow(event, None)
+        if place % at_once == 0 or place == len(events):
+            views += tracker.changed()
+    assert not list(tracker.changed())
+    seldom, often = finals(views), finals(play(events))
+    assert {key: replace(view, progress=0) for key, view in seldom.items()} == {
+        key: replace(view, progress=0) for key, view in often.items()
+    }
