@@ -4,16 +4,19 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from leadline.demo.cli import app as demo
 from leadline.logs import configure_logs
 from leadline.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -180,31 +183,25 @@ def create_admin(
     name: Annotated[str, typer.Option(help="The name that colleagues see.")] = "Administrator",
 ) -> None:
     """Make an administrator; his generated password is printed once and kept only as a hash."""
-    from leads.store.access import AccessError, create_admin
-    from leads.store.engine import Database
+    from leads.store.access import create_admin
 
-    settings = settings_or_exit()
-    password = secrets.token_urlsafe(12)
+    def write(session: "AsyncSession", password: str) -> Coroutine[Any, Any, object]:
+        return create_admin(session, login, name, password, datetime.now(UTC))
 
-    async def work() -> None:
-        database = Database(settings.database_url)
-        try:
-            async with database.write() as session:
-                await create_admin(session, login, name, password, datetime.now(UTC))
-        finally:
-            await database.dispose()
-
-    try:
-        _run(work())
-    except AccessError as error:
-        _fail(str(error))
-    typer.echo(f"Login: {login}\nPassword: {password}")
+    _hand_out_password(login, write)
 
 
 @admin.command("reset-password")
 def reset_password(login: str) -> None:
     """Give a person a new password, printed once; all of his sessions end."""
-    from leads.store.access import AccessError, set_password
+    from leads.store.access import set_password
+
+    _hand_out_password(login, lambda session, password: set_password(session, login, password))
+
+
+def _hand_out_password(login: str, write: "Callable[[AsyncSession, str], Coroutine[Any, Any, object]]") -> None:
+    """Have `write` keep a generated password in one transaction, then print it, this once."""
+    from leads.store.access import AccessError
     from leads.store.engine import Database
 
     settings = settings_or_exit()
@@ -214,7 +211,7 @@ def reset_password(login: str) -> None:
         database = Database(settings.database_url)
         try:
             async with database.write() as session:
-                await set_password(session, login, password)
+                await write(session, password)
         finally:
             await database.dispose()
 

@@ -21,7 +21,7 @@ from leads.store.cards import (
 )
 from leads.store.engine import Database
 from leads.store.leads import lead_is_visible
-from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus
 from leads.store.search import search_text, sort_key
 
 Clock = Callable[[], datetime]
@@ -250,10 +250,3 @@ async def _flush(session: AsyncSession, added: tuple[str, ...] | list[str]) -> N
     except IntegrityError:
         await _refuse_owned(session, added)
         raise
-
-
-async def active_lead_with(session: AsyncSession, number: str) -> int | None:
-    """The active lead that has a number."""
-    return await session.scalar(
-        select(PhoneNumber.lead_id).where(PhoneNumber.number == number, PhoneNumber.on_active_lead)
-    )
