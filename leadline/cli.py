@@ -65,7 +65,8 @@ def serve() -> None:
     """Run the server: FastAGI, AMI listener and panel, until SIGINT or SIGTERM."""
     import uvloop
 
-    from leadline.server import ServerError, run_server
+    from leadline.parts import ServerError
+    from leadline.server import run_server
 
     settings = settings_or_exit()
     try:

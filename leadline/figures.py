@@ -1,6 +1,6 @@
 """Turns the parts' own figures into Prometheus metrics and health, when somebody asks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -39,20 +39,41 @@ def fastagi_metrics(server: FastAgiServer) -> Callable[[], Iterable[Metric]]:
     return collect
 
 
-def listener_metrics(listener: CallListener) -> Callable[[], Iterable[Metric]]:
-    """How listening to Asterisk goes."""
+def listener_metrics(listeners: Mapping[str, CallListener]) -> Callable[[], Iterable[Metric]]:
+    """How listening to each Asterisk goes; `listeners` by the Asterisk's name."""
 
     def collect() -> Iterable[Metric]:
-        health, connection = listener.health, listener.connection.health
-        connected = connection.state is ConnectionState.CONNECTED
-        yield GaugeMetricFamily("leadline_ami_connected", "1 while logged in to Asterisk", connected)
-        yield CounterMetricFamily("leadline_ami_reconnects", "Connections lost or refused", connection.losses)
-        yield CounterMetricFamily("leadline_ami_events", "Events taken", health.events)
-        yield CounterMetricFamily("leadline_ami_events_dropped", "Events that did not fit in memory", health.dropped)
-        yield GaugeMetricFamily("leadline_ami_queued_events", "Events not yet worked off", listener.queued)
-        yield GaugeMetricFamily("leadline_live_calls", "Calls that run now", listener.tracker.live_calls)
+        for family, figure in (
+            (_gauge("leadline_ami_connected", "1 while logged in to Asterisk"), _is_connected),
+            (
+                _counter("leadline_ami_reconnects", "Connections lost or refused"),
+                lambda one: one.connection.health.losses,
+            ),
+            (_counter("leadline_ami_events", "Events taken"), lambda one: one.health.events),
+            (
+                _counter("leadline_ami_events_dropped", "Events that did not fit in memory"),
+                lambda one: one.health.dropped,
+            ),
+            (_gauge("leadline_ami_queued_events", "Events not yet worked off"), lambda one: one.queued),
+            (_gauge("leadline_live_calls", "Calls that run now"), lambda one: one.tracker.live_calls),
+        ):
+            for pbx, listener in listeners.items():
+                family.add_metric([pbx], figure(listener))
+            yield family
 
     return collect
+
+
+def _gauge(name: str, meaning: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=["pbx"])
+
+
+def _counter(name: str, meaning: str) -> CounterMetricFamily:
+    return CounterMetricFamily(name, meaning, labels=["pbx"])
+
+
+def _is_connected(listener: CallListener) -> bool:
+    return listener.connection.health.state is ConnectionState.CONNECTED
 
 
 def recorder_metrics(recorder: Recorder) -> Callable[[], Iterable[Metric]]:

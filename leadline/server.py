@@ -7,34 +7,24 @@ import asyncio
 import resource
 import signal
 import ssl
-from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from aiohttp import web
-from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from agi.server import FastAgiServer
-from ami_listener.connection import AmiAccount, tls_context
-from ami_listener.control import DatabaseCopy
-from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
-from ami_listener.tracker import Tracker
-from ami_listener.trunks import trunk_matcher
-from dialplan.words import DID_FAMILY
 from leadline import figures
 from leadline.dry_run import decision_record, make_service, make_writer
-from leadline.fallback import keep_fallback_copy
 from leadline.metrics import PartHealth, add_operation_routes
+from leadline.parts import Parts, ServerError
+from leadline.pbx import Pbx, Shared
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.feed import CallFeed
-from leads.domain.calls import CallView
-from leads.store.board import calls_left_running
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
@@ -49,10 +39,6 @@ DRAIN_SECONDS = 5.0
 _log = structlog.get_logger(__name__)
 
 
-class ServerError(Exception):
-    """The server cannot start; the text names the reason and the mend."""
-
-
 async def run_server(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM.
 
@@ -64,7 +50,7 @@ async def run_server(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as parts:
+    async with Parts() as parts:
         starting = asyncio.create_task(_start(settings, parts))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,7 +74,7 @@ def _allow_open_files(count: int) -> None:
         _log.warning("the limit of open files is low; raise it (ulimit -n)", limit=wanted, wanted=count)
 
 
-async def _start(settings: Settings, parts: AsyncExitStack) -> None:
+async def _start(settings: Settings, parts: Parts) -> None:
     """Start every part; `parts` ends them, the last first."""
     try:
         database = Database(settings.database_url)
@@ -102,13 +88,12 @@ async def _start(settings: Settings, parts: AsyncExitStack) -> None:
 
     feed = CallFeed()
     recorder = Recorder(make_writer(settings, database, directory), on_written=feed.notify)
-    _run(recorder.run(), "recorder", parts)
+    parts.run(recorder.run(), "recorder")
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
-    async with database.read() as session:
-        left_running = await calls_left_running(session, settings.pbx_name)
-    listener = _start_listener(settings, recorder, left_running, parts)
-    copy = _start_copy(settings, lookup, directory, parts)
+    pbxes = [Pbx(one) for one in settings.pbxes]
+    for pbx in pbxes:
+        await pbx.start(Shared(settings, database, directory, lookup, recorder), parts)
     fastagi = _make_fastagi(settings, lookup, directory, recorder)
     panel = create_panel(
         database,
@@ -120,7 +105,7 @@ async def _start(settings: Settings, parts: AsyncExitStack) -> None:
         clock=lambda: datetime.now(UTC),
         behind_proxy=settings.panel_behind_tls_proxy,
     )
-    _add_operation(panel, _Watched(fastagi, lookup, recorder, listener, copy))
+    _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
     await _listen(fastagi, settings, parts)
 
@@ -143,62 +128,6 @@ async def _await_database(settings: Settings, directory: DirectoryCache) -> None
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
         else:
             return
-
-
-def _account(settings: Settings, username: str, secret: SecretStr) -> AmiAccount:
-    try:
-        tls = tls_context(settings.ami_tls_ca) if settings.ami_tls else None
-    except OSError as error:
-        raise ServerError(f"LEADLINE_AMI_TLS_CA: {settings.ami_tls_ca}: {error}") from None
-    return AmiAccount(settings.ami_host, settings.ami_port, username, secret.get_secret_value(), tls)
-
-
-def _start_listener(
-    settings: Settings, recorder: Recorder, left_running: Sequence[CallView], parts: AsyncExitStack
-) -> CallListener | None:
-    if not settings.ami_enabled:
-        return None
-    listener = CallListener(
-        Tracker(settings.pbx_name, trunk_matcher(settings.trunks), left_running),
-        recorder.submit,
-        _account(settings, settings.ami_username, settings.ami_secret),
-        silence=settings.ami_silence,
-    )
-    _run(listener.run(), "ami", parts)
-    return listener
-
-
-def _start_copy(
-    settings: Settings, lookup: CallerLookup, directory: DirectoryCache, parts: AsyncExitStack
-) -> DatabaseCopy | None:
-    if not settings.ami_control_secret.get_secret_value():
-        return None
-    account = _account(settings, settings.ami_control_username, settings.ami_control_secret)
-    copy = DatabaseCopy(account, DID_FAMILY, silence=settings.ami_silence)
-    _run(copy.run(), "copy of routes", parts)
-    changes = keep_fallback_copy(
-        copy, lookup, directory, region=settings.region, default_extension=settings.default_extension
-    )
-    _run(changes, "changes of routes", parts)
-    return copy
-
-
-def _run(work: Coroutine[Any, Any, None], name: str, parts: AsyncExitStack) -> None:
-    """Run `work` until `parts` end; if it fails before, the whole process ends, and its supervisor starts it anew."""
-    task = asyncio.create_task(work, name=name)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            _log.critical("a part ended that must not", part=name, exc_info=task.exception())
-            signal.raise_signal(signal.SIGTERM)
-
-    task.add_done_callback(ended)
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    parts.push_async_callback(end)
 
 
 def _make_fastagi(
@@ -224,26 +153,26 @@ class _Watched:
     fastagi: FastAgiServer
     lookup: CallerLookup
     recorder: Recorder
-    listener: CallListener | None
-    copy: DatabaseCopy | None
+    pbxes: Sequence[Pbx]
 
 
 def _add_operation(panel: web.Application, watched: _Watched) -> None:
-    fastagi, listener, copy = watched.fastagi, watched.listener, watched.copy
+    fastagi, recorder, pbxes = watched.fastagi, watched.recorder, watched.pbxes
 
     def health() -> list[PartHealth]:
-        parts = [figures.fastagi_health(fastagi, watched.lookup), figures.recorder_health(watched.recorder)]
-        if listener is not None:
-            parts.append(figures.listener_health(listener))
-        if copy is not None:
-            parts.append(figures.copy_health(copy))
-        return parts
+        own = [figures.fastagi_health(fastagi, watched.lookup), figures.recorder_health(recorder)]
+        return [*own, *(part for pbx in pbxes for part in pbx.health())]
 
-    metrics = [figures.fastagi_metrics(fastagi), figures.recorder_metrics(watched.recorder)]
-    add_operation_routes(panel, health, metrics if listener is None else [*metrics, figures.listener_metrics(listener)])
+    listeners = {pbx.name: pbx.listener for pbx in pbxes if pbx.listener is not None}
+    metrics = [
+        figures.fastagi_metrics(fastagi),
+        figures.recorder_metrics(recorder),
+        figures.listener_metrics(listeners),
+    ]
+    add_operation_routes(panel, health, metrics)
 
 
-async def _serve_panel(settings: Settings, panel: web.Application, parts: AsyncExitStack) -> None:
+async def _serve_panel(settings: Settings, panel: web.Application, parts: Parts) -> None:
     tls = None
     if settings.panel_tls_certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -263,7 +192,7 @@ async def _serve_panel(settings: Settings, panel: web.Application, parts: AsyncE
         ) from None
 
 
-async def _listen(fastagi: FastAgiServer, settings: Settings, parts: AsyncExitStack) -> None:
+async def _listen(fastagi: FastAgiServer, settings: Settings, parts: Parts) -> None:
     try:
         await fastagi.start()
     except OSError as error:

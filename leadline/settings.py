@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -28,16 +28,18 @@ class SettingsError(Exception):
     """One or more settings are wrong; the text names each and says how to mend it."""
 
 
-class Settings(BaseSettings):
-    """What an installation can choose; every default is safe on one machine without a network."""
+def _parts_of(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    model_config = SettingsConfigDict(env_prefix="LEADLINE_", env_file_encoding="utf-8", extra="forbid")
 
-    database_url: str = Field(
-        "sqlite+aiosqlite:///var/leadline.db",
-        description="The database: sqlite+aiosqlite:///FILE (four slashes for an absolute path) or "
-        "postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE.",
-    )
+def _address(value: str) -> str:
+    if not value or not value.isprintable() or " " in value:
+        raise ValueError("must be an address such as 127.0.0.1, or a name; 0.0.0.0 is every address of this machine")
+    return value
+
+
+class PbxSettings(BaseModel):
+    """What one Asterisk is to us; each Asterisk has these of its own."""
 
     pbx_name: str = Field("asterisk", description="A name for the Asterisk server; calls are known by it and linkedid.")
     ami_enabled: bool = Field(True, description="Whether to listen to Asterisk's manager interface.")
@@ -55,6 +57,65 @@ class Settings(BaseSettings):
     )
     ami_control_secret: SecretStr = Field(
         SecretStr(""), description="Its secret; empty: not used. It is worth a shell on the PBX: loopback only."
+    )
+
+    trunks: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("PJSIP/trunk*",), description="Channels that are trunks, as patterns, separated by commas."
+    )
+
+    asterisk_cel_file: Path | None = Field(
+        None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
+    )
+
+    @field_validator("ami_host")
+    @classmethod
+    def _ami_address(cls, value: str) -> str:
+        return _address(value)
+
+    @field_validator("trunks", mode="before")
+    @classmethod
+    def _split_trunks(cls, value: object) -> object:
+        return _parts_of(value)
+
+    @field_validator("pbx_name", "ami_username", "ami_control_username")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not _NAME.match(value):
+            raise ValueError("may hold only letters, digits, dot, dash and underscore")
+        return value
+
+    @field_validator("ami_secret", "ami_control_secret")
+    @classmethod
+    def _one_line(cls, value: SecretStr) -> SecretStr:
+        if any(ord(c) < 32 for c in value.get_secret_value()):
+            raise ValueError("may not hold line breaks or control characters")
+        return value
+
+    @field_validator("trunks")
+    @classmethod
+    def _globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must name one trunk at least, such as PJSIP/trunk*")
+        for part in value:
+            if not _ENDPOINT_GLOB.match(part):
+                raise ValueError(f"{part!r} is no channel pattern such as PJSIP/trunk*")
+        return value
+
+    @property
+    def ami_silence(self) -> timedelta:
+        """How long AMI may say nothing, not even to a ping, before the connection counts as dead."""
+        return timedelta(seconds=self.ami_silence_seconds)
+
+
+class Settings(PbxSettings, BaseSettings):
+    """What an installation can choose; every default is safe on one machine without a network."""
+
+    model_config = SettingsConfigDict(env_prefix="LEADLINE_", env_file_encoding="utf-8", extra="forbid")
+
+    database_url: str = Field(
+        "sqlite+aiosqlite:///var/leadline.db",
+        description="The database: sqlite+aiosqlite:///FILE (four slashes for an absolute path) or "
+        "postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE.",
     )
 
     fastagi_host: str = Field("127.0.0.1", description="Where FastAGI listens.")
@@ -77,9 +138,6 @@ class Settings(BaseSettings):
         "uk", description="How Cyrillic names are read where neither the card nor the letters tell."
     )
     time_zone: str = Field("Europe/Kyiv", description="The company's time zone.")
-    trunks: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("PJSIP/trunk*",), description="Channels that are trunks, as patterns, separated by commas."
-    )
     default_extension: str | None = Field(
         None, description="The phone that rings when the dialled number names nobody, as in 101."
     )
@@ -87,10 +145,6 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for a log store.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe line that is written."
-    )
-
-    asterisk_cel_file: Path | None = Field(
-        None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
     )
 
     @classmethod
@@ -105,10 +159,10 @@ class Settings(BaseSettings):
         """The environment wins over the file, as an operator expects who overrides one value for one run."""
         return init_settings, env_settings, dotenv_settings
 
-    @field_validator("fastagi_allow", "trunks", mode="before")
+    @field_validator("fastagi_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _parts_of(value)
 
     @field_validator("database_url")
     @classmethod
@@ -127,14 +181,10 @@ class Settings(BaseSettings):
             raise ValueError("names no file or database after the last slash")
         return value
 
-    @field_validator("ami_host", "fastagi_host", "panel_host")
+    @field_validator("fastagi_host", "panel_host")
     @classmethod
-    def _host(cls, value: str) -> str:
-        if not value or not value.isprintable() or " " in value:
-            raise ValueError(
-                "must be an address such as 127.0.0.1, or a name; 0.0.0.0 is every address of this machine"
-            )
-        return value
+    def _own_hosts(cls, value: str) -> str:
+        return _address(value)
 
     @field_validator("region")
     @classmethod
@@ -150,20 +200,6 @@ class Settings(BaseSettings):
             raise ValueError("must be a zone of the tz database such as Europe/Kyiv")
         return value
 
-    @field_validator("pbx_name", "ami_username", "ami_control_username")
-    @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if not _NAME.match(value):
-            raise ValueError("may hold only letters, digits, dot, dash and underscore")
-        return value
-
-    @field_validator("ami_secret", "ami_control_secret")
-    @classmethod
-    def _one_line(cls, value: SecretStr) -> SecretStr:
-        if any(ord(c) < 32 for c in value.get_secret_value()):
-            raise ValueError("may not hold line breaks or control characters")
-        return value
-
     @field_validator("fastagi_allow")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -171,16 +207,6 @@ class Settings(BaseSettings):
             raise ValueError("must name one network at least, such as 127.0.0.0/8")
         for part in value:
             ipaddress.ip_network(part)
-        return value
-
-    @field_validator("trunks")
-    @classmethod
-    def _globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("must name one trunk at least, such as PJSIP/trunk*")
-        for part in value:
-            if not _ENDPOINT_GLOB.match(part):
-                raise ValueError(f"{part!r} is no channel pattern such as PJSIP/trunk*")
         return value
 
     @field_validator("default_extension")
@@ -197,6 +223,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def pbxes(self) -> tuple[PbxSettings, ...]:
+        """The settings of each Asterisk."""
+        return (self,)
+
+    @property
     def panel_is_secure(self) -> bool:
         """Whether browsers reach the panel over TLS, so that its cookie may be marked Secure."""
         return self.panel_tls_certificate is not None or self.panel_behind_tls_proxy
@@ -205,11 +236,6 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The company's time zone."""
         return ZoneInfo(self.time_zone)
-
-    @property
-    def ami_silence(self) -> timedelta:
-        """How long AMI may say nothing, not even to a ping, before the connection counts as dead."""
-        return timedelta(seconds=self.ami_silence_seconds)
 
 
 def load_settings(env_file: Path | None = None) -> Settings:

@@ -1,0 +1,111 @@
+"""Everything that exists once for each Asterisk: its tracker and listener, its control connection, its health (C13).
+
+All of them feed one recorder and ask one company; what one Asterisk does must not hold up another.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from ami_listener.connection import AmiAccount, tls_context
+from ami_listener.control import DatabaseCopy
+from ami_listener.listener import CallListener
+from ami_listener.recorder import Recorder
+from ami_listener.tracker import Tracker
+from ami_listener.trunks import trunk_matcher
+from dialplan.words import DID_FAMILY
+from leadline import figures
+from leadline.fallback import keep_fallback_copy
+from leadline.metrics import PartHealth
+from leadline.parts import Parts, ServerError
+from leadline.settings import PbxSettings, Settings
+from leads.store.board import calls_left_running
+from leads.store.directory import DirectoryCache
+from leads.store.engine import Database
+from leads.store.lookup import CallerLookup
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What exists once and serves every Asterisk."""
+
+    settings: Settings
+    database: Database
+    directory: DirectoryCache
+    lookup: CallerLookup
+    recorder: Recorder
+
+
+class Pbx:
+    """One Asterisk, for as long as the parts it was started with run.
+
+    Attributes:
+        settings: of this Asterisk alone.
+        listener: follows its calls; None where AMI is switched off.
+        copy: keeps its own copy of the routes; None without a control account.
+    """
+
+    def __init__(self, settings: PbxSettings) -> None:
+        """Nothing runs before `start`."""
+        self.settings = settings
+        self.listener: CallListener | None = None
+        self.copy: DatabaseCopy | None = None
+
+    @property
+    def name(self) -> str:
+        """Calls are known by it and their linkedid."""
+        return self.settings.pbx_name
+
+    async def start(self, shared: Shared, parts: Parts) -> None:
+        """Begin to follow this Asterisk; `parts` ends it.
+
+        Raises:
+            ServerError: a TLS file is of no use.
+        """
+        if self.settings.ami_enabled:
+            await self._start_listener(shared, parts)
+        if self.settings.ami_control_secret.get_secret_value():
+            self._start_copy(shared, parts)
+
+    def health(self) -> list[PartHealth]:
+        """How its parts are."""
+        health = []
+        if self.listener is not None:
+            health.append(figures.listener_health(self.listener))
+        if self.copy is not None:
+            health.append(figures.copy_health(self.copy))
+        return health
+
+    async def _start_listener(self, shared: Shared, parts: Parts) -> None:
+        settings = self.settings
+        async with shared.database.read() as session:
+            left_running = await calls_left_running(session, self.name)
+        self.listener = CallListener(
+            Tracker(self.name, trunk_matcher(settings.trunks), left_running),
+            shared.recorder.submit,
+            self._account(settings.ami_username, settings.ami_secret),
+            silence=settings.ami_silence,
+        )
+        parts.run(self.listener.run(), f"ami {self.name}")
+
+    def _start_copy(self, shared: Shared, parts: Parts) -> None:
+        settings = self.settings
+        account = self._account(settings.ami_control_username, settings.ami_control_secret)
+        self.copy = DatabaseCopy(account, DID_FAMILY, silence=settings.ami_silence)
+        parts.run(self.copy.run(), f"copy of routes {self.name}")
+        changes = keep_fallback_copy(
+            self.copy,
+            shared.lookup,
+            shared.directory,
+            region=shared.settings.region,
+            default_extension=shared.settings.default_extension,
+        )
+        parts.run(changes, f"changes of routes {self.name}")
+
+    def _account(self, username: str, secret: SecretStr) -> AmiAccount:
+        settings = self.settings
+        try:
+            tls = tls_context(settings.ami_tls_ca) if settings.ami_tls else None
+        except OSError as error:
+            raise ServerError(f"LEADLINE_AMI_TLS_CA: {settings.ami_tls_ca}: {error}") from None
+        return AmiAccount(settings.ami_host, settings.ami_port, username, secret.get_secret_value(), tls)
