@@ -15,9 +15,27 @@ CHECK = "leadline-check"
 INTERNAL = "leadline-internal"
 PHONES = "leadline-phones"
 HINTS = "leadline-hints"
+FEATURES = "leadline-features"
+VOICEMAIL = "leadline-voicemail"
 FREEPBX = "leadline-freepbx"
 CONTEXTS = frozenset(
-    {INBOUND, CLEAN, ASK, WALK, NAME, OUTGOING, LINE, ORIGINATE, CHECK, INTERNAL, PHONES, HINTS, FREEPBX}
+    {
+        INBOUND,
+        CLEAN,
+        ASK,
+        WALK,
+        NAME,
+        OUTGOING,
+        LINE,
+        ORIGINATE,
+        CHECK,
+        INTERNAL,
+        PHONES,
+        HINTS,
+        FEATURES,
+        VOICEMAIL,
+        FREEPBX,
+    }
 )
 
 PLAN = "LEADLINE_PLAN"

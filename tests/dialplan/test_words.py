@@ -39,9 +39,8 @@ def test_variables_from_outside_are_those_of_the_words() -> None:
     assert f"Set(LEADLINE_DID={words.CHECK_DID})" in CODE
     assert f"[{words.TRUNK}]" in CONF["pjsip.conf"]
     for variable in set(re.findall(r"\$\{(LEADLINE_[A-Z_]+)", CODE)) - {words.PLAN, words.DID_PLAN}:
-        assert re.search(
-            rf"Set\((LOCAL\()?{variable}[)=]|ARRAY\([A-Z_,]*{variable}[,)]|^{variable} =", CODE, re.MULTILINE
-        )
+        made = rf"Set\((LOCAL\()?{variable}[)=]|ARRAY\([A-Z_,]*{variable}[,)]"
+        assert re.search(rf"{made}|^(set_var = )?{variable} ?=", CODE, re.MULTILINE)
 
 
 def test_only_plans_with_our_mark_are_walked() -> None:
