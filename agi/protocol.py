@@ -5,6 +5,7 @@ answers each with a line such as `200 result=1`. A caller who hangs up shows as 
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -15,6 +16,13 @@ MAX_LINE = 2_048
 MAX_LINES = 200
 
 _WANTED = re.compile(r"\nagi_(network_script|callerid|calleridname|callingpres|arg_1|arg_2): ([^\n]*)")
+_LINES = """network *network_script request channel language type uniqueid version *callerid *calleridname *callingpres
+callingani2 callington callingtns dnid rdnis context extension priority enhanced accountcode threadid *arg_1 *arg_2"""
+_USUAL = re.compile(
+    "".join(f"agi_{name[1:]}: ([^\n]*)\n" if name[0] == "*" else f"agi_{name}: [^\n]*\n" for name in _LINES.split())
+    .removesuffix("\n")
+)
+"""A block just as Asterisk writes it, in which so nothing can stand twice; to find its values in one go is quicker."""
 _LINKEDID = re.compile(r"[A-Za-z0-9._:-]{1,150}")
 _NO_NAME = "unknown"
 """What Asterisk writes where the trunk delivered no name."""
@@ -94,7 +102,10 @@ def _read_block(block: bytes) -> Request:
         lines = block.split(b"\n")
         if len(lines) > MAX_LINES or max(map(len, lines)) > MAX_LINE:
             raise ProtocolError("the opening block has too many or too long lines")
-    found = _WANTED.findall("\n" + block.decode(errors="replace"))
+    text = block.decode("utf-8", "replace")
+    if usual := _USUAL.fullmatch(text):
+        return _request(usual.groups())
+    found = _WANTED.findall("\n" + text)
     values: dict[str, str] = dict(found)
     if len(values) != len(found):
         # Asterisk says nothing twice, so one of the two came in a caller's name or another value with a line break.
@@ -105,19 +116,30 @@ def _read_block(block: bytes) -> Request:
 def read_variables(values: dict[str, str]) -> Request:
     """Read the question from AGI variables, named without their `agi_`."""
     get = values.get
-    linkedid, name = get("arg_2", ""), get("calleridname")
+    return _request(
+        (
+            get("network_script", ""),
+            get("callerid", ""),
+            get("calleridname", ""),
+            get("callingpres", "0"),
+            get("arg_1", ""),
+            get("arg_2", ""),
+        )
+    )
+
+
+def _request(values: Sequence[str]) -> Request:
+    script, number, name, presentation, did, linkedid = values
     return Request(
-        get("network_script", ""),
-        None if _is_withheld(get("callingpres", "0")) else get("callerid") or None,
+        script,
+        None if presentation != "0" and _is_withheld(presentation) else number or None,
         None if name == _NO_NAME else name or None,
-        get("arg_1") or None,
+        did or None,
         linkedid if _LINKEDID.fullmatch(linkedid) else None,
     )
 
 
 def _is_withheld(presentation: str) -> bool:
-    if presentation == "0":
-        return False
     return presentation.isdecimal() and len(presentation) < 4 and bool(int(presentation) & _WITHHELD)
 
 

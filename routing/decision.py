@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from leads.domain.directory import Extension
 
@@ -35,9 +36,8 @@ class Step:
     queue: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Where a call goes and why.
+class Decision(NamedTuple):
+    """Where a call goes and why; a tuple, because one is made while a caller waits.
 
     `caller` is the caller's E.164 number, or None when hidden or unreadable; `did` the dialled number's. `name` is
     what displays show before it is fitted to each phone, or None: then the name that the trunk delivered stays.

@@ -49,7 +49,7 @@ DIRECTORY = Directory(
 
 
 def lead(name: str | None = "Ольга", responsible: int | None = OLEH, **more: object) -> Person:
-    return replace(Person(PersonKind.LEAD, 1, None, name, None, responsible), **more)
+    return Person(PersonKind.LEAD, 1, None, name, None, responsible)._replace(**more)
 
 
 def route(
