@@ -28,6 +28,8 @@ ANSWER_SECONDS = 0.4
 """From the connection to our answer at the latest; then a question is answered without the database."""
 REPLY_SECONDS = 0.5
 """From a late answer to Asterisk's reply."""
+SWEEP_SECONDS = 0.05
+"""How often sessions are looked through for late ones; a timer for each would cost more than reading its question."""
 LATENCY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 OnDecision = Callable[[str, Decision, datetime], None]
@@ -87,6 +89,7 @@ class FastAgiServer:
         self._is_full = False
         self._on_decision = on_decision
         self._open: set[_Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -116,6 +119,8 @@ class FastAgiServer:
         self._server.close()
         for connection in list(self._open):
             connection.drop()
+        if self._sweep is not None:
+            self._sweep.cancel()
         await self._server.wait_closed()
         self._server = None
 
@@ -133,7 +138,16 @@ class FastAgiServer:
             return False
         self.figures.sessions += 1
         self._open.add(connection)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._end_late_ones)
         return True
+
+    def _end_late_ones(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in [one for one in self._open if one.deadline <= now]:
+            connection.too_late(now)
+        self._sweep = loop.call_later(SWEEP_SECONDS, self._end_late_ones) if self._open else None
 
     def forget(self, connection: "_Connection") -> None:
         """Take note that a connection is gone."""
@@ -175,9 +189,9 @@ class _Connection(asyncio.Protocol):
         "_server",
         "_session",
         "_started",
-        "_timer",
         "_transport",
         "_waits",
+        "deadline",
     )
 
     def __init__(self, server: FastAgiServer, loop: asyncio.AbstractEventLoop) -> None:
@@ -186,7 +200,7 @@ class _Connection(asyncio.Protocol):
         self._session = Session()
         self._started = 0.0
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.deadline = 0.0
         self._request: Request | None = None
         self._caller: Number | None = None
         self._people: LookupAnswer | None = None
@@ -198,12 +212,12 @@ class _Connection(asyncio.Protocol):
         tcp = cast(asyncio.Transport, transport)
         peer = tcp.get_extra_info("peername")
         # A peer that is gone already has no name.
+        self._started = self._loop.time()
+        self.deadline = self._started + ANSWER_SECONDS
         if peer is None or not self._server.admit(self, peer[0]):
             tcp.abort()
             return
         self._transport = tcp
-        self._started = self._loop.time()
-        self._timer = self._loop.call_at(self._started + ANSWER_SECONDS, self._too_late)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
@@ -228,8 +242,6 @@ class _Connection(asyncio.Protocol):
             return
         transport.abort()
         self._server.forget(self)
-        if self._timer is not None:
-            self._timer.cancel()
         self._waits = False
         if self._refresh is not None:
             self._refresh.cancel()
@@ -275,14 +287,15 @@ class _Connection(asyncio.Protocol):
             _log.error("company not read again", exc_info=error)
         self._answer()
 
-    def _too_late(self) -> None:
+    def too_late(self, now: float) -> None:
+        """Answer without what has not come by the deadline, or give up a peer that does not go on."""
         if not self._waits:
             self._server.figures.abandoned += 1
             self.drop()
             return
         if self._refresh is not None:
             self._refresh.cancel()
-        self._timer = self._loop.call_later(REPLY_SECONDS, self._too_late)
+        self.deadline = now + REPLY_SECONDS
         self._answer()
 
     def _answer(self) -> None:
