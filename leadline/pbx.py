@@ -18,7 +18,8 @@ from leadline import figures
 from leadline.fallback import keep_fallback_copy
 from leadline.metrics import PartHealth
 from leadline.parts import Parts, ServerError
-from leadline.settings import PbxSettings, Settings
+from leadline.pbx_settings import PbxSettings
+from leadline.settings import Settings
 from leads.store.board import calls_left_running
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database

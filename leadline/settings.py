@@ -3,114 +3,52 @@
 A wrong setting is refused with its name and the reason before anything listens, so that nothing half works.
 """
 
-import ipaddress
 import os
 import re
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, PydanticBaseSettingsSource
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-ENV_FILE_VARIABLE = "LEADLINE_ENV_FILE"
-_ENDPOINT_GLOB = re.compile(r"^[A-Za-z0-9_./*?@\-\[\]]{1,120}$")
-_NAME = re.compile(r"^[A-Za-z0-9_.\-]{1,64}$")
+from leadline.pbx_settings import NAME, PREFIX, PbxSettings, Port, address, parts_of
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+ENV_FILE_VARIABLE = "LEADLINE_ENV_FILE"
 
 
 class SettingsError(Exception):
     """One or more settings are wrong; the text names each and says how to mend it."""
 
 
-def _parts_of(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+class _OwnSettings(PbxSettings):
+    """One of several Asterisks: what is set for it by its name, else what is set for all."""
 
-
-def _address(value: str) -> str:
-    if not value or not value.isprintable() or " " in value:
-        raise ValueError("must be an address such as 127.0.0.1, or a name; 0.0.0.0 is every address of this machine")
-    return value
-
-
-class PbxSettings(BaseModel):
-    """What one Asterisk is to us; each Asterisk has these of its own."""
-
-    pbx_name: str = Field("asterisk", description="A name for the Asterisk server; calls are known by it and linkedid.")
-    ami_enabled: bool = Field(True, description="Whether to listen to Asterisk's manager interface.")
-    ami_host: str = Field("127.0.0.1", description="Where Asterisk's manager interface listens.")
-    ami_port: Port = Field(5038, description="Its port; 5039 is usual with TLS.")
-    ami_username: str = Field("leadline-events", description="The account that may only listen.")
-    ami_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
-    ami_tls: bool = Field(False, description="Whether to speak TLS to the manager interface.")
-    ami_tls_ca: Path | None = Field(None, description="The CA certificate file that Asterisk's certificate must fit.")
-    ami_silence_seconds: float = Field(
-        15.0, ge=2, le=600, description="Seconds without an event or a pong after which a connection counts as dead."
-    )
-    ami_control_username: str = Field(
-        "leadline-control", description="The optional account that keeps Asterisk's own copy of the routes."
-    )
-    ami_control_secret: SecretStr = Field(
-        SecretStr(""), description="Its secret; empty: not used. It is worth a shell on the PBX: loopback only."
-    )
-
-    trunks: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("PJSIP/trunk*",), description="Channels that are trunks, as patterns, separated by commas."
-    )
-
-    asterisk_cel_file: Path | None = Field(
-        None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
-    )
-
-    @field_validator("ami_host")
     @classmethod
-    def _ami_address(cls, value: str) -> str:
-        return _address(value)
-
-    @field_validator("trunks", mode="before")
-    @classmethod
-    def _split_trunks(cls, value: object) -> object:
-        return _parts_of(value)
-
-    @field_validator("pbx_name", "ami_username", "ami_control_username")
-    @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if not _NAME.match(value):
-            raise ValueError("may hold only letters, digits, dot, dash and underscore")
-        return value
-
-    @field_validator("ami_secret", "ami_control_secret")
-    @classmethod
-    def _one_line(cls, value: SecretStr) -> SecretStr:
-        if any(ord(c) < 32 for c in value.get_secret_value()):
-            raise ValueError("may not hold line breaks or control characters")
-        return value
-
-    @field_validator("trunks")
-    @classmethod
-    def _globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("must name one trunk at least, such as PJSIP/trunk*")
-        for part in value:
-            if not _ENDPOINT_GLOB.match(part):
-                raise ValueError(f"{part!r} is no channel pattern such as PJSIP/trunk*")
-        return value
-
-    @property
-    def ami_silence(self) -> timedelta:
-        """How long AMI may say nothing, not even to a ping, before the connection counts as dead."""
-        return timedelta(seconds=self.ami_silence_seconds)
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is set by its name comes first; what is set for all is passed in."""
+        return env_settings, dotenv_settings, init_settings
 
 
-class Settings(PbxSettings, BaseSettings):
+class Settings(PbxSettings):
     """What an installation can choose; every default is safe on one machine without a network."""
 
-    model_config = SettingsConfigDict(env_prefix="LEADLINE_", env_file_encoding="utf-8", extra="forbid")
+    pbx_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Several Asterisk servers: a name for each, separated by commas, as in kyiv,lviv. "
+        "LEADLINE_PBX_LVIV_AMI_HOST then sets for one what LEADLINE_AMI_HOST sets for all.",
+    )
 
     database_url: str = Field(
         "sqlite+aiosqlite:///var/leadline.db",
@@ -120,9 +58,6 @@ class Settings(PbxSettings, BaseSettings):
 
     fastagi_host: str = Field("127.0.0.1", description="Where FastAGI listens.")
     fastagi_port: Port = Field(4573, description="Its port.")
-    fastagi_allow: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("127.0.0.0/8", "::1/128"), description="Networks whose Asterisk may ask, separated by commas."
-    )
     fastagi_max_sessions: int = Field(2000, ge=10, le=20000, description="Questions at once; more are closed unread.")
 
     panel_host: str = Field("127.0.0.1", description="Where the panel listens.")
@@ -159,10 +94,22 @@ class Settings(PbxSettings, BaseSettings):
         """The environment wins over the file, as an operator expects who overrides one value for one run."""
         return init_settings, env_settings, dotenv_settings
 
-    @field_validator("fastagi_allow", mode="before")
+    _pbxes: tuple[PbxSettings, ...] = PrivateAttr(())
+
+    @field_validator("pbx_names", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        return _parts_of(value)
+    def _split_names(cls, value: object) -> object:
+        return parts_of(value)
+
+    @field_validator("pbx_names")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"{name!r} may hold only letters, digits, dot, dash and underscore")
+        if len({_in_a_variable(name) for name in value}) < len(value):
+            raise ValueError("two of the names are alike: case, dot, dash and underscore do not tell names apart")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -184,7 +131,7 @@ class Settings(PbxSettings, BaseSettings):
     @field_validator("fastagi_host", "panel_host")
     @classmethod
     def _own_hosts(cls, value: str) -> str:
-        return _address(value)
+        return address(value)
 
     @field_validator("region")
     @classmethod
@@ -198,15 +145,6 @@ class Settings(PbxSettings, BaseSettings):
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError("must be a zone of the tz database such as Europe/Kyiv")
-        return value
-
-    @field_validator("fastagi_allow")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("must name one network at least, such as 127.0.0.0/8")
-        for part in value:
-            ipaddress.ip_network(part)
         return value
 
     @field_validator("default_extension")
@@ -224,8 +162,15 @@ class Settings(PbxSettings, BaseSettings):
 
     @property
     def pbxes(self) -> tuple[PbxSettings, ...]:
-        """The settings of each Asterisk."""
-        return (self,)
+        """The settings of each Asterisk, one at least."""
+        return self._pbxes or (self,)
+
+    def with_pbxes(self, pbxes: tuple[PbxSettings, ...]) -> "Settings":
+        """The same for several Asterisks; what these settings themselves say of one is the first one's name only."""
+        self._pbxes = pbxes
+        if "pbx_name" not in self.model_fields_set:
+            self.pbx_name = pbxes[0].pbx_name
+        return self
 
     @property
     def panel_is_secure(self) -> bool:
@@ -247,23 +192,84 @@ def load_settings(env_file: Path | None = None) -> Settings:
     path = env_file or (Path(os.environ[ENV_FILE_VARIABLE]) if os.environ.get(ENV_FILE_VARIABLE) else None)
     if path is not None and not path.is_file():
         raise SettingsError(f"{path}: no such settings file; correct {ENV_FILE_VARIABLE} or unset it")
-    known = {f"LEADLINE_{name.upper()}" for name in Settings.model_fields} | {ENV_FILE_VARIABLE}
-    strange = sorted(name for name in os.environ if name.startswith("LEADLINE_") and name not in known)
-    if strange:
-        raise SettingsError(f"unknown setting in the environment: {', '.join(strange)}; correct the name or unset it")
+    given = _given(path)
+    names = _names_in(given)
+    _refuse_unknown(given, names)
+    wrong: list[str] = []
+    settings: Settings | None = None
+    for_all: dict[str, Any] = {}
     try:
-        return Settings(_env_file=path)  # type: ignore[call-arg]
+        settings = Settings(_env_file=path)  # type: ignore[call-arg]
+        for_all = {field: getattr(settings, field) for field in PbxSettings.model_fields if field != "pbx_name"}
     except ValidationError as error:
-        lines = [_explain(str(item["loc"][0]) if item["loc"] else "", item["msg"]) for item in error.errors()]
-        raise SettingsError("\n".join(lines)) from None
+        wrong += _explain(error, PREFIX)
+    pbxes = []
+    for name in names:
+        try:
+            own = _OwnSettings(**for_all, pbx_name=name, _env_file=path, _env_prefix=_own_prefix(name))  # type: ignore[call-arg]
+            pbxes.append(own)
+        except ValidationError as error:
+            wrong += _explain(error, _own_prefix(name))
+    if settings is None or wrong:
+        raise SettingsError("\n".join(wrong))
+    _refuse_the_same(pbxes)
+    return settings.with_pbxes(tuple(pbxes)) if pbxes else settings
 
 
-def _explain(field: str, message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    if message == "Extra inputs are not permitted":
-        message = "is no setting of Leadline; correct the name or remove it"
-    name = field.upper() if field.upper().startswith("LEADLINE_") else f"LEADLINE_{field.upper()}"
-    return f"{name}: {message}" if field else message
+def _given(path: Path | None) -> dict[str, str]:
+    """What is set, by name, in the file (all of it) and in the environment (what begins as ours), which wins."""
+    of_file = DotEnvSettingsSource(Settings, env_file=path).env_vars if path else {}
+    of_environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return {name.upper(): value or "" for name, value in (*of_file.items(), *of_environment.items())}
+
+
+def _names_in(given: Mapping[str, str]) -> tuple[str, ...]:
+    """The Asterisks' names, as far as they are any; Settings complains of others."""
+    names = parts_of(given.get(f"{PREFIX}PBX_NAMES", ""))
+    return tuple(name for name in names if NAME.fullmatch(name)) if isinstance(names, tuple) else ()
+
+
+def _own_prefix(name: str) -> str:
+    return f"{PREFIX}PBX_{_in_a_variable(name)}_"
+
+
+def _in_a_variable(name: str) -> str:
+    return re.sub(r"[.\-]", "_", name).upper()
+
+
+def _refuse_unknown(given: Mapping[str, str], names: Sequence[str]) -> None:
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | {ENV_FILE_VARIABLE}
+    known.update(f"{_own_prefix(name)}{setting}" for name in names for setting in settings_of_one())
+    strange = sorted(given.keys() - known)
+    if strange:
+        raise SettingsError(f"unknown setting: {', '.join(strange)}; correct the name or remove it")
+
+
+def _refuse_the_same(pbxes: Sequence[PbxSettings]) -> None:
+    """Two names for one Asterisk would put each of its calls on record twice."""
+    seen: dict[tuple[str, int], str] = {}
+    for pbx in pbxes:
+        where = (pbx.ami_host, pbx.ami_port)
+        if pbx.ami_enabled and where in seen:
+            raise SettingsError(
+                f"{_own_prefix(pbx.pbx_name)}AMI_HOST and _AMI_PORT: {seen[where]} has {where[0]}:{where[1]} already; "
+                "each Asterisk needs its own"
+            )
+        seen[where] = pbx.pbx_name
+
+
+def _explain(error: ValidationError, prefix: str) -> list[str]:
+    """A line for each wrong value, with the variable's name."""
+    lines = []
+    for item in error.errors():
+        message = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{prefix}{str(item['loc'][0]).upper()}: {message}" if item["loc"] else message)
+    return lines
+
+
+def settings_of_one() -> list[str]:
+    """What can be set for one of several Asterisks, as the variable's last part."""
+    return [field.upper() for field in PbxSettings.model_fields if field != "pbx_name"]
 
 
 def describe_settings() -> list[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.settings import SettingsError, describe_settings, load_settings
+from leadline.settings import SettingsError, describe_settings, load_settings, settings_of_one
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -42,6 +42,10 @@ def test_defaults_are_whole() -> None:
         ("LEADLINE_DEFAULT_EXTENSION", "101&PJSIP/102", "short number"),
         ("LEADLINE_PANEL_TLS_KEY", "/key.pem", "go together"),
         ("LEADLINE_PANEL_PROT", "1", "unknown setting"),
+        ("LEADLINE_PBX_NAMES", "kyiv,lviv office", "letters, digits"),
+        ("LEADLINE_PBX_NAMES", "lviv,Lviv", "alike"),
+        ("LEADLINE_PBX_NAMES", "lviv-1,lviv_1", "alike"),
+        ("LEADLINE_PBX_LVIV_AMI_PORT", "5038", "unknown setting"),
     ],
 )
 def test_a_wrong_setting_is_named_with_the_reason(
@@ -83,6 +87,56 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert {"LEADLINE_PANEL_PORT", "LEADLINE_AMI_PORT"} <= set(str(refused.value).replace(":", " ").split())
 
 
+def test_one_asterisk_needs_no_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADLINE_PBX_NAME", "kyiv")
+    monkeypatch.setenv("LEADLINE_AMI_PORT", "5040")
+    assert [(pbx.pbx_name, pbx.ami_port) for pbx in load_settings().pbxes] == [("kyiv", 5040)]
+
+
+def test_each_of_several_asterisks_has_what_is_set_for_it_else_what_is_set_for_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "leadline.env"
+    file.write_text(
+        "LEADLINE_PBX_NAMES=kyiv, lviv-2\nLEADLINE_AMI_SECRET=of-all\nLEADLINE_TRUNKS=PJSIP/line*\n"
+        "LEADLINE_PBX_LVIV_2_AMI_HOST=192.0.2.7\nLEADLINE_PBX_LVIV_2_AMI_PORT=5041\nLEADLINE_PBX_LVIV_2_TRUNKS=SIP/a*\n"
+        "LEADLINE_PBX_LVIV_2_FASTAGI_ALLOW=192.0.2.7/32,192.0.2.8/32\n"
+    )
+    monkeypatch.setenv("LEADLINE_PBX_LVIV_2_AMI_PORT", "5042")
+    settings = load_settings(file)
+    kyiv, lviv = settings.pbxes
+    assert (kyiv.pbx_name, kyiv.ami_host, kyiv.ami_port, kyiv.trunks) == ("kyiv", "127.0.0.1", 5038, ("PJSIP/line*",))
+    assert (lviv.pbx_name, lviv.ami_host, lviv.ami_port, lviv.trunks) == ("lviv-2", "192.0.2.7", 5042, ("SIP/a*",))
+    assert kyiv.ami_secret.get_secret_value() == lviv.ami_secret.get_secret_value() == "of-all"
+    assert lviv.fastagi_allow == ("192.0.2.7/32", "192.0.2.8/32")
+    assert settings.pbx_name == "kyiv"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("LEADLINE_PBX_LVIV_AMI_PORT", "0", "greater than"),
+        ("LEADLINE_PBX_LVIV_AMI_SECRET", "one\r\ntwo", "line breaks"),
+        ("LEADLINE_PBX_LVIV_TRUNKS", "", "one trunk at least"),
+        ("LEADLINE_PBX_LVIV_AMI_PROT", "1", "unknown setting"),
+        ("LEADLINE_PBX_LVIV_PBX_NAME", "odesa", "unknown setting"),
+        ("LEADLINE_PBX_LVIV_PANEL_PORT", "8089", "unknown setting"),
+        ("LEADLINE_PBX_LVIV_AMI_PORT", "5038", "kyiv has 127.0.0.1:5038 already"),
+    ],
+)
+def test_a_wrong_setting_of_one_of_several_asterisks_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv("LEADLINE_PBX_NAMES", "kyiv,lviv")
+    monkeypatch.setenv("LEADLINE_PBX_LVIV_AMI_HOST", "127.0.0.1")
+    monkeypatch.setenv("LEADLINE_PBX_LVIV_AMI_PORT", "5039")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert name in str(refused.value) or "LEADLINE_PBX_LVIV_AMI_HOST and _AMI_PORT" in str(refused.value)
+    assert reason in str(refused.value)
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEADLINE_AMI_SECRET", "very-secret-word")
     assert "very-secret-word" not in repr(load_settings())
@@ -93,3 +147,7 @@ def test_documentation_names_each_setting(row: tuple[str, str, str]) -> None:
     name, default, meaning = row
     assert meaning
     assert f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" in DOCUMENT.read_text().splitlines()
+
+
+def test_documentation_names_what_can_be_set_for_one_asterisk() -> None:
+    assert {f"- `{name}`" for name in settings_of_one()} <= set(DOCUMENT.read_text().splitlines())

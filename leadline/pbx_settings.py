@@ -1,0 +1,118 @@
+"""What one Asterisk is to us, checked; see leadline.settings for where values come from."""
+
+import ipaddress
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "LEADLINE_"
+NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+_ENDPOINT_GLOB = re.compile(r"^[A-Za-z0-9_./*?@\-\[\]]{1,120}$")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def parts_of(value: object) -> object:
+    """The parts of a text, separated by commas; what is no text stays for pydantic to refuse."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def address(value: str) -> str:
+    """The address or name of a machine.
+
+    Raises:
+        ValueError: it can be none.
+    """
+    if not value or not value.isprintable() or " " in value:
+        raise ValueError("must be an address such as 127.0.0.1, or a name; 0.0.0.0 is every address of this machine")
+    return value
+
+
+class PbxSettings(BaseSettings):
+    """What one Asterisk is to us; where there are several, each may have these of its own."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file_encoding="utf-8", extra="forbid", dotenv_filtering="only_existing"
+    )
+
+    pbx_name: str = Field("asterisk", description="A name for the Asterisk server; calls are known by it and linkedid.")
+    ami_enabled: bool = Field(True, description="Whether to listen to Asterisk's manager interface.")
+    ami_host: str = Field("127.0.0.1", description="Where Asterisk's manager interface listens.")
+    ami_port: Port = Field(5038, description="Its port; 5039 is usual with TLS.")
+    ami_username: str = Field("leadline-events", description="The account that may only listen.")
+    ami_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
+    ami_tls: bool = Field(False, description="Whether to speak TLS to the manager interface.")
+    ami_tls_ca: Path | None = Field(None, description="The CA certificate file that Asterisk's certificate must fit.")
+    ami_silence_seconds: float = Field(
+        15.0, ge=2, le=600, description="Seconds without an event or a pong after which a connection counts as dead."
+    )
+    ami_control_username: str = Field(
+        "leadline-control", description="The optional account that keeps Asterisk's own copy of the routes."
+    )
+    ami_control_secret: SecretStr = Field(
+        SecretStr(""), description="Its secret; empty: not used. It is worth a shell on the PBX: loopback only."
+    )
+
+    fastagi_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.0/8", "::1/128"), description="Networks from which Asterisk may ask, separated by commas."
+    )
+    trunks: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("PJSIP/trunk*",), description="Channels that are trunks, as patterns, separated by commas."
+    )
+
+    asterisk_cel_file: Path | None = Field(
+        None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
+    )
+
+    @field_validator("ami_host")
+    @classmethod
+    def _amiaddress(cls, value: str) -> str:
+        return address(value)
+
+    @field_validator("fastagi_allow", "trunks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return parts_of(value)
+
+    @field_validator("pbx_name", "ami_username", "ami_control_username")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError("may hold only letters, digits, dot, dash and underscore")
+        return value
+
+    @field_validator("ami_secret", "ami_control_secret")
+    @classmethod
+    def _one_line(cls, value: SecretStr) -> SecretStr:
+        if any(ord(c) < 32 for c in value.get_secret_value()):
+            raise ValueError("may not hold line breaks or control characters")
+        return value
+
+    @field_validator("fastagi_allow")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must name one network at least, such as 127.0.0.0/8")
+        for part in value:
+            ipaddress.ip_network(part)
+        return value
+
+    @field_validator("trunks")
+    @classmethod
+    def _globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must name one trunk at least, such as PJSIP/trunk*")
+        for part in value:
+            if not _ENDPOINT_GLOB.match(part):
+                raise ValueError(f"{part!r} is no channel pattern such as PJSIP/trunk*")
+        return value
+
+    @property
+    def ami_silence(self) -> timedelta:
+        """How long AMI may say nothing, not even to a ping, before the connection counts as dead."""
+        return timedelta(seconds=self.ami_silence_seconds)
