@@ -1,5 +1,18 @@
-"""Lets `python -m leadline` be the same as the command."""
+"""Where the command begins, also as `python -m leadline`: `agi` apart, because a caller waits while it is loaded."""
 
-from leadline.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:] == ["agi"]:
+        from leadline.agi_script import answer_call
+
+        sys.exit(answer_call(sys.stdin.buffer, sys.stdout.buffer))
+    from leadline import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

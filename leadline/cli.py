@@ -173,9 +173,9 @@ def defaults() -> None:
 @app.command()
 def agi() -> None:
     """Answer one call as an AGI script that Asterisk starts, for a PBX that forbids FastAGI."""
-    from leadline.dry_run import answer_as_script
+    from leadline.agi_script import answer_call
 
-    raise typer.Exit(answer_as_script(settings_or_exit(), sys.stdin.buffer, sys.stdout.buffer))
+    raise typer.Exit(answer_call(sys.stdin.buffer, sys.stdout.buffer))
 
 
 @admin.command("create")

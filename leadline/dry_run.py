@@ -1,13 +1,16 @@
 """Decides one call outside the server: the dry run of `leadline route`, and the one-shot AGI script."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
-from agi.oneshot import run_oneshot
+from agi.oneshot import Answer
+from agi.protocol import Request
 from agi.service import RoutingService
 from dialplan.names import display_form
+from dialplan.plan import encode_plan
 from leadline.settings import Settings
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
@@ -48,9 +51,9 @@ def make_writer(settings: Settings, database: Database, directory: DirectoryCach
     return CallWriter(database, directory, settings.region, lambda: datetime.now(UTC))
 
 
-def decision_record(settings: Settings, linkedid: str, decision: Decision, at: datetime) -> RecordedDecision:
+def decision_record(pbx: str, linkedid: str, decision: Decision, at: datetime) -> RecordedDecision:
     """A decision as it is kept on its call."""
-    return RecordedDecision(settings.pbx_name, linkedid, at, route_as_json(decision))
+    return RecordedDecision(pbx, linkedid, at, route_as_json(decision))
 
 
 async def dry_run(settings: Settings, number: str, to: str | None) -> Decision:
@@ -59,20 +62,18 @@ async def dry_run(settings: Settings, number: str, to: str | None) -> Decision:
         return await service.route(number, None, to)
 
 
-def answer_as_script(settings: Settings, stdin: BinaryIO, stdout: BinaryIO) -> int:
-    """Answer the call that Asterisk describes on `stdin`; give the exit status."""
-    writers: list[CallWriter] = []
+def decide_alone(settings: Settings, request: Request, answer: Answer) -> None:
+    """Decide a call for the one-shot script as the server would, and record the decision when Asterisk has taken it."""
 
-    @asynccontextmanager
-    async def open_service() -> AsyncIterator[RoutingService]:
+    async def work() -> None:
         async with open_routing(settings) as (service, writer):
-            writers.append(writer)
-            yield service
+            decision = await service.route(request.caller, request.caller_name, request.did)
+            if answer(encode_plan(decision)) and request.linkedid is not None:
+                await writer.write(
+                    [], [decision_record(settings.pbx_name, request.linkedid, decision, datetime.now(UTC))]
+                )
 
-    async def record(linkedid: str, decision: Decision, at: datetime) -> None:
-        await writers[0].write([], [decision_record(settings, linkedid, decision, at)])
-
-    return run_oneshot(open_service, record, stdin, stdout)
+    asyncio.run(work())
 
 
 def route_as_json(decision: Decision) -> dict[str, Any]:

@@ -1,23 +1,20 @@
-"""The one-shot script as a process of its own: `python -m tests.agi.oneshot_script KIND`, asked as Asterisk asks it."""
+"""The one-shot script as a process: `python -m tests.agi.oneshot_script KIND [PORT]`, asked as Asterisk asks."""
 
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
 
-from agi.oneshot import run_oneshot
+from agi.oneshot import Answer, run_oneshot
+from agi.protocol import Request
 from agi.service import RoutingService
+from dialplan.plan import encode_plan
 from leads.store.lookup import LookupUnavailable
-from routing.decision import Decision
 
 from .company import FakeDirectories, FakeLookup
 
 
-@asynccontextmanager
-async def open_service() -> AsyncIterator[RoutingService]:
-    """Open as KIND says: well, without a database's answer, with a bug, or never."""
+def decide_alone(request: Request, answer: Answer) -> None:
+    """Decide as KIND says: well, without a database's answer, with a bug, or never; tell on stderr what is recorded."""
     kind = sys.argv[1]
     lookup = FakeLookup()
     if kind == "unavailable":
@@ -25,16 +22,15 @@ async def open_service() -> AsyncIterator[RoutingService]:
     elif kind == "broken":
         raise RuntimeError("no such table")
     elif kind == "hanging":
-        await asyncio.Event().wait()
+        asyncio.run(asyncio.Event().wait())
     elif kind == "stuck":
-        time.sleep(60)  # noqa: ASYNC251 - a disk that hangs blocks the loop as well
-    yield RoutingService(lookup, FakeDirectories(), region="UA", default_extension="102", name_language="uk")
-
-
-async def record(linkedid: str, decision: Decision, decided_at: datetime) -> None:
-    """Tell on stderr what would be recorded."""
-    print("recorded", linkedid, decision.caller, decided_at.tzinfo, file=sys.stderr)
+        time.sleep(60)
+    service = RoutingService(lookup, FakeDirectories(), region="UA", default_extension="102", name_language="uk")
+    decision = asyncio.run(service.route(request.caller, request.caller_name, request.did))
+    if answer(encode_plan(decision)):
+        print("recorded", request.linkedid, decision.caller, file=sys.stderr)
 
 
 if __name__ == "__main__":
-    sys.exit(run_oneshot(open_service, record, sys.stdin.buffer, sys.stdout.buffer))
+    server = ("127.0.0.1", int(sys.argv[2])) if sys.argv[2:] else None
+    sys.exit(run_oneshot(server, lambda: decide_alone, sys.stdin.buffer, sys.stdout.buffer))

@@ -1,14 +1,18 @@
 """The one-shot script as Asterisk runs it: a process, its pipes, and callers who hang up."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from agi.protocol import Request, Session
 from dialplan.plan import decode_plan
+from dialplan.words import ROUTE_PATH
 
 ROOT = Path(__file__).parents[2]
 BLOCK = (
@@ -16,7 +20,7 @@ BLOCK = (
     b"agi_calleridname: \xd0\xff\nagi_callingpres: 0\nagi_arg_1: 0441234567\nagi_arg_2: 1732190000.17\n\n"
 )
 
-Start = Callable[[str], "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -24,8 +28,8 @@ def start() -> Iterator[Start]:
     """Start the script; what still runs at the end is killed."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start_one(kind: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "tests.agi.oneshot_script", kind]
+    def start_one(kind: str, port: int | None = None) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "tests.agi.oneshot_script", kind, *([str(port)] if port else [])]
         pipe = subprocess.PIPE
         running.append(subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe))
         return running[-1]
@@ -59,7 +63,7 @@ def test_the_answer_is_the_server_s(start: Start) -> None:
     command, errors = talk(process, BLOCK, b"200 result=1\n")
     assert rung(command) == ["PJSIP/101", "PJSIP/101+PJSIP/102", "PJSIP/103"]
     assert b"Melnychenko Olha" in command
-    assert errors == b"recorded 1732190000.17 +380501234567 UTC\n"
+    assert errors == b"recorded 1732190000.17 +380501234567\n"
     assert process.returncode == 0
 
 
@@ -67,7 +71,7 @@ def test_a_withheld_number_stays_unknown(start: Start) -> None:
     block = BLOCK.replace(b"callingpres: 0", b"callingpres: 32")
     command, errors = talk(start("well"), block, b"200 result=1\n")
     assert rung(command) == ["PJSIP/101+PJSIP/102", "PJSIP/103"]
-    assert errors == b"recorded 1732190000.17 None UTC\n"
+    assert errors == b"recorded 1732190000.17 None\n"
 
 
 def test_without_the_database_s_answer_the_dialled_number_decides(start: Start) -> None:
@@ -101,3 +105,88 @@ def test_nothing_keeps_the_script_longer_than_its_deadline(start: Start, kind: s
     process = start(kind)
     output, _ = process.communicate(BLOCK)
     assert (process.returncode, output) == (-signal.SIGALRM, b"")
+
+
+def serve_once(listener: socket.socket, answer: bytes) -> tuple[bytes, bytes]:
+    """Be a server for one question; give the question and what was told of the answer."""
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rb") as lines:
+        question = b"".join(iter(lines.readline, b"\n"))
+        connection.sendall(answer)
+        return question, lines.read()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        yield listener
+
+
+def test_the_server_is_asked_first_and_decides(start: Start, listener: socket.socket) -> None:
+    process = start("broken", listener.getsockname()[1])
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve_once, listener, b'SET VARIABLE LEADLINE_PLAN "L1||P,20,0PJSIP/103,,"\n')
+        command, errors = talk(process, BLOCK, b"200 result=1\n")
+        question, told = served.result()
+    assert (process.returncode, errors) == (0, b"")
+    assert rung(command) == ["PJSIP/103"]
+    asked = Session().receive(question + b"\n")
+    assert asked == Request(ROUTE_PATH, "+380501234567", "\ufffd\ufffd", "0441234567", "1732190000.17")
+    assert told == b"200 result=1\n"
+
+
+@pytest.mark.parametrize("reply", [b"", b"HANGUP\n", b"511 Command Not Permitted on a dead channel\n"])
+def test_the_server_is_told_that_the_caller_hung_up(start: Start, listener: socket.socket, reply: bytes) -> None:
+    process = start("broken", listener.getsockname()[1])
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve_once, listener, b'SET VARIABLE LEADLINE_PLAN "L1|"\n')
+        _, errors = talk(process, BLOCK, reply)
+        _, told = served.result()
+    assert (process.returncode, errors, told) == (0, b"", b"HANGUP\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SET VARIABLE LEADLINE_PLAN ",
+        b'EXEC System "id"\n',
+        b'SET VARIABLE PATH "L1|"\n',
+        b'SET VARIABLE LEADLINE_PLAN "none"\n',
+        b'SET VARIABLE LEADLINE_PLAN "L1|" "\n',
+        b'SET VARIABLE LEADLINE_PLAN "L1|\\"\n',
+        b'SET VARIABLE LEADLINE_PLAN "L1|"\nEXEC System "id"\n',
+        b'SET VARIABLE LEADLINE_PLAN "L1|"\r\n',
+        b'SET VARIABLE LEADLINE_PLAN "L1|' + b"a" * 2100 + b'"\n',
+    ],
+    ids=lambda answer: repr(answer)[:60],
+)
+def test_only_a_plan_is_taken_from_the_server(start: Start, listener: socket.socket, answer: bytes) -> None:
+    process = start("well", listener.getsockname()[1])
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve_once, listener, answer)
+        command, errors = talk(process, BLOCK, b"200 result=1\n")
+    assert rung(command) == ["PJSIP/101", "PJSIP/101+PJSIP/102", "PJSIP/103"]
+    assert errors == b"recorded 1732190000.17 +380501234567\n"
+
+
+def test_a_silent_server_is_not_waited_for(start: Start, listener: socket.socket) -> None:
+    command, errors = talk(start("well", listener.getsockname()[1]), BLOCK, b"200 result=1\n")
+    assert rung(command) == ["PJSIP/101", "PJSIP/101+PJSIP/102", "PJSIP/103"]
+    assert errors == b"recorded 1732190000.17 +380501234567\n"
+
+
+def test_where_nobody_listens_the_script_decides(start: Start, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    listener.close()
+    command, _ = talk(start("well", port), BLOCK, b"200 result=1\n")
+    assert rung(command) == ["PJSIP/101", "PJSIP/101+PJSIP/102", "PJSIP/103"]
+
+
+def test_asking_the_server_loads_nothing_heavy() -> None:
+    """A caller waits for each package that is loaded; asyncio alone would double the wait."""
+    program = "import sys, leadline.agi_script; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True).split())
+    assert "asterisk.agi" in loaded
+    assert loaded.isdisjoint({"asyncio", "sqlalchemy", "pydantic", "typer", "structlog", "phonenumbers", "logging"})
