@@ -17,22 +17,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.seed import number_of, seed
-from leads.store.engine import Database
+from bench.prepared import DID_E164, LEADS, copy_database
+from bench.seed import number_of
 from leads.store.lookup import CallerLookup
-from leads.store.migrate import upgrade
-from leads.store.models import Did, Employee, Extension, GroupMember, RingGroup
 
-FEW, MANY = 10_000, 1_000_000
+FEW, MANY = 10_000, LEADS
 ROUNDS = 7
 SECONDS = 4
 CONNECTIONS = 50
-DID = "+380441234567"
 SERVERS = ("bare", "leadline", "panoramisk")
 LOOKUPS = 4000
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -45,26 +41,6 @@ class Run(NamedTuple):
     p50: float
     p99: float
     cpu: float
-
-
-async def prepare_database(url: str, leads: int) -> None:
-    """Fill a database with three employees, who are one group, and their leads."""
-    await upgrade(url)
-    database = Database(url)
-    async with database.write() as session:
-        group = RingGroup(name="Sales")
-        session.add(group)
-        for number in ("101", "102", "103"):
-            employee = Employee(name=f"Employee {number}", created_at=datetime.now(UTC))
-            session.add(employee)
-            await session.flush()
-            phone = Extension(number=number, endpoint=f"PJSIP/{number}", employee_id=employee.id)
-            session.add(phone)
-            await session.flush()
-            session.add(GroupMember(group_id=group.id, extension_id=phone.id))
-        session.add(Did(number=DID, group_id=group.id))
-    await database.dispose()
-    await seed(url, leads)
 
 
 @contextmanager
@@ -94,7 +70,7 @@ def load(program: Path, server: tuple[int, int], numbers: Path, seconds: float, 
     """
     port, process = server
     before = cpu_seconds(process)
-    command = ["taskset", "-c", str(core), str(program), *map(str, (port, CONNECTIONS, seconds, numbers, DID))]
+    command = ["taskset", "-c", str(core), str(program), *map(str, (port, CONNECTIONS, seconds, numbers, DID_E164))]
     done, empty, took, p50, p99 = map(float, subprocess.check_output(command, text=True).split())
     if empty or not done:
         raise RuntimeError(f"{empty:.0f} of {done:.0f} sessions had no answer")
@@ -174,10 +150,7 @@ def main(rounds: int = ROUNDS) -> None:
         program, numbers = folder / "load", folder / "numbers"
         subprocess.run([compiler, "-O2", "-o", program, Path(__file__).with_name("fastagi_load.c")], check=True)
         numbers.write_text("".join(f"{number_of(random.randrange(MANY))}\n" for _ in range(200_000)))
-        few, many = (f"sqlite+aiosqlite:///{folder}/{leads}.db" for leads in (FEW, MANY))
-        print(f"fastagi: filling a database with {MANY:,} leads …", flush=True)
-        for url, leads in ((few, FEW), (many, MANY)):
-            asyncio.run(prepare_database(url, leads))
+        few, many = (copy_database(folder / f"{leads}.db", leads) for leads in (FEW, MANY))
         compare_servers(program, many, numbers, rounds)
         compare_lookups(few, many, rounds)
 

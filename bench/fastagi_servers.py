@@ -11,13 +11,14 @@ import sys
 import uvloop
 from panoramisk import fast_agi
 
+from agi.askers import Askers
 from agi.server import FastAgiServer
 from agi.service import RoutingService
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
 
-PLAN = b'SET VARIABLE LEADLINE_PLAN "L1|Melnychenko Olha|P,20,0PJSIP/101,,|P,25,0PJSIP/101!0PJSIP/102!0PJSIP/103,,"\n'
+PLAN = b'SET VARIABLE LEADLINE_PLAN "L1|Melnychenko Olha|P,20,1PJSIP/101,,"\n'
 """Like Leadline's own answers here."""
 
 
@@ -73,9 +74,9 @@ async def serve_leadline(url: str) -> int:
         service,
         host="127.0.0.1",
         port=0,
-        allow=("127.0.0.0/8",),
+        askers=Askers({"asterisk": ("127.0.0.0/8",)}),
         max_sessions=2000,
-        on_decision=lambda linkedid, decision, decided_at: None,
+        on_decision=lambda pbx, linkedid, decision, decided_at: None,
     )
     await server.start()
     return server.port

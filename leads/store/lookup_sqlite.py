@@ -69,14 +69,13 @@ class SqliteBackend:
             self._on_loop.close()
             self._trusted_until = 0.0
             return False
-        self._trust(begin)
+        self._trust(begin, time.monotonic())
         self._lookup.answered(batch, rows)
         return True
 
-    def _trust(self, begin: float) -> None:
-        """Judge the disk by an answer that was asked for at `begin`."""
-        now = time.monotonic()
-        self._trusted_until = now + _TRUSTED_SECONDS if now - begin < _QUICK_SECONDS else 0.0
+    def _trust(self, begin: float, end: float) -> None:
+        """Judge the disk by how long it took for an answer."""
+        self._trusted_until = end + _TRUSTED_SECONDS if end - begin < _QUICK_SECONDS else 0.0
 
     def give_up(self) -> None:
         """Nothing helps but to wait: the thread calls `_done` when the disk lets go of it."""
@@ -97,8 +96,10 @@ class SqliteBackend:
             except sqlite3.Error as error:
                 reason = f"SQLite: {error}"
                 self._in_thread.close()
+            if rows is not None:
+                self._trust(begin, time.monotonic())
             try:
-                self._loop.call_soon_threadsafe(self._done, batch, rows, reason, begin)
+                self._loop.call_soon_threadsafe(self._done, batch, rows, reason)
             except RuntimeError:
                 break  # the loop was closed first
         self._in_thread.close()
@@ -106,14 +107,13 @@ class SqliteBackend:
     def _query(self, numbers: list[str]) -> Rows:
         return self._in_thread.query(numbers) if numbers else []  # given up meanwhile
 
-    def _done(self, batch: Batch, rows: Rows | None, reason: str, begin: float) -> None:
+    def _done(self, batch: Batch, rows: Rows | None, reason: str) -> None:
         self._busy = False
         if not batch.numbers:
             self._lookup.recovered()
         elif rows is None:
             self._lookup.failed(batch, reason)
         else:
-            self._trust(begin)
             self._lookup.answered(batch, rows)
         self._lookup.send()
 
