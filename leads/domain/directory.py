@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from leads.domain.recordings import RecordingRule
+
 
 class DisplayMode(StrEnum):
     """What a phone's display can draw."""
@@ -85,3 +87,4 @@ class Directory:
     groups: Mapping[int, Group] = field(default_factory=dict)
     dids: Mapping[str, Did] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
+    recording: RecordingRule = field(default_factory=RecordingRule)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.directory import Did, Directory, Employee, Extension, Group
+from leads.domain.recordings import RecordedCalls, RecordingRule
 from leads.store import models
 from leads.store.engine import Database
 
@@ -32,6 +33,7 @@ async def load_directory(session: AsyncSession) -> Directory:
         groups=await _groups(session, by_id),
         dids=await _dids(session, by_id),
         ignored=frozenset(await session.scalars(select(models.IgnoredNumber.number))),
+        recording=await _recording(session),
     )
 
 
@@ -135,3 +137,12 @@ async def _dids(session: AsyncSession, extensions: dict[int, Extension]) -> dict
             responsible_id=did.responsible_id,
         )
     return dids
+
+
+async def _recording(session: AsyncSession) -> RecordingRule:
+    calls = await session.scalar(select(models.RecordingSetting.calls)) or RecordedCalls.NONE
+    if calls is not RecordedCalls.BY_NUMBER:
+        return RecordingRule(calls)
+    dids = await session.scalars(select(models.Did.number).where(models.Did.recorded))
+    phones = await session.scalars(select(models.Extension.endpoint).where(models.Extension.recorded))
+    return RecordingRule(calls, frozenset(dids), frozenset(phones))

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -30,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from leads.domain.calls import Direction, Phase, Result
 from leads.domain.calls import Role as CallRole
 from leads.domain.directory import DisplayMode, Role
+from leads.domain.recordings import RecordedCalls
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -137,7 +139,10 @@ class DirectoryVersion(Base):
 
 
 class Employee(Base):
-    """A person who works here; with `login` and `password_hash` he may use the panel."""
+    """A person who works here; with `login` and `password_hash` he may use the panel.
+
+    `may_listen` is the right to recordings of the calls that he may see.
+    """
 
     __tablename__ = "employee"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -148,6 +153,7 @@ class Employee(Base):
     active: Mapped[bool] = mapped_column(default=True)
     ring_seconds: Mapped[int] = mapped_column(default=20)
     call_waiting: Mapped[bool] = mapped_column(default=False)
+    may_listen: Mapped[bool] = mapped_column(default=False, server_default=false())
     language: Mapped[str | None] = mapped_column(String(8))
     time_zone: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
@@ -169,7 +175,10 @@ class EmployeeMobile(Base):
 
 
 class Extension(Base):
-    """A phone; `endpoint` is Asterisk's name for it, as in `PJSIP/101`."""
+    """A phone; `endpoint` is Asterisk's name for it, as in `PJSIP/101`.
+
+    `recorded`: its outgoing calls are, where that is chosen by number.
+    """
 
     __tablename__ = "extension"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -178,6 +187,7 @@ class Extension(Base):
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"), index=True)
     display_mode: Mapped[DisplayMode] = mapped_column(_values(DisplayMode), default=DisplayMode.LATIN)
     display_length: Mapped[int] = mapped_column(default=24)
+    recorded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     employee: Mapped[Employee | None] = relationship(back_populates="extensions")
 
@@ -211,7 +221,10 @@ class GroupMember(Base):
 
 
 class Did(Base):
-    """One of our numbers. Its calls go to a queue or a group (never both), then to the default extension."""
+    """One of our numbers. Its calls go to a queue or a group (never both), then to the default extension.
+
+    `recorded`: its inbound calls are, where that is chosen by number.
+    """
 
     __tablename__ = "did"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -222,6 +235,7 @@ class Did(Base):
     queue_seconds: Mapped[int] = mapped_column(default=60)
     default_extension_id: Mapped[int | None] = mapped_column(ForeignKey("extension.id", ondelete="SET NULL"))
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    recorded: Mapped[bool] = mapped_column(default=False, server_default=false())
     version: Mapped[int] = mapped_column(default=1)
 
     group: Mapped[RingGroup | None] = relationship()
@@ -492,3 +506,68 @@ class PanelSession(Base):
     user_agent: Mapped[str] = mapped_column(default="")
 
     employee: Mapped[Employee] = relationship()
+
+
+class RecordingSetting(Base):
+    """One row: which calls are recorded, and for how many days recordings are kept."""
+
+    __tablename__ = "recording_setting"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    calls: Mapped[RecordedCalls] = mapped_column(_values(RecordedCalls), default=RecordedCalls.NONE)
+    keep_days: Mapped[int] = mapped_column(default=90)
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __table_args__ = (CheckConstraint("keep_days BETWEEN 1 AND 3650", name="keep_days"),)
+    __mapper_args__ = {"version_id_col": version}
+
+
+class Recording(Base):
+    """One file with the voices of a call; `path` is relative to the folder of its Asterisk server's recordings.
+
+    It is no part of the call's row, because it may be found before the call is on record. A row outlives its file: it
+    tells who deleted it (`deleted_by`), or after how many days it was due.
+    """
+
+    __tablename__ = "recording"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pbx: Mapped[str] = mapped_column(String(64))
+    linkedid: Mapped[str] = mapped_column(String(150))
+    path: Mapped[str] = mapped_column(String(255))
+    recorded_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    deleted_by_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    deleted_after_days: Mapped[int | None]
+
+    deleted_by: Mapped[Employee | None] = relationship()
+
+    __table_args__ = (
+        UniqueConstraint("pbx", "linkedid", "path", name="uq_recording_pbx_linkedid_path"),
+        Index(
+            "ix_recording_kept",
+            "recorded_at",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+
+class Use(StrEnum):
+    """What somebody did with a recording."""
+
+    LISTENED = "listened"
+    SAVED = "saved"
+
+
+class RecordingUse(Base):
+    """Somebody listened to a recording, or saved it as a file."""
+
+    __tablename__ = "recording_use"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recording_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"))
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    at: Mapped[datetime]
+    what: Mapped[Use] = mapped_column(_values(Use))
+
+    employee: Mapped[Employee | None] = relationship()
+
+    __table_args__ = (Index("ix_recording_use_recording_id_at", "recording_id", "at"),)
