@@ -1,109 +1,109 @@
-"""Keeps a copy of our numbers' own routes in Asterisk's database, so that calls go on when Leadline is gone.
+"""The one connection for actions to an Asterisk, shared by all who need some: copies, recordings, the page's buttons.
 
 It uses the control account, which can do whatever a shell on the Asterisk machine can: optional, from loopback only.
+Who asks while Asterisk is away is told so at once, and nothing is kept for later: an action that comes late is wrong.
 """
 
 import asyncio
-import logging
-import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
-from ami_listener.connection import AmiAccount, AmiConnection
-from ami_listener.link import AmiError, AmiLink, AmiRefusedError
+from panoramisk.message import Message as Answer
 
-logger = logging.getLogger(__name__)
+from ami_listener.connection import AmiAccount, AmiConnection, ConnectionHealth
+from ami_listener.link import ANSWER_SECONDS, AmiError, AmiLink, AmiLostError, AmiRefusedError, Headers
 
-LONGEST_VALUE = 1000
-"""Bytes; Asterisk reads AMI lines of up to 1,024."""
-_KEY = re.compile(r"[0-9A-Za-z+_.-]{1,64}")
+__all__ = ["AmiError", "AmiLostError", "AmiRefusedError", "ControlConnection", "Headers"]
+
+T = TypeVar("T")
+MOST_WAITING = 1000
+"""How many questions may wait at once; more means that Asterisk does not answer."""
 
 
-class DatabaseCopy:
-    """Makes one family of Asterisk's database equal to what it is told, for as long as `run` runs.
-
-    After each connect all is compared, since Asterisk may have lost what it had not written; only differences are sent.
+class ControlConnection:
+    """Keeps the control account connected for as long as `run` runs, and asks in its name.
 
     Args:
         account: the control account.
-        family: the family of keys that is ours alone; keys of it that are not told are removed.
         silence: after this time without a byte the connection counts as dead.
     """
 
-    def __init__(self, account: AmiAccount, family: str, *, silence: timedelta = timedelta(seconds=15)) -> None:
-        self.connection = AmiConnection(
-            account,
-            on_event=lambda _: None,
-            wanted=frozenset(),
-            on_connected=self._connected,
-            silence=silence,
+    def __init__(self, account: AmiAccount, *, silence: timedelta = timedelta(seconds=15)) -> None:
+        self._connection = AmiConnection(
+            account, on_event=lambda _: None, wanted=frozenset(), on_connected=self._connected, silence=silence
         )
-        self.puts = 0
-        self.deletes = 0
-        self.in_step = asyncio.Event()
-        self._family = family
-        self._wanted: dict[str, str] | None = None
-        self._changed = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._on_connected: list[Callable[[], None]] = []
+        self._waiting = 0
 
-    def sync_defaults(self, entries: Mapping[str, str]) -> None:
-        """Take what the family is to hold, whole; returns at once, `in_step` is set when Asterisk has it.
+    @property
+    def health(self) -> ConnectionHealth:
+        """How the connection is."""
+        return self._connection.health
 
-        Raises:
-            ValueError: a key or a value is none that Asterisk can keep.
-        """
-        for key, value in entries.items():
-            if not _KEY.fullmatch(key):
-                raise ValueError(f"{key!r} is no key of Asterisk's database")
-            if not value.isprintable() or len(value.encode()) > LONGEST_VALUE:
-                raise ValueError(f"the value of {key} is longer than {LONGEST_VALUE} bytes or holds control characters")
-        self._wanted = dict(entries)
-        self.in_step.clear()
-        self._changed.set()
+    @property
+    def is_connected(self) -> bool:
+        """Whether Asterisk can be asked now."""
+        return self._connection.link is not None
+
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        """Have `callback` told of each new connection; it may not wait."""
+        self._on_connected.append(callback)
 
     async def run(self) -> None:
-        """Keep the copy in step; ends only by cancellation."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.connection.run())
-            tasks.create_task(self._follow_changes())
+        """Connect, stay connected, connect again; ends only by cancellation."""
+        await self._connection.run()
+
+    async def ask(self, name: str, headers: Headers | None = None, seconds: float = ANSWER_SECONDS) -> Answer:
+        """Send one action and give its answer.
+
+        Args:
+            name: the action's.
+            headers: its headers; a sequence of values makes several headers of one name.
+            seconds: how long to wait.
+
+        Raises:
+            AmiRefusedError: Asterisk answered with an error.
+            AmiLostError: there is no connection, it broke, or no answer came in time; whether the action was done is
+                not known then.
+            ValueError: a header holds a line break or NUL, which would make it two actions.
+        """
+        return await self._bounded(lambda link: link.ask(name, headers, seconds))
+
+    async def ask_list(self, name: str, headers: Headers, seconds: float = ANSWER_SECONDS) -> list[Answer]:
+        """Send an action that is answered by a list, and give its rows.
+
+        Raises:
+            AmiRefusedError, AmiLostError, ValueError: as `ask`.
+        """
+        return await self._bounded(lambda link: link.ask_list(name, headers, seconds))
+
+    async def ask_rows(self, name: str, headers: Headers, on_row: Callable[[bytes], None], seconds: float) -> None:
+        """Send an action that is answered by a list too long to be kept; see AmiLink.ask_rows."""
+        await self._bounded(lambda link: link.ask_rows(name, headers, on_row, seconds))
+
+    async def ask_many(
+        self, actions: Sequence[tuple[str, Headers]], seconds: float = ANSWER_SECONDS
+    ) -> list[AmiRefusedError]:
+        """Send some hundreds of actions at once; see AmiLink.ask_many."""
+        return await self._bounded(lambda link: link.ask_many(actions, seconds))
 
     async def _connected(self, link: AmiLink) -> None:
-        await self._compare(link)
+        # The link is ours only after this returns.
+        asyncio.get_running_loop().call_soon(self._tell)
 
-    async def _follow_changes(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            link = self.connection.link
-            if link is None:
-                continue  # the next connect compares all
-            try:
-                await self._compare(link)
-            except AmiError as error:
-                link.drop(f"the numbers' routes could not be copied: {error}")
+    def _tell(self) -> None:
+        for callback in self._on_connected:
+            callback()
 
-    async def _compare(self, link: AmiLink) -> None:
-        async with self._turn:
-            wanted = self._wanted
-            if wanted is None:
-                return
-            present = await self._present(link)
-            for key, value in wanted.items():
-                if present.get(key) != value:
-                    await link.ask("DBPut", {"Family": self._family, "Key": key, "Val": value})
-                    self.puts += 1
-            for key in present.keys() - wanted.keys():
-                await link.ask("DBDel", {"Family": self._family, "Key": key})
-                self.deletes += 1
-            if wanted is self._wanted:
-                self.in_step.set()
-
-    async def _present(self, link: AmiLink) -> dict[str, str]:
-        prefix = f"/{self._family}/"
+    async def _bounded(self, ask: Callable[[AmiLink], Awaitable[T]]) -> T:
+        link = self._connection.link
+        if link is None:
+            raise AmiLostError(f"not connected to Asterisk: {self.health.last_error or self.health.state}")
+        if self._waiting >= MOST_WAITING:
+            raise AmiLostError("Asterisk does not answer: too many actions wait")
+        self._waiting += 1
         try:
-            rows = await link.ask_list("DBGetTree", {"Family": self._family})
-        except AmiRefusedError as error:
-            if "not found" in str(error).lower():
-                return {}
-            raise
-        return {str(row["Key"]).removeprefix(prefix): str(row["Val"]) for row in rows if "Key" in row and "Val" in row}
+            return await ask(link)
+        finally:
+            self._waiting -= 1

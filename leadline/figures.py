@@ -6,9 +6,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from agi.server import LATENCY_BOUNDS, FastAgiServer
 from ami_listener.connection import ConnectionState
-from ami_listener.control import DatabaseCopy
 from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
+from leadline.company_copy import CompanyCopy
 from leadline.metrics import PartHealth
 from leads.store.lookup import CallerLookup
 
@@ -134,17 +134,17 @@ def recorder_health(recorder: Recorder) -> PartHealth:
     )
 
 
-def copy_health(copy: DatabaseCopy) -> PartHealth:
+def copy_health(copy: CompanyCopy) -> PartHealth:
     """The copy of routes in Asterisk; without it calls still go on by the default for all, so it is not essential."""
-    connection = copy.connection.health
+    connection = copy.control.health
     return PartHealth(
         "copy of routes",
         copy.in_step.is_set(),
         {
             "state": connection.state.value,
             "last_error": connection.last_error,
-            "written": copy.puts,
-            "removed": copy.deletes,
+            "written": copy.numbers.puts,
+            "removed": copy.numbers.deletes,
         },
         essential=False,
     )

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from ami_listener.connection import AmiAccount, tls_context
-from ami_listener.control import DatabaseCopy
+from ami_listener.control import ControlConnection
 from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
-from dialplan.words import DID_FAMILY
 from leadline import figures
-from leadline.fallback import keep_fallback_copy
+from leadline.company_copy import CompanyCopy
 from leadline.metrics import PartHealth
 from leadline.parts import Parts, ServerError
 from leadline.pbx_settings import PbxSettings
@@ -43,6 +42,7 @@ class Pbx:
     Attributes:
         settings: of this Asterisk alone.
         listener: follows its calls; None where AMI is switched off.
+        control: for actions on it, shared by all who need some; None without a control account.
         copy: keeps its own copy of the routes; None without a control account.
     """
 
@@ -50,7 +50,8 @@ class Pbx:
         """Nothing runs before `start`."""
         self.settings = settings
         self.listener: CallListener | None = None
-        self.copy: DatabaseCopy | None = None
+        self.control: ControlConnection | None = None
+        self.copy: CompanyCopy | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +67,8 @@ class Pbx:
         if self.settings.ami_enabled:
             await self._start_listener(shared, parts)
         if self.settings.ami_control_secret.get_secret_value():
-            self._start_copy(shared, parts)
+            self.control = self._start_control(parts)
+            self.copy = self._start_copy(self.control, shared, parts)
 
     def health(self) -> list[PartHealth]:
         """How its parts are."""
@@ -89,19 +91,23 @@ class Pbx:
         )
         parts.run(self.listener.run(), f"ami {self.name}")
 
-    def _start_copy(self, shared: Shared, parts: Parts) -> None:
+    def _start_control(self, parts: Parts) -> ControlConnection:
         settings = self.settings
         account = self._account(settings.ami_control_username, settings.ami_control_secret)
-        self.copy = DatabaseCopy(account, DID_FAMILY, silence=settings.ami_silence)
-        parts.run(self.copy.run(), f"copy of routes {self.name}")
-        changes = keep_fallback_copy(
-            self.copy,
+        control = ControlConnection(account, silence=settings.ami_silence)
+        parts.run(control.run(), f"control {self.name}")
+        return control
+
+    def _start_copy(self, control: ControlConnection, shared: Shared, parts: Parts) -> CompanyCopy:
+        copy = CompanyCopy(
+            control,
             shared.lookup,
             shared.directory,
             region=shared.settings.region,
             default_extension=shared.settings.default_extension,
         )
-        parts.run(changes, f"changes of routes {self.name}")
+        parts.run(copy.run(), f"copy of routes {self.name}")
+        return copy
 
     def _account(self, username: str, secret: SecretStr) -> AmiAccount:
         settings = self.settings

@@ -9,7 +9,8 @@ import pytest
 
 from ami_listener import connection as connection_module
 from ami_listener.connection import AmiAccount, ConnectionState
-from ami_listener.control import DatabaseCopy
+from ami_listener.control import ControlConnection
+from ami_listener.database_copy import DatabaseFamily
 from ami_listener.listener import CallListener
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
@@ -162,18 +163,20 @@ async def test_call_that_ended_while_asterisk_was_killed_is_closed_as_incomplete
     assert (call.incomplete, call.result, call.answered_by) == (True, Result.ANSWERED, "101")
 
 
-async def test_routes_of_our_numbers_are_kept_in_asterisks_database(lab: DialplanLab) -> None:
-    account = AmiAccount("127.0.0.1", lab.values.ami_port, "leadline-control", "control-secret")
-    copy = DatabaseCopy(account, DID_FAMILY)
-    task = asyncio.create_task(copy.run())
+async def test_a_family_of_asterisks_database_is_made_equal(lab: DialplanLab) -> None:
+    control = ControlConnection(AmiAccount("127.0.0.1", lab.values.ami_port, "leadline-control", "control-secret"))
+    connected = asyncio.Event()
+    control.on_connected(connected.set)
+    task = asyncio.create_task(control.run())
     try:
-        for entries in ({"0441234567": "a plan: 1", "0442": "b"}, {"0442": "c"}, {}):
-            copy.sync_defaults(entries)
-            await asyncio.wait_for(copy.in_step.wait(), 20)
+        await asyncio.wait_for(connected.wait(), 20)
+        family = DatabaseFamily(control, DID_FAMILY)
+        for entries in ({"0441234567": "a plan: 1", "0442": "Олена"}, {"0442": "c"}, {}):
+            await family.make_equal(entries)
             shown = await asyncio.to_thread(lab.asterisk.cli, f"database show {DID_FAMILY}")
             rows = [line.split(":", 1) for line in shown.splitlines() if line.startswith("/")]
             assert {key.strip().rpartition("/")[2]: value.strip() for key, value in rows} == entries
-        assert (copy.puts, copy.deletes) == (3, 2)
+        assert (family.puts, family.deletes) == (3, 2)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
