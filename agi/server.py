@@ -1,24 +1,24 @@
 """Serves Asterisk's FastAGI questions over TCP, and lets no peer, however it behaves, hold anything for long.
 
-Each connection asks once: `agi://host/route,<did>,<linkedid>`; the answer is one variable, the call's plan. Whatever
-goes wrong here ends in a closed connection, and the dialplan goes on by its own plan; so nothing is ever worth a wait.
+Each connection asks once: `agi://host/route/<Asterisk>,<did>,<linkedid>`; the answer is one variable, the call's plan.
+Whatever goes wrong here ends in a closed connection, and the dialplan goes on by its own plan; so nothing is ever worth
+a wait.
 """
 
 import asyncio
-import ipaddress
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import cast
 
 import structlog
 
+from agi.askers import Askers
 from agi.protocol import Outcome, ProtocolError, Request, Session, set_variable
 from agi.service import RoutingService
 from dialplan.plan import encode_plan
-from dialplan.words import CHECK_DID, PLAN, ROUTE_PATH
+from dialplan.words import CHECK_DID, PLAN
 from leads.domain.numbers import Number
 from leads.domain.people import LookupAnswer
 from leads.store.lookup import LookupUnavailable
@@ -32,7 +32,7 @@ SWEEP_SECONDS = 0.05
 """How often sessions are looked through for late ones; a timer for each would cost more than reading its question."""
 LATENCY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
-OnDecision = Callable[[str, Decision, datetime], None]
+OnDecision = Callable[[str, str, Decision, datetime], None]
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class FastAgiServer:
         *,
         host: str,
         port: int,
-        allow: Sequence[str],
+        askers: Askers,
         max_sessions: int,
         on_decision: OnDecision,
     ) -> None:
@@ -75,16 +75,15 @@ class FastAgiServer:
             service: decides.
             host: the address to listen on.
             port: the port; 0 for any free one, see `port`.
-            allow: networks whose peers may ask.
+            askers: who may ask, and which Asterisk that is.
             max_sessions: beyond so many at once a connection is closed unread.
-            on_decision: is told the linkedid, the decision and its time (UTC) after the answer has been sent; it may
-                not wait.
+            on_decision: is told the Asterisk, the linkedid, the decision and its time (UTC) after the answer has been
+                sent; it may not wait.
         """
         self.figures = FastAgiFigures()
         self.service = service
         self._host, self._port = host, port
-        self._networks = [ipaddress.ip_network(network) for network in allow]
-        self._is_allowed = lru_cache(maxsize=1024)(self._check_peer)
+        self.askers = askers
         self._max_sessions = max_sessions
         self._is_full = False
         self._on_decision = on_decision
@@ -126,7 +125,7 @@ class FastAgiServer:
 
     def admit(self, connection: "_Connection", address: str) -> bool:
         """Tell whether a peer that connected may stay, and count it."""
-        if not self._is_allowed(address):
+        if not self.askers.may_ask(address):
             self.figures.refused_peers += 1
             return False
         full = len(self._open) >= self._max_sessions
@@ -153,7 +152,7 @@ class FastAgiServer:
         """Take note that a connection is gone."""
         self._open.discard(connection)
 
-    def note_answer(self, request: Request, decision: Decision, seconds: float) -> None:
+    def note_answer(self, pbx: str, request: Request, decision: Decision, seconds: float) -> None:
         """Count an answer that has been sent, and hand the decision on to be recorded."""
         self.figures.answered += 1
         self.figures.latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
@@ -161,20 +160,10 @@ class FastAgiServer:
         if request.linkedid is None:
             return
         try:
-            self._on_decision(request.linkedid, decision, datetime.now(UTC))
+            self._on_decision(pbx, request.linkedid, decision, datetime.now(UTC))
         except Exception:
             # The record of a call must not cost the next call its answer.
             _log.exception("decision not recorded", linkedid=request.linkedid)
-
-    def _check_peer(self, address: str) -> bool:
-        # Cached by address, so that a peer that knocks for ever fills no log.
-        peer = ipaddress.ip_address(address.partition("%")[0])
-        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
-            peer = peer.ipv4_mapped
-        allowed = any(peer in network for network in self._networks)
-        if not allowed:
-            _log.warning("fastagi peer refused", peer=address)
-        return allowed
 
 
 class _Connection(asyncio.Protocol):
@@ -183,6 +172,8 @@ class _Connection(asyncio.Protocol):
     __slots__ = (
         "_caller",
         "_loop",
+        "_pbx",
+        "_peer",
         "_people",
         "_refresh",
         "_request",
@@ -200,6 +191,8 @@ class _Connection(asyncio.Protocol):
         self._session = Session()
         self._started = 0.0
         self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._pbx = ""
         self.deadline = 0.0
         self._request: Request | None = None
         self._caller: Number | None = None
@@ -218,6 +211,7 @@ class _Connection(asyncio.Protocol):
             tcp.abort()
             return
         self._transport = tcp
+        self._peer = peer[0]
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
@@ -252,9 +246,11 @@ class _Connection(asyncio.Protocol):
         self.drop()
 
     def _ask(self, request: Request) -> None:
-        if request.script != ROUTE_PATH:
-            self._refuse("no such script")
+        pbx = self._server.askers.who_asks(request.script, self._peer)
+        if pbx is None:
+            self._refuse("no such script, or it is not plain which Asterisk asks")
             return
+        self._pbx = pbx
         if request.did == CHECK_DID:
             # Somebody tries whether the dialplan reaches us: answered like a call, but there is none to record.
             request = request._replace(linkedid=None)
@@ -317,7 +313,7 @@ class _Connection(asyncio.Protocol):
             self._server.figures.defaulted += 1
         decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
         self._transport.write(set_variable(PLAN, encode_plan(decision)))
-        self._server.note_answer(request, decision, self._loop.time() - self._started)
+        self._server.note_answer(self._pbx, request, decision, self._loop.time() - self._started)
 
     def _conclude(self, outcome: Outcome) -> None:
         if outcome is Outcome.REFUSED:

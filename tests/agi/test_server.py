@@ -12,6 +12,7 @@ from datetime import datetime
 import pytest
 
 from agi import server as server_module
+from agi.askers import Askers
 from agi.server import FastAgiServer
 from agi.service import RoutingService
 from dialplan.plan import decode_plan
@@ -25,6 +26,8 @@ BLOCK = (
     b"agi_calleridname: Kyivstar\nagi_callingpres: 0\nagi_arg_1: 0441234567\nagi_arg_2: 1732190000.17\n\n"
 )
 TAKEN = b"200 result=1\n"
+ONE_ASTERISK = Askers({"kyiv": ("127.0.0.0/8",)})
+TWO_ASTERISKS = Askers({"kyiv": ("127.0.0.0/8",), "lviv": ("127.0.0.1/32", "::1/128")})
 
 
 @dataclass
@@ -32,11 +35,13 @@ class Records:
     """What was handed on to be recorded."""
 
     decisions: list[tuple[str, Decision, datetime]] = field(default_factory=list)
+    asterisks: list[str] = field(default_factory=list)
     trouble: Exception | None = None
 
-    def note(self, linkedid: str, decision: Decision, decided_at: datetime) -> None:
+    def note(self, pbx: str, linkedid: str, decision: Decision, decided_at: datetime) -> None:
         if self.trouble is not None:
             raise self.trouble
+        self.asterisks.append(pbx)
         self.decisions.append((linkedid, decision, decided_at))
 
 
@@ -47,7 +52,7 @@ def records() -> Records:
 
 @asynccontextmanager
 async def serving(service: RoutingService, records: Records, **settings: object) -> AsyncIterator[FastAgiServer]:
-    options: dict[str, object] = {"allow": ("127.0.0.0/8",), "max_sessions": 50} | settings
+    options: dict[str, object] = {"askers": ONE_ASTERISK, "max_sessions": 50} | settings
     server = FastAgiServer(service, host="127.0.0.1", port=0, on_decision=records.note, **options)  # type: ignore[arg-type]
     await server.start()
     try:
@@ -177,13 +182,43 @@ async def test_another_script_gets_no_answer(server: FastAgiServer) -> None:
 
 
 async def test_a_peer_that_is_not_allowed_is_not_read(service: RoutingService, records: Records) -> None:
-    async with serving(service, records, allow=("10.0.0.0/8", "::1/128")) as server:
+    async with serving(service, records, askers=Askers({"kyiv": ("10.0.0.0/8", "::1/128")})) as server:
         for _ in range(3):
             peer = await Peer.connect(server)
             assert await peer.send(BLOCK).rest() == b""
             await peer.leave()
         assert (server.figures.sessions, server.figures.refused_peers) == (0, 3)
     assert records.decisions == []
+
+
+@pytest.mark.parametrize("asterisk", ["kyiv", "lviv"])
+async def test_each_of_two_asterisks_gets_its_own_decisions(
+    service: RoutingService, records: Records, asterisk: str
+) -> None:
+    async with serving(service, records, askers=TWO_ASTERISKS) as server:
+        answer = await ask(server, BLOCK.replace(b"script: route", f"script: route/{asterisk}".encode()))
+    assert rung(answer) == RESPONSIBLE_FIRST
+    assert records.asterisks == [asterisk]
+
+
+@pytest.mark.parametrize("script", ["route", "route/", "route/odesa", "route/kyiv/lviv", "route/Kyiv"])
+async def test_a_question_of_an_asterisk_that_is_not_plain_gets_no_answer(
+    service: RoutingService, records: Records, script: str
+) -> None:
+    async with serving(service, records, askers=TWO_ASTERISKS) as server:
+        peer = await Peer.connect(server)
+        assert await peer.send(BLOCK.replace(b"script: route", f"script: {script}".encode())).rest() == b""
+        assert server.figures.bad_questions == 1
+    assert records.decisions == []
+
+
+def test_an_asterisk_that_does_not_name_itself_is_known_by_its_address() -> None:
+    askers = Askers({"kyiv": ("192.0.2.10/32",), "lviv": ("192.0.2.20/32", "2001:db8::/64")})
+    assert askers.who_asks("route", "192.0.2.10") == "kyiv"
+    assert askers.who_asks("route", "::ffff:192.0.2.20") == "lviv"
+    assert askers.who_asks("route/lviv", "2001:db8::7%eth0") == "lviv"
+    assert askers.who_asks("route/lviv", "192.0.2.10") is None, "kyiv may not speak for lviv"
+    assert askers.who_asks("other", "192.0.2.10") is None
 
 
 async def test_sessions_beyond_the_bound_are_closed_at_once(service: RoutingService, records: Records) -> None:
