@@ -17,6 +17,7 @@ from ami_listener.link import AmiError, AmiLink, AmiRefusedError
 from ami_listener.tracker import Tracker
 from ami_listener.wire import HeaderLines
 from leads.domain.calls import CallView
+from leads.domain.rings import Ring
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class CallListener:
         tracker: knows the calls; only this listener feeds it.
         submit: gets the views of calls that changed, in order; must return at once (see Recorder).
         account: the events account.
+        on_rings: told at once of phones that began or ceased to ring; must return at once.
         silence: after this time without a byte the connection counts as dead.
         clock: the present time, UTC, for events that carry none.
     """
@@ -64,6 +66,7 @@ class CallListener:
         submit: Callable[[Sequence[CallView]], None],
         account: AmiAccount,
         *,
+        on_rings: Callable[[Sequence[Ring]], None] = lambda _: None,
         silence: timedelta = timedelta(seconds=15),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -78,6 +81,7 @@ class CallListener:
             clock=clock,
         )
         self._submit = submit
+        self._on_rings = on_rings
         self._clock = clock
         self._queue: deque[tuple[datetime, bytes | _Resync]] = deque()
         self._queued_bytes = 0
@@ -127,6 +131,7 @@ class CallListener:
             else:
                 self._queued_bytes -= len(item)
                 self._follow(item, arrived_at)
+        self._tell_rings()
         self._give_soon()
         if self._queue:
             asyncio.get_running_loop().call_soon(self._drain)
@@ -144,6 +149,14 @@ class CallListener:
         except Exception:  # one event must not end the listening; the tests of the tracker look for such
             self.health.failures += 1
             logger.exception("AMI: the tracker failed on %r", block[:200])
+
+    def _tell_rings(self) -> None:
+        try:
+            if rings := self.tracker.rings():
+                self._on_rings(rings)
+        except Exception:  # nor may a screen keep calls from being recorded
+            self.health.failures += 1
+            logger.exception("AMI: the phones that ring could not be told")
 
     def _give_soon(self) -> None:
         if self._giving is None:

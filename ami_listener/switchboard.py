@@ -8,6 +8,7 @@ from ami_listener import events as e
 from ami_listener.bridges import Bridges
 from ami_listener.memory import Memory
 from ami_listener.model import Call, Channel, Kind, LegState, age_of, kind_of
+from ami_listener.ringing import Ringing
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,9 @@ class Switchboard:
     A channel enters by `add` and leaves by `remove`; a call lives while it has channels.
     """
 
-    def __init__(self, is_trunk: Callable[[str], bool]) -> None:
+    def __init__(self, pbx: str, is_trunk: Callable[[str], bool]) -> None:
         self._is_trunk = is_trunk
+        self.ringing = Ringing(pbx)
         self.channels: dict[str, Channel] = {}
         self.calls: dict[str, Call] = {}
         self.bridges = Bridges(self.channels)
@@ -79,6 +81,10 @@ class Switchboard:
         """An inbound call is on record once it calls us, an outgoing one once the outside line rings."""
         call = channel.call
         channel.up = channel.up or state is e.State.UP
+        if channel.up:
+            self.ringing.ends(channel)
+        elif state is e.State.RINGING:
+            self.ringing.begins(channel)
         if channel.kind is Kind.TRUNK and not call.visible and (state is e.State.CALLING or channel.dialled):
             call.visible = True
             self.touch(call)
@@ -139,6 +145,7 @@ class Switchboard:
     def remove(self, channel: Channel, at: datetime | None) -> None:
         """A channel is gone, and with its last channel the call."""
         call = channel.call
+        self.ringing.ends(channel)
         self.gone.add(channel.uniqueid)
         del self.channels[channel.uniqueid]
         call.channels.pop(channel.uniqueid, None)

@@ -14,6 +14,7 @@ from ami_listener.switchboard import Switchboard
 from ami_listener.transfers import handed_over_within, joined
 from ami_listener.views import new_view
 from leads.domain.calls import CallView, TransferType
+from leads.domain.rings import Ring
 from leads.domain.views import ended_unseen
 
 
@@ -31,7 +32,7 @@ class Tracker:
         self.pbx = pbx
         self._left_running = tuple(left_running)
         self._ended_unseen: list[CallView] = []
-        self._board = Switchboard(is_trunk)
+        self._board = Switchboard(pbx, is_trunk)
         self._handlers: dict[type[e.ChannelEvent], Callable[..., None]] = {
             e.ChannelCreated: self._created,
             e.ChannelListed: self._listed,
@@ -108,6 +109,11 @@ class Tracker:
                 yield view
         while self._ended_unseen:
             yield self._ended_unseen.pop()
+
+    def rings(self) -> list[Ring]:
+        """Phones that began or ceased to ring since this was asked last; ask it before `changed`."""
+        ringing = self._board.ringing
+        return list(ringing.changes(self._board.touched))
 
     def begin_resync(self, incomplete: bool = False) -> None:
         """Doubt all that is known, because events were lost; a listing of the running channels must follow.
