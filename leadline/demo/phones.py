@@ -168,7 +168,7 @@ class Calls:
     def outcomes(self) -> list[Outcome]:
         """How each call stands now."""
         messages = self._kept if self._kept is not None else self._sipp.messages()
-        return [_outcome(dialog) for dialog in _dialogs(messages)]
+        return call_outcomes(messages)
 
     def wait(self, seconds: float = 30.0) -> list[Outcome]:
         """Wait until all are over.
@@ -229,6 +229,11 @@ class Calls:
 def phone_calls(messages: list[SipMessage]) -> list[PhoneCall]:
     """The calls that came in among `messages`, in order of their INVITE."""
     return [_phone_call(dialog) for dialog in _dialogs(messages) if dialog[0].method == "INVITE" and not dialog[0].sent]
+
+
+def call_outcomes(messages: list[SipMessage]) -> list[Outcome]:
+    """The calls that were placed among `messages`, in order of their INVITE."""
+    return [_outcome(dialog) for dialog in _dialogs(messages)]
 
 
 def _dialogs(messages: list[SipMessage]) -> list[list[SipMessage]]:

@@ -1,0 +1,219 @@
+"""The ends of calls on the stage: phones, callers and the public network, each told step by step what to do."""
+
+import itertools
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from leadline.demo.phones import Outcome, PhoneCall, call_outcomes, phone_calls
+from leadline.demo.sip_messages import SipMessage
+from leadline.demo.sipp import PhoneError, Sipp, await_value, free_port, port_is_free
+from tests.lab.stage.scripts import called, calling
+
+LOCAL = "127.0.0.1"
+_TAG = re.compile(r";tag=([^;>]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From when to when two people heard each other."""
+
+    start: datetime
+    end: datetime
+
+
+class _End:
+    """One sipp of ours and how it is told what to do."""
+
+    def __init__(self, sipp: Sipp, port: int) -> None:
+        self.sipp = sipp
+        self._port = port
+        self._numbers = itertools.count(2)
+        self._control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def tell(self, call_id: str, what: str, with_: str = "") -> None:
+        """Say what to do in a call; see `scripts`."""
+        number = next(self._numbers)
+        text = (
+            f"MESSAGE sip:stage@{LOCAL} SIP/2.0\r\nVia: SIP/2.0/UDP {LOCAL}:9;branch=z9hG4bKtold{number}\r\n"
+            f"From: <sip:stage@{LOCAL}>;tag=stage\r\nTo: <sip:stage@{LOCAL}>\r\nCall-ID: {call_id}\r\n"
+            f"CSeq: {number} MESSAGE\r\nX-Do: {what}\r\nX-With: {with_}\r\nX-Cseq: {number}\r\nContent-Length: 0\r\n\r\n"
+        )
+        self._control.sendto(text.encode(), (LOCAL, self._port))
+
+    def close(self) -> None:
+        self._control.close()
+        self.sipp.discard()
+
+
+class Talk:
+    """One call at one of our ends: what was seen of it, and what can be done in it."""
+
+    def __init__(self, end: _End, call_id: str, pbx: tuple[str, int]) -> None:
+        self._end = end
+        self._pbx = pbx
+        self.call_id = call_id
+
+    def messages(self) -> list[SipMessage]:
+        """All its messages so far, without what the test told."""
+        return [m for m in self._end.sipp.messages() if m.call_id == self.call_id and m.method != "MESSAGE"]
+
+    def _await(self, found: Callable[[], object], seconds: float, what: str) -> None:
+        try:
+            await_value(lambda: found() or None, seconds, f"{what} in {self.call_id}")
+        except PhoneError as error:
+            raise PhoneError(f"{error}\n{self._end.sipp.report()[-4000:]}") from None
+
+    def dtmf(self, keys: str) -> None:
+        """Press keys, each as a SIP INFO."""
+        for key in keys:
+            before = self._answered("INFO")
+            self._end.tell(self.call_id, "info", key)
+            self._await(lambda n=before: self._answered("INFO") > n, 5, "an answer to INFO")
+            time.sleep(0.12)  # keys pressed faster than a person can are taken for one
+
+    def _answered(self, method: str) -> int:
+        return sum(m.answers == method and m.status is not None and not m.sent for m in self.messages())
+
+    def hold(self) -> None:
+        self._reoffer("hold")
+
+    def unhold(self) -> None:
+        self._reoffer("unhold")
+
+    def _reoffer(self, what: str) -> None:
+        before = self._answered("INVITE")
+        self._end.tell(self.call_id, what)
+        self._await(lambda: self._answered("INVITE") > before, 5, f"an answer to {what}")
+
+    def refer(self, to: str, replaces: "Talk | None" = None) -> None:
+        """Transfer the other end to the number `to`; with `replaces`, to the end of that other call of ours."""
+        uri = f"sip:{to}@{self._pbx[0]}:{self._pbx[1]}"
+        if replaces is not None:
+            theirs, ours = replaces.tags()
+            uri += f"?Replaces={quote(replaces.call_id, safe='')}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
+        self._end.tell(self.call_id, "refer", f"<{uri}>")
+        self._await(lambda: self._answered("REFER"), 5, "an answer to REFER")
+
+    def tags(self) -> tuple[str, str]:
+        """The tags of Asterisk's end and of ours."""
+        tagged = next(m for m in reversed(self.messages()) if m.status is not None and not m.sent and m.status > 100)
+        theirs, ours = _TAG.search(tagged.header("To") or ""), _TAG.search(tagged.header("From") or "")
+        assert theirs
+        assert ours
+        return theirs[1], ours[1]
+
+    def bye(self) -> None:
+        """Hang up, and wait until that is done."""
+        self._end.tell(self.call_id, "bye")
+        self.await_over()
+
+    def await_over(self, seconds: float = 20) -> None:
+        """Wait until the conversation is over, whoever ends it."""
+        self._await(lambda: any(m.method == "BYE" for m in self.messages()), seconds, "BYE")
+
+
+class Ringing(Talk):
+    """A call as the end that was called saw it."""
+
+    @property
+    def seen(self) -> PhoneCall:
+        return phone_calls(self.messages())[0]
+
+    def answer(self) -> "Ringing":
+        self._end.tell(self.call_id, "answer")
+        self._await(lambda: any(m.method == "ACK" for m in self.messages()), 5, "ACK")
+        return self
+
+    def refuse(self, status: int, contact: str = "") -> None:
+        """Refuse; with 302, `contact` is the number to which the phone sends the call."""
+        uri = f"<sip:{contact}@{self._pbx[0]}:{self._pbx[1]}>" if contact else ""
+        self._end.tell(self.call_id, str(status), uri)
+        self._await(lambda: self.seen.end == "refused", 5, "the refusal")
+
+    def await_cancelled(self, seconds: float = 20) -> None:
+        """Wait until Asterisk stops ringing."""
+        self._await(lambda: self.seen.end == "cancelled", seconds, "CANCEL")
+
+    def heard(self) -> Interval:
+        """The time of the conversation at this end."""
+        assert self.seen.answered_at
+        assert self.seen.ended_at
+        return Interval(self.seen.answered_at, self.seen.ended_at)
+
+
+class Caller(Talk):
+    """A call as the end that called saw it."""
+
+    def __init__(self, pbx: tuple[str, int], user: str, to: str, name: str | None = None) -> None:
+        port, media = free_port(socket.SOCK_DGRAM, LOCAL), free_port(socket.SOCK_DGRAM, LOCAL)
+        sipp = Sipp(calling(user, to, media, name), pbx=pbx, local=(LOCAL, port), arguments=("-m", "1", "-aa"))
+        end = _End(sipp, port)
+        first = await_value(lambda: next(iter(sipp.messages()), None), 5, "the INVITE")
+        super().__init__(end, first.call_id, pbx)
+        self.user = user
+
+    @property
+    def seen(self) -> Outcome:
+        return call_outcomes(self.messages())[0]
+
+    def await_ringing(self) -> "Caller":
+        self._await(lambda: self.seen.ringing, 10, "ringing")
+        return self
+
+    def await_answer(self, seconds: float = 10) -> "Caller":
+        self._await(lambda: self.seen.answered_at, seconds, "an answer")
+        return self
+
+    def cancel(self) -> None:
+        """Give up before the answer."""
+        self._end.tell(self.call_id, "cancel")
+        self._await(lambda: self.seen.status == 487, 5, "487")
+
+    def await_refusal(self, seconds: float = 20) -> int:
+        """Wait until the call is refused, and say how."""
+        self._await(lambda: self.seen.status and self.seen.status >= 300, seconds, "a refusal")
+        assert self.seen.status
+        return self.seen.status
+
+    def heard(self) -> Interval:
+        """The time from the answer to the end at this end, a machine's included."""
+        assert self.seen.answered_at
+        assert self.seen.ended_at
+        return Interval(self.seen.answered_at, self.seen.ended_at)
+
+    def close(self) -> None:
+        self._end.close()
+
+
+class Phone:
+    """A phone, or with many numbers the public network, that waits to be called."""
+
+    def __init__(self, pbx: tuple[str, int], user: str, port: int) -> None:
+        self._pbx = pbx
+        self.user = user
+        media = free_port(socket.SOCK_DGRAM, LOCAL)
+        self._end = _End(Sipp(called(user, media), pbx=pbx, local=(LOCAL, port), arguments=("-aa",)), port)
+        await_value(lambda: not port_is_free(socket.SOCK_DGRAM, LOCAL, port) or None, 5, f"phone {user} to listen")
+
+    def calls(self, number: str | None = None) -> list[Ringing]:
+        """The calls that it got, in order; of the network, those to `number`."""
+        messages = [m for m in self._end.sipp.messages() if m.method == "INVITE" and not m.sent]
+        ids = dict.fromkeys(m.call_id for m in messages if number is None or f":{number}@" in m.start_line)
+        return [Ringing(self._end, call_id, self._pbx) for call_id in ids]
+
+    def await_call(self, count: int = 1, number: str | None = None, seconds: float = 10) -> Ringing:
+        """Wait until it was rung `count` times; the last of these."""
+        await_value(
+            lambda: len(self.calls(number)) >= count or None,
+            seconds,
+            f"call {count} at {number or self.user}\n{self._end.sipp.report()[-3000:]}",
+        )
+        return self.calls(number)[count - 1]
+
+    def close(self) -> None:
+        self._end.close()

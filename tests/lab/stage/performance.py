@@ -1,0 +1,58 @@
+"""Plays stories at once on one stage."""
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from leadline.demo.sipp import await_value
+from tests.lab.stage.expected import ExpectedCall
+from tests.lab.stage.stage import Scene, Stage
+
+if TYPE_CHECKING:
+    from tests.lab.stories import Story
+
+AT_ONCE = 12
+
+
+@dataclass
+class Played:
+    """One story that was played: its scene and what should be on record, or why it could not be played."""
+
+    name: str
+    scene: Scene
+    calls: list[ExpectedCall]
+    error: Exception | None = None
+
+
+def play(stage: Stage, stories: "Mapping[str, Story]") -> list[Played]:
+    """Play all stories, some at a time, and wait until no channel is left.
+
+    Each sipp ends at the latest with the thread that started it, which lives until all is played.
+    """
+    played: list[Played] = []
+    queue = list(stories.items())[::-1]
+    lock = threading.Lock()
+
+    def perform() -> None:
+        while True:
+            with lock:
+                if not queue:
+                    break
+                name, story = queue.pop()
+            scene = stage.scene(name)
+            one = Played(name, scene, [])
+            try:
+                one.calls = story(scene)
+            except Exception as error:  # one story's fault is told with it, after the others
+                one.error = error
+            with lock:
+                played.append(one)
+            scene.close()
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for future in [threads.submit(perform) for _ in range(AT_ONCE)]:
+            future.result()
+    await_value(lambda: not stage.asterisk.channels() or None, 30, f"all channels to end: {stage.asterisk.channels()}")
+    return played
