@@ -7,10 +7,9 @@ has not read yet is overwritten by the newer state, never queued.
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp_jinja2
@@ -24,6 +23,7 @@ from leads.admin.feed import CallFeed
 from leads.admin.guard import find_viewer
 from leads.admin.i18n import _
 from leads.admin.rendering import render
+from leads.admin.sse import Stream, Streams, event_stream, send
 from leads.store.board import BoardCall, recent_calls, running_calls
 from leads.store.engine import Database
 
@@ -32,9 +32,6 @@ SHORTEST_PAUSE = 0.1
 """Between two readings: a burst of calls costs ten readings a second, not one for each event."""
 BEAT_SECONDS = 10.0
 """How often an open page hears from us when nothing happens, and its session is checked."""
-WRITE_SECONDS = 20.0
-STREAMS_OF_ONE = 5
-"""Open live pages of one session; browsers have six connections to a server, and one must stay free for the rest."""
 MOST_STREAMS = 500
 LINES_SHOWN = 50
 
@@ -50,27 +47,6 @@ class Board:
     recent: tuple[BoardCall, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class Stream:
-    """One open live page. `news` is set when it shall look; `over` says that it has to end, `moved` why."""
-
-    session_hash: str
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    check: bool = False
-    over: bool = False
-    moved: bool = False
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait for news, at most `seconds`; tells whether there are any."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.news.wait()
-        except TimeoutError:
-            return False
-        self.news.clear()
-        return True
-
-
 class LiveCalls:
     """Keeps the board current while pages are open, and knows these pages."""
 
@@ -79,7 +55,7 @@ class LiveCalls:
         self.board = Board()
         self._database = database
         self._feed = feed
-        self._streams: OrderedDict[Stream, None] = OrderedDict()
+        self._streams = Streams()
         self._wanted = asyncio.Event()
         self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -91,9 +67,7 @@ class LiveCalls:
 
     async def stop(self) -> None:
         """End all open pages' streams and stop following."""
-        for stream in self._streams:
-            stream.over = True
-            stream.news.set()
+        self._streams.end()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -107,26 +81,18 @@ class LiveCalls:
 
     def check_sessions(self) -> None:
         """Let each open page make sure at once that its session is still valid."""
-        for stream in self._streams:
-            stream.check = True
-            stream.news.set()
+        self._streams.check_sessions()
 
     @contextmanager
-    def stream(self, session_hash: str) -> Iterator[Stream]:
-        """Follow as one open page. When a session opens too many, its oldest ends: the person looks at the newest."""
-        own = [stream for stream in self._streams if stream.session_hash == session_hash and not stream.over]
-        for stream in own[: max(0, len(own) - STREAMS_OF_ONE + 1)]:
-            stream.over = stream.moved = True
-            stream.news.set()
-        stream = Stream(session_hash)
-        self._streams[stream] = None
-        self._wanted.set()
-        try:
-            yield stream
-        finally:
-            del self._streams[stream]
-            if not self._streams:
-                self._wanted.clear()
+    def stream(self, session_hash: str, employee_id: int) -> Iterator[Stream]:
+        """Follow as one open page."""
+        with self._streams.opened(session_hash, employee_id) as stream:
+            self._wanted.set()
+            try:
+                yield stream
+            finally:
+                if len(self._streams) == 1:
+                    self._wanted.clear()
 
     @property
     def full(self) -> bool:
@@ -144,8 +110,7 @@ class LiveCalls:
             board = await self.read()
             if board != self.board:
                 self.board = board
-                for stream in self._streams:
-                    stream.news.set()
+                self._streams.wake()
 
     async def _follow(self) -> None:
         while True:
@@ -182,12 +147,10 @@ async def live_stream(request: web.Request) -> web.StreamResponse:
     live = panel_of(request).live
     if live.full or live.stopped:
         raise web.HTTPServiceUnavailable(text=_("Too many live pages are open."))
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
-    )
+    viewer, response = viewer_of(request), event_stream()
     try:
         await response.prepare(request)
-        with live.stream(viewer_of(request).session_hash) as stream:
+        with live.stream(viewer.session_hash, viewer.id) as stream:
             await live.refresh()
             await _serve(request, response, stream)
     except (OSError, TimeoutError):
@@ -205,23 +168,18 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: Str
     while viewer is not None and not stream.over:
         content = _content(request, viewer, panel.live.board)
         if content == sent:
-            await _send(response, "event: beat\ndata: 1\n\n")
+            await send(response, "event: beat\ndata: 1\n\n")
         else:
-            await _send(response, f"event: calls\nid: {int(panel.clock().timestamp() * 1000)}\ndata: {content}\n\n")
+            await send(response, f"event: calls\nid: {int(panel.clock().timestamp() * 1000)}\ndata: {content}\n\n")
             sent = content
         news = await stream.wait(BEAT_SECONDS)
         if stream.check or not news:
             stream.check = False
             viewer = await find_viewer(request)
     if viewer is None:
-        await _send(response, "event: signed-out\ndata: 1\n\n")
+        await send(response, "event: signed-out\ndata: 1\n\n")
     elif stream.moved:
-        await _send(response, "event: moved\ndata: 1\n\n")
-
-
-async def _send(response: web.StreamResponse, text: str) -> None:
-    async with asyncio.timeout(WRITE_SECONDS):
-        await response.write(text.encode())
+        await send(response, "event: moved\ndata: 1\n\n")
 
 
 def _content(request: web.Request, viewer: Viewer, board: Board) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import event, update
 
 from leads.admin import CallFeed, live
 from leads.admin.context import PANEL
+from leads.admin.sse import STREAMS_OF_ONE
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.store.board import running_calls
 from leads.store.engine import Database
@@ -202,7 +203,7 @@ async def test_open_pages_end_when_the_server_stops(app: web.Application, admin:
 async def test_one_session_has_a_bounded_number_of_open_pages(admin: Visitor) -> None:
     async with opened(admin) as first:
         await first.calls()
-        streams = [opened(admin) for _page in range(live.STREAMS_OF_ONE)]
+        streams = [opened(admin) for _page in range(STREAMS_OF_ONE)]
         for stream in streams:
             await (await stream.__aenter__()).calls()
         assert b"event: moved" in await first.ended()
