@@ -3,7 +3,7 @@
 All of them feed one recorder and ask one company; what one Asterisk does must not hold up another.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
@@ -71,13 +71,13 @@ class Pbx:
             self.copy = self._start_copy(self.control, shared, parts)
 
     def health(self) -> list[PartHealth]:
-        """How its parts are."""
+        """How its parts are, each with this Asterisk's name."""
         health = []
         if self.listener is not None:
             health.append(figures.listener_health(self.listener))
         if self.copy is not None:
             health.append(figures.copy_health(self.copy))
-        return health
+        return [replace(part, detail={"pbx": self.name, **part.detail}) for part in health]
 
     async def _start_listener(self, shared: Shared, parts: Parts) -> None:
         settings = self.settings

@@ -8,13 +8,14 @@ import resource
 import signal
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
+from agi.askers import Askers
 from agi.server import FastAgiServer
 from ami_listener.recorder import Recorder
 from leadline import figures
@@ -133,14 +134,14 @@ async def _await_database(settings: Settings, directory: DirectoryCache) -> None
 def _make_fastagi(
     settings: Settings, lookup: CallerLookup, directory: DirectoryCache, recorder: Recorder
 ) -> FastAgiServer:
-    def record(linkedid: str, decision: Decision, at: datetime) -> None:
-        recorder.submit_decision(decision_record(settings, linkedid, decision, at))
+    def record(pbx: str, linkedid: str, decision: Decision, at: datetime) -> None:
+        recorder.submit_decision(decision_record(pbx, linkedid, decision, at))
 
     return FastAgiServer(
         make_service(settings, lookup, directory),
         host=settings.fastagi_host,
         port=settings.fastagi_port,
-        allow=settings.fastagi_allow,
+        askers=Askers({pbx.pbx_name: pbx.fastagi_allow for pbx in settings.pbxes}),
         max_sessions=settings.fastagi_max_sessions,
         on_decision=record,
     )
@@ -161,7 +162,11 @@ def _add_operation(panel: web.Application, watched: _Watched) -> None:
 
     def health() -> list[PartHealth]:
         own = [figures.fastagi_health(fastagi, watched.lookup), figures.recorder_health(recorder)]
-        return [*own, *(part for pbx in pbxes for part in pbx.health())]
+        return own + [
+            replace(part, name=f"{part.name} {pbx.name}") if len(pbxes) > 1 else part
+            for pbx in pbxes
+            for part in pbx.health()
+        ]
 
     listeners = {pbx.name: pbx.listener for pbx in pbxes if pbx.listener is not None}
     metrics = [

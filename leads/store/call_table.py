@@ -35,6 +35,11 @@ class StoredCall:
         self.judgement = intake.judge(self.view)
 
     @property
+    def own_id(self) -> str:
+        """What tells the call from all others, also of other Asterisks; fits `lead.first_talk_call`."""
+        return f"{self.view.pbx} {self.view.linkedid}"[:150]
+
+    @property
     def is_news_to_lead(self) -> bool:
         """Whether the lead may not know yet that there was a call at this time."""
         kept = self._kept

@@ -156,7 +156,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
     note_conversations(
         connection,
         (
-            Conversation(lead, call.view.linkedid, call.conversed_at, call.judgement.talker_id)
+            Conversation(lead, call.own_id, call.conversed_at, call.judgement.talker_id)
             for call, lead in with_leads
             if call.judgement.talker_id is not None and call.judgement.makes_lead and not call.is_known_to_talk
         ),

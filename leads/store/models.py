@@ -322,8 +322,8 @@ class Lead(Base):
     `responsible_by_hand` keeps the first conversation from changing what a person chose.
     `sort_name` and `search_text` are derived from the other columns for lists; see leads.store.search. The database
     derives `list_state`: 0 open and unnamed, 1 open and named, 2 closed.
-    `first_talk_at` and `first_talk_call` (a linkedid) name its first conversation, the only one that may choose the
-    responsible.
+    `first_talk_at` and `first_talk_call` (Asterisk and linkedid) name its first conversation, the only one that may
+    choose the responsible.
     """
 
     __tablename__ = "lead"

@@ -181,7 +181,7 @@ def note_calls(connection: Connection, calls: Iterable[tuple[int, datetime]]) ->
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation with a lead: its call's linkedid, when it began, and the employee who talked last in it."""
+    """A conversation with a lead: its call's Asterisk and linkedid, when it began, and who talked last in it."""
 
     lead_id: int
     call: str

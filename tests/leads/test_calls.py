@@ -511,6 +511,32 @@ async def _rows(desk: Desk, batches: Sequence[Sequence[CallView]]) -> list[tuple
         return [*map(tuple, calls), *map(tuple, leads)]
 
 
+async def test_calls_of_two_asterisks_with_one_linkedid_are_two(desk: Desk) -> None:
+    """C13: neither views, nor halves, nor decisions, nor consultations of one go to the other."""
+    ringing = replace(RINGING, pbx="kyiv")
+    other = replace(ringing, pbx="lviv", caller=OTHER, started_at=NOW + timedelta(seconds=1))
+    lost = replace(other, incomplete=True, progress=9)
+    decisions = [RecordedDecision(pbx, "1.1", NOW, {"reasons": [pbx]}) for pbx in ("kyiv", "lviv")]
+    await desk.write(ringing, other, decisions=decisions)
+    await desk.write(talking(ringing), lost)
+    await desk.write(ended(talking(ringing)))
+    kyiv, lviv = sorted(await desk.calls(), key=lambda call: call.pbx)
+    assert (kyiv.pbx, kyiv.phase, kyiv.outside_number, kyiv.result) == ("kyiv", Phase.ENDED, CALLER, Result.ANSWERED)
+    assert (lviv.pbx, lviv.phase, lviv.outside_number, lviv.result) == ("lviv", Phase.RINGING, OTHER, None)
+    assert kyiv.halves is None
+    async with desk.database.read() as session:
+        assert [left.caller for left in await calls_left_running(session, "lviv")] == [OTHER]
+        kept = await session.execute(select(RoutingDecision.pbx, RoutingDecision.decision))
+        assert {pbx: decision["reasons"] for pbx, decision in kept} == {"kyiv": ["kyiv"], "lviv": ["lviv"]}
+
+
+async def test_a_later_call_with_the_first_conversations_linkedid_does_not_take_the_lead(desk: Desk) -> None:
+    await desk.write(ended(talking(replace(RINGING, pbx="kyiv"), answered_by="101")))
+    later = replace(RINGING, pbx="lviv", started_at=NOW + timedelta(hours=1))
+    await desk.write(ended(talking(later, answered_by="102")))
+    assert (await desk.lead()).responsible_id == 1
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(STORY, min_size=1, max_size=4), st.data())
 def test_order_and_repetition_do_not_matter(rounds: Any, stories: list[tuple[CallView, ...]], data: Any) -> None:
