@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from dialplan.plan import encode_plan
+from dialplan.plan import MOST_KEPT_BYTES, encode_plan
 from dialplan.words import DID_PLAN, FALLBACK_PLAN
 from leads.domain.directory import Did, Directory
 from leads.domain.numbers import Number, NumberKind
@@ -37,7 +37,8 @@ def default_plans(directory: Directory, *, region: str, default_extension: str |
     def plan(did: Did | None) -> str:
         number = did.number if did else None
         unknown = Number(NumberKind.HIDDEN, "")
-        return encode_plan(decide(unknown, (), did, number, directory, default_extension=default_extension))
+        decision = decide(unknown, (), did, number, directory, default_extension=default_extension)
+        return encode_plan(decision, MOST_KEPT_BYTES)
 
     return DefaultPlans(
         by_digits={

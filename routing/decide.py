@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension
+from leads.domain.displays import displays_of
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
 from routing.decision import Decision, Ring, Step, StepKind
@@ -52,6 +53,7 @@ class Routes:
             name_language: how the installation reads Cyrillic names; see routing.language.
         """
         self.directory = directory
+        self.displays = displays_of(directory.extensions.values())
         self._default_extension = default_extension
         self._name_language = name_language
         self._chain = lru_cache(maxsize=_CHAINS)(self._build_chain)
@@ -77,6 +79,7 @@ class Routes:
         responsible = tuple([person.responsible_id for person in known]) if known else None
         steps, reasons = self._chain(responsible, did.number if did else None, None if did else did_number)
         name = _joined_name(known)
+        record = self.directory.recording.records_inbound(did.number if did else None)
         return Decision(
             caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,
             did=did.number if did else did_number,
@@ -87,7 +90,10 @@ class Routes:
                 _who_calls(caller, known if people is not None else None),
                 *reasons,
                 *_what_displays_show(name, trunk_name),
+                *(("The call is recorded.",) if record else ()),
             ),
+            record=record,
+            displays=self.displays,
         )
 
     def _build_chain(

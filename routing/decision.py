@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from leads.domain.directory import Extension
+from leads.domain.displays import Displays
 
 
 class StepKind(StrEnum):
@@ -41,7 +42,8 @@ class Decision(NamedTuple):
 
     `caller` is the caller's E.164 number, or None when hidden or unreadable; `did` the dialled number's. `name` is
     what displays show before it is fitted to each phone, or None: then the name that the trunk delivered stays.
-    `reasons` are sentences for people, in the order in which they were found.
+    `reasons` are sentences for people, in the order in which they were found. `displays` are those of the company, to
+    one of which the call may be handed on; None: only those of the steps are known. `record`: the call is recorded.
     """
 
     caller: str | None
@@ -50,3 +52,5 @@ class Decision(NamedTuple):
     language: str | None
     steps: tuple[Step, ...]
     reasons: tuple[str, ...]
+    record: bool = False
+    displays: Displays | None = None

@@ -7,11 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialplan.names import display_form
-from dialplan.plan import MAX_BYTES, NOTHING, PlanError, PlannedPhone, PlannedStep, decode_plan, encode_plan
+from dialplan.plan import (
+    MOST_ANSWER_BYTES,
+    MOST_KEPT_BYTES,
+    NOTHING,
+    PlanError,
+    PlannedPhone,
+    PlannedStep,
+    decode_plan,
+    encode_plan,
+)
 from leads.domain.directory import DisplayMode, Extension
+from leads.domain.displays import displays_of
 from routing.decision import Decision, Ring, Step, StepKind
 
-SAFE = re.compile(r"L1\|[\w .~|,!%/@+-]*")
+SAFE = re.compile(r"L1\|[\w .~|,!%/@+*-]*")
 
 numbers = st.from_regex(r"[1-9][0-9]{1,3}(-[a-z]{1,4})?", fullmatch=True)
 extensions = st.builds(
@@ -82,7 +92,7 @@ def test_a_plan_is_one_short_line_of_harmless_signs(decision: Decision) -> None:
     plan = encode_plan(decision)
     assert SAFE.fullmatch(plan)
     assert plan.isprintable()
-    assert len(plan.encode()) <= MAX_BYTES
+    assert len(plan.encode()) <= MOST_ANSWER_BYTES
 
 
 @given(st.text(), st.text(), st.text(max_size=60))
@@ -116,23 +126,23 @@ def test_the_line_itself() -> None:
         )
     )
     assert plan == (
-        "L1|Shcherban Olha~Щербань Ольга~|P,20,0PJSIP/101,,"
-        "|P,25,0PJSIP/101!1PJSIP/102!0PJSIP/103,102!103,2!3|Q,60,sales,,"
+        "L1|Shcherban Olha~u24~Щербань Ольга|P,20,0PJSIP/101,,"
+        "|P,25,0PJSIP/101!1PJSIP/102!0PJSIP/103,102!103,3!99|Q,60,sales,,"
     )
 
 
 def test_all_phones_but_those_that_cannot_draw_latin_show_the_common_form() -> None:
     assert encode_plan(decision(phones(phone("101", length=8), phone("102")), name="Щербань Ольга")).startswith(
-        "L1|Shcherba~Shcherban Olha|"
+        "L1|Shcherba~l24~Shcherban Olha|"
     )
     assert encode_plan(decision(phones(phone("101", DisplayMode.UTF8)), name="Щербань Ольга")).startswith(
-        "L1|Shcherban Olha~Щербань Ольга|"
+        "L1|Shcherban Olha~u24~Щербань Ольга|"
     )
 
 
 def test_the_common_form_has_the_room_that_most_phones_have() -> None:
     assert encode_plan(decision(phones(phone("101", length=8), phone("102"), phone("103")), name="Щербань Ольга")) == (
-        "L1|Shcherban Olha~Shcherba|P,20,0PJSIP/101!0PJSIP/102!0PJSIP/103,101,2"
+        "L1|Shcherban Olha~l8~Shcherba|P,20,0PJSIP/101!0PJSIP/102!0PJSIP/103,101,3"
     )
 
 
@@ -141,24 +151,57 @@ def test_each_member_of_a_queue_shows_its_own_form() -> None:
     members = (*usual, phone("101", DisplayMode.UTF8), phone("102", DisplayMode.OFF), phone("103", length=8))
     queue = Step(StepKind.QUEUE, 60, "", tuple(Ring(one, False) for one in members), "sales")
     assert encode_plan(decision(queue, name="Щербань Ольга")) == (
-        "L1|Shcherban Olha~Щербань Ольга~~Shcherba|Q,60,sales,101!102!103,2!3!4"
+        "L1|Shcherban Olha~u24!l8~Щербань Ольга~Shcherba|Q,60,sales,101!102!103,3!99!4"
     )
 
 
 def test_an_unknown_caller_keeps_the_trunks_name_but_for_phones_without_names() -> None:
     plan = encode_plan(decision(phones(phone("101"), phone("102", DisplayMode.OFF))))
-    assert plan == "L1|~|P,20,0PJSIP/101!0PJSIP/102,102,2"
+    assert plan == "L1||P,20,0PJSIP/101!0PJSIP/102,102,99"
 
 
-def test_of_a_plan_that_is_too_long_the_own_forms_go_first_then_the_last_phones() -> None:
-    mixed = phones(*(phone(str(number), DisplayMode.UTF8, 20 + number % 10) for number in range(100, 164)))
-    last = phones(phone("999"))
-    plan = encode_plan(decision(mixed, last, name="Ж" * 40))
-    steps = decode_plan(plan)
-    assert len(steps[0].phones) == 64
-    assert {one.shows for one in steps[0].phones} == {"ZH" * 12}
-    many = phones(*(phone(f"{number}-{'x' * 40}") for number in range(100, 164)))
-    assert [len(step.phones) for step in decode_plan(encode_plan(decision(many, last)))] == [16, 1]
+MODES = (DisplayMode.LATIN, DisplayMode.UTF8, DisplayMode.OFF)
+
+
+def many(count: int) -> list[Extension]:
+    """Phones of three modes with the widest displays that there are."""
+    return [phone(str(1000 + at), MODES[at % 3], 80) for at in range(count)]
+
+
+def test_of_a_group_that_is_too_big_to_list_each_phone_looks_up_its_own_form() -> None:
+    name = "Щ" * 80
+    plan = encode_plan(decision(phones(*many(100)), phones(phone("999", length=80)), name=name))
+    latin, utf8 = (display_form(name, "uk", mode, 80) for mode in MODES[:2])
+    assert plan.startswith(f"L1|{latin}~u80~{utf8}|P,20,0PJSIP/1000!0PJSIP/1001!")
+    assert plan.endswith("!0PJSIP/1099,*,|P,20,0PJSIP/999,*,")
+    assert [len(step.phones) for step in decode_plan(plan)] == [100, 1]
+
+
+def test_150_phones_ring_and_show_the_name() -> None:
+    """In what AstDB takes, too: phones go before the usual form of the name, the rarer forms before phones."""
+    name = "Щ" * 80
+    for most in (MOST_ANSWER_BYTES, MOST_KEPT_BYTES):
+        plan = encode_plan(decision(phones(*many(150)), phones(phone("999", length=80)), name=name), most)
+        assert len(plan.encode()) <= most
+        assert plan.startswith(f"L1|{display_form(name, 'uk', DisplayMode.LATIN, 80)}")
+        first, last = decode_plan(plan)
+        assert len(first.phones) == (128 if most == MOST_ANSWER_BYTES else 64)
+        assert len(last.phones) == 1
+        assert "L1|" not in plan[3:]
+
+
+def test_a_queue_of_150_phones_keeps_every_form() -> None:
+    name = "Щ" * 80
+    queue = Step(StepKind.QUEUE, 60, "", tuple(Ring(one, False) for one in many(150)), "sales")
+    latin, utf8 = (display_form(name, "uk", mode, 80) for mode in MODES[:2])
+    assert encode_plan(decision(queue, name=name), MOST_KEPT_BYTES) == f"L1|{latin}~u80~{utf8}|Q,60,sales,*,"
+
+
+def test_names_go_with_the_call_for_all_displays_of_the_company() -> None:
+    """It may be handed on to a phone that the plan does not ring."""
+    company = displays_of([phone("101"), phone("102", DisplayMode.UTF8, 16), phone("103", DisplayMode.OFF)])
+    told = decision(phones(phone("101")), name="Щербань Ольга")._replace(displays=company)
+    assert encode_plan(told) == "L1|Shcherban Olha~u16~Щербань Ольга|P,20,0PJSIP/101,,"
 
 
 def test_nobody_to_ring() -> None:
