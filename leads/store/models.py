@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Computed,
     DateTime,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     SmallInteger,
     String,
@@ -402,6 +404,21 @@ class PhoneNumber(Base):
             postgresql_where=text("on_active_lead"),
         ),
     )
+
+
+class NumberChange(Base):
+    """A number whose owner, name or responsible changed; the database notes it by triggers, for copies elsewhere.
+
+    `xid` is PostgreSQL's number of the transaction that noted it: ids alone do not come in order there.
+    """
+
+    __tablename__ = "number_change"
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    number: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime]
+    xid: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (Index("ix_number_change_xid", "xid"), {"sqlite_autoincrement": True})
 
 
 class Call(Base):
