@@ -154,7 +154,7 @@ class CallerLookup:
         version = 0
         for row in rows:
             version = row[1]
-            if (person := _person(row)) is not None:
+            if (person := owner_in(row)) is not None:
                 people[row[0]].append(person)
         for number, waiter in zip(batch.numbers, batch.waiters, strict=True):
             if not waiter.done():
@@ -204,7 +204,7 @@ class CallerLookup:
         batch.waiters, batch.numbers = [], []
 
 
-def _person(row: Sequence[Any]) -> Person | None:
+def owner_in(row: Sequence[Any]) -> Person | None:
     """The owner in one row; a contact person's own responsible wins over the counterparty's."""
     if row[2] is not None:
         return Person(PersonKind.LEAD, row[2], None, row[3] if row[4] else None, row[5], row[6])
