@@ -1,6 +1,8 @@
 """The one-shot script as a process: `python -m tests.agi.oneshot_script KIND [PORT]`, asked as Asterisk asks."""
 
 import asyncio
+import os
+import signal
 import sys
 import time
 
@@ -16,6 +18,7 @@ from .company import FakeDirectories, FakeLookup
 def decide_alone(request: Request, answer: Answer) -> None:
     """Decide as KIND says: well, without a database's answer, with a bug, or never; tell on stderr what is recorded."""
     kind = sys.argv[1]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     lookup = FakeLookup()
     if kind == "unavailable":
         lookup.trouble = LookupUnavailable("locked")
@@ -28,6 +31,9 @@ def decide_alone(request: Request, answer: Answer) -> None:
     service = RoutingService(lookup, FakeDirectories(), region="UA", default_extension="102", name_language="uk")
     decision = asyncio.run(service.route(request.caller, request.caller_name, request.did))
     if answer(encode_plan(decision)):
+        if kind == "well-slowly":
+            print(os.getpid(), file=sys.stderr, flush=True)
+            signal.sigwait({signal.SIGUSR1})
         print("recorded", request.linkedid, decision.caller, file=sys.stderr)
 
 

@@ -1,5 +1,6 @@
 """The one-shot script as Asterisk runs it: a process, its pipes, and callers who hang up."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -100,11 +101,26 @@ def test_what_goes_wrong_is_told_in_one_line(start: Start) -> None:
     assert errors == b"leadline: the call goes on without a plan: RuntimeError('no such table')\n"
 
 
+def test_the_process_that_asterisk_waits_for_ends_before_the_record(start: Start) -> None:
+    """Asterisk waits for its script without a bound, also when the pipe is closed."""
+    process = start("well-slowly")
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    process.stdin.write(BLOCK + b"200 result=1\n")
+    process.stdin.flush()
+    assert rung(process.stdout.readline())
+    assert process.wait(30) == 0
+    # Only now may the other process record.
+    os.kill(int(process.stderr.readline()), signal.SIGUSR1)
+    assert process.stderr.read() == b"recorded 1732190000.17 +380501234567\n"
+
+
 @pytest.mark.parametrize("kind", ["hanging", "stuck"])
 def test_nothing_keeps_the_script_longer_than_its_deadline(start: Start, kind: str) -> None:
     process = start(kind)
     output, _ = process.communicate(BLOCK)
-    assert (process.returncode, output) == (-signal.SIGALRM, b"")
+    assert (process.returncode, output) == (1, b"")
 
 
 def serve_once(listener: socket.socket, answer: bytes) -> tuple[bytes, bytes]:

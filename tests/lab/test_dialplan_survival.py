@@ -1,8 +1,12 @@
 """With Leadline absent, frozen or broken, calls go on by what Asterisk itself knows, and no channel stays (C8, O4)."""
 
+import os
 import socket
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from tests.lab.dialplan_lab import DialplanLab, phones, plan, ring
 from tests.lab.scripted_agi import CLOSES, SILENT, SILENT_AFTER_COMMAND
 
 pytestmark = pytest.mark.lab
+OUR_SCRIPT = Path(__file__).parents[2] / "agi" / "leadline-agi"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,42 @@ def test_the_one_shot_script_is_asked_in_the_same_way(
     with lab.phone("101") as asked, lab.phone("103") as default:
         assert lab.call("0449").wait_one().status == 200
         assert [phone.account.user for phone in (asked, default) if phone.calls()] == [rung]
+
+
+def run_script(listener: socket.socket, agi_port: int) -> int:
+    """Run our script for one call, by way of a connection that has what Asterisk says and hears; give its status."""
+    connection, _ = listener.accept()
+    with connection:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LEADLINE_FASTAGI_PORT": str(agi_port),
+            "LEADLINE_DATABASE_URL": "sqlite+aiosqlite:////none/none.db",
+        }
+        return subprocess.run(
+            [OUR_SCRIPT], stdin=connection, stdout=connection, env=environment, timeout=30, check=False
+        ).returncode
+
+
+def test_our_own_script_passes_the_servers_plan_on(lab: DialplanLab) -> None:
+    """Asterisk lives in a tree that our Python is not in, so its script there is but a pipe to ours."""
+    lab.agi.answers["0450"] = plan(phones(ring("101")))
+    script = lab.asterisk.folder / "lib" / "leadline-agi"
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(30)
+        script.write_text(
+            f"#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{listener.getsockname()[1]}\ncat <&0 >&3 &\nexec cat <&3\n"
+        )
+        script.chmod(0o755)
+        status = pool.submit(run_script, listener, lab.values.fastagi_port)
+        lab.set_global("LEADLINE_AGI", "/var/lib/asterisk/leadline-agi")
+        try:
+            with lab.phone("101") as asked, lab.phone("103"):
+                assert lab.call("0450").wait_one().status == 200
+                assert len(asked.calls()) == 1
+        finally:
+            lab.set_global("LEADLINE_AGI", f"agi://127.0.0.1:{lab.values.fastagi_port}/route")
+        assert status.result() == 0
+    lab.await_quiet()
 
 
 def test_a_caller_who_gives_up_while_we_are_asked_leaves_no_channel(lab: DialplanLab) -> None:
