@@ -6,16 +6,17 @@ a wait.
 """
 
 import asyncio
+import socket
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import cast
 
 import structlog
 
+from agi.acceptor import Acceptor
 from agi.askers import Askers
-from agi.protocol import Outcome, ProtocolError, Request, Session, set_variable
+from agi.protocol import MAX_BLOCK, Outcome, ProtocolError, Request, Session, set_variable
 from agi.service import RoutingService
 from dialplan.plan import encode_plan
 from dialplan.words import CHECK_DID, PLAN
@@ -89,7 +90,7 @@ class FastAgiServer:
         self._on_decision = on_decision
         self._open: set[_Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._server: asyncio.Server | None = None
+        self._acceptor = Acceptor(self._take)
 
     async def start(self) -> None:
         """Listen.
@@ -97,9 +98,8 @@ class FastAgiServer:
         Raises:
             OSError: the address is not to be had.
         """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port, backlog=1024)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._loop = asyncio.get_running_loop()
+        self._port = await self._acceptor.listen(self._host, self._port)
 
     @property
     def port(self) -> int:
@@ -113,18 +113,24 @@ class FastAgiServer:
 
     async def close(self) -> None:
         """Stop listening and drop whoever is connected; their calls go on by the dialplan."""
-        if self._server is None:
-            return
-        self._server.close()
+        self._acceptor.close()
         for connection in list(self._open):
             connection.drop()
         if self._sweep is not None:
             self._sweep.cancel()
-        await self._server.wait_closed()
-        self._server = None
 
-    def admit(self, connection: "_Connection", address: str) -> bool:
-        """Tell whether a peer that connected may stay, and count it."""
+    def _take(self, connection: socket.socket, address: str) -> None:
+        if self._admits(address):
+            self.figures.sessions += 1
+            session = _Connection(self, self._loop, connection, address)
+            self._open.add(session)
+            if self._sweep is None:
+                self._sweep = self._loop.call_later(SWEEP_SECONDS, self._end_late_ones)
+            session.read()
+        else:
+            connection.close()
+
+    def _admits(self, address: str) -> bool:
         if not self.askers.may_ask(address):
             self.figures.refused_peers += 1
             return False
@@ -134,19 +140,13 @@ class FastAgiServer:
             _log.warning("fastagi is full" if full else "fastagi takes sessions again", sessions=len(self._open))
         if full:
             self.figures.refused_full += 1
-            return False
-        self.figures.sessions += 1
-        self._open.add(connection)
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._end_late_ones)
-        return True
+        return not full
 
     def _end_late_ones(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         for connection in [one for one in self._open if one.deadline <= now]:
             connection.too_late(now)
-        self._sweep = loop.call_later(SWEEP_SECONDS, self._end_late_ones) if self._open else None
+        self._sweep = self._loop.call_later(SWEEP_SECONDS, self._end_late_ones) if self._open else None
 
     def forget(self, connection: "_Connection") -> None:
         """Take note that a connection is gone."""
@@ -166,7 +166,7 @@ class FastAgiServer:
             _log.exception("decision not recorded", linkedid=request.linkedid)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection:
     """One session: waits for the question, has it decided, sends the answer, waits until Asterisk has taken it."""
 
     __slots__ = (
@@ -179,43 +179,50 @@ class _Connection(asyncio.Protocol):
         "_request",
         "_server",
         "_session",
+        "_socket",
         "_started",
-        "_transport",
         "_waits",
+        "_watched",
         "deadline",
     )
 
-    def __init__(self, server: FastAgiServer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, server: FastAgiServer, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: str
+    ) -> None:
         self._server = server
         self._loop = loop
+        self._socket: socket.socket | None = connection
+        self._peer = peer
         self._session = Session()
-        self._started = 0.0
-        self._transport: asyncio.Transport | None = None
-        self._peer = ""
+        self._started = loop.time()
+        self.deadline = self._started + ANSWER_SECONDS
+        self._watched = False
         self._pbx = ""
-        self.deadline = 0.0
         self._request: Request | None = None
         self._caller: Number | None = None
         self._people: LookupAnswer | None = None
         self._waits = False
         self._refresh: asyncio.Task[None] | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not every loop's transport is a subclass of asyncio's.
-        tcp = cast(asyncio.Transport, transport)
-        peer = tcp.get_extra_info("peername")
-        # A peer that is gone already has no name.
-        self._started = self._loop.time()
-        self.deadline = self._started + ANSWER_SECONDS
-        if peer is None or not self._server.admit(self, peer[0]):
-            tcp.abort()
-            return
-        self._transport = tcp
-        self._peer = peer[0]
+    def read(self) -> None:
+        """Take what has come, if anything has, and go on reading when more comes."""
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(MAX_BLOCK)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.drop()
+        else:
+            if data:
+                self._take(data)
+            else:
+                self.drop()
+        if self._socket is not None and not self._watched:
+            self._watched = True
+            self._loop.add_reader(self._socket.fileno(), self.read)
 
-    def data_received(self, data: bytes) -> None:
-        if self._transport is None:
-            return
+    def _take(self, data: bytes) -> None:
         try:
             message = self._session.receive(data)
         except ProtocolError as error:
@@ -226,15 +233,14 @@ class _Connection(asyncio.Protocol):
         elif message is not None:
             self._conclude(message)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.drop()
-
     def drop(self) -> None:
         """End the session at once, whatever it waits for."""
-        transport, self._transport = self._transport, None
-        if transport is None:
+        connection, self._socket = self._socket, None
+        if connection is None:
             return
-        transport.abort()
+        if self._watched:
+            self._loop.remove_reader(connection.fileno())
+        connection.close()
         self._server.forget(self)
         self._waits = False
         if self._refresh is not None:
@@ -308,11 +314,13 @@ class _Connection(asyncio.Protocol):
         request, caller = self._request, self._caller
         assert request is not None
         assert caller is not None
-        assert self._transport is not None
+        assert self._socket is not None
         if self._people is None:
             self._server.figures.defaulted += 1
         decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
-        self._transport.write(set_variable(PLAN, encode_plan(decision)))
+        answer = set_variable(PLAN, encode_plan(decision))
+        if self._socket.send(answer) != len(answer):
+            raise OSError("the peer's buffer is full before anything was sent")
         self._server.note_answer(self._pbx, request, decision, self._loop.time() - self._started)
 
     def _conclude(self, outcome: Outcome) -> None:
