@@ -18,6 +18,7 @@ HINTS = "leadline-hints"
 FEATURES = "leadline-features"
 VOICEMAIL = "leadline-voicemail"
 FREEPBX = "leadline-freepbx"
+RECORD = "leadline-record"
 CONTEXTS = frozenset(
     {
         INBOUND,
@@ -35,6 +36,7 @@ CONTEXTS = frozenset(
         FEATURES,
         VOICEMAIL,
         FREEPBX,
+        RECORD,
     }
 )
 
@@ -49,6 +51,13 @@ BYPASS = ("leadline", "bypass")
 """AstDB family and key: 1 takes Leadline out of the way."""
 DID_FAMILY = "leadline-did"
 """AstDB family with the plan of each of our numbers, by its digits."""
+RECORD_FAMILY = "leadline-record"
+"""AstDB family with whose outgoing calls are recorded, by the key `outgoing`, and for some by keys as `phone-101`."""
+OUTGOING_KEY = "outgoing"
+PHONE_KEY = "phone-"
+RECORD_ALL, RECORD_SOME, RECORD_NONE = "all", "some", "none"
+RECORD_OUTGOING = "LEADLINE_RECORD_OUTGOING"
+"""The global that says the same where AstDB does not: all, or the phones, as 101!102."""
 CHECKED = ("leadline-check", "fastagi")
 """AstDB family and key of the last check: its number, AGISTATUS, and `plan` or `nothing`."""
 

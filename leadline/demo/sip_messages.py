@@ -21,6 +21,7 @@ class SipMessage:
     sent: bool
     start_line: str
     headers: tuple[tuple[str, str], ...]
+    body: str = ""
 
     @property
     def method(self) -> str | None:
@@ -67,9 +68,9 @@ def read_log(path: Path) -> list[SipMessage]:
     ends = [mark.start() for mark in marks[1:]] + [len(data)] * bool(marks)
     messages = []
     for mark, end in zip(marks, ends, strict=True):
-        head, separator, _body = data[mark.end() : end].replace(b"\r\n", b"\n").partition(b"\n\n")
+        head, separator, body = data[mark.end() : end].replace(b"\r\n", b"\n").partition(b"\n\n")
         if separator:  # else sipp is still writing it
-            messages.append(_message(mark, head.decode("utf-8", errors="replace")))
+            messages.append(_message(mark, *(part.decode("utf-8", errors="replace") for part in (head, body))))
     return messages
 
 
@@ -84,7 +85,7 @@ def read_address(value: str | None) -> SipAddress | None:
     return SipAddress(name, (user["user"] or "") if user else "")
 
 
-def _message(mark: re.Match[bytes], head: str) -> SipMessage:
+def _message(mark: re.Match[bytes], head: str, body: str) -> SipMessage:
     start_line, *lines = head.split("\n")
     headers = []
     for line in lines:
@@ -92,4 +93,4 @@ def _message(mark: re.Match[bytes], head: str) -> SipMessage:
         if colon:
             headers.append((name.strip(), value.strip()))
     at = datetime.strptime(mark["at"].decode(), "%Y-%m-%d %H:%M:%S.%f").astimezone()
-    return SipMessage(at, mark["way"] == b"sent", start_line, tuple(headers))
+    return SipMessage(at, mark["way"] == b"sent", start_line, tuple(headers), body)

@@ -29,6 +29,8 @@ def test_database_keys_are_those_of_the_words() -> None:
         "/".join(words.BYPASS),
         f"{words.DID_FAMILY}/",
         "/".join(words.CHECKED),
+        f"{words.RECORD_FAMILY}/{words.OUTGOING_KEY}",
+        f"{words.RECORD_FAMILY}/{words.PHONE_KEY}",
     }
 
 
@@ -39,7 +41,7 @@ def test_variables_from_outside_are_those_of_the_words() -> None:
     assert f"Set(LEADLINE_DID={words.CHECK_DID})" in CODE
     assert f"[{words.TRUNK}]" in CONF["pjsip.conf"]
     for variable in set(re.findall(r"\$\{(LEADLINE_[A-Z_]+)", CODE)) - {words.PLAN, words.DID_PLAN}:
-        made = rf"Set\((LOCAL\()?{variable}[)=]|ARRAY\([A-Z_,]*{variable}[,)]"
+        made = rf"Set\((LOCAL\()?{variable}[)=]|MixMonitor\(.*i\({variable}\)|ARRAY\([A-Z_,]*{variable}[,)]"
         assert re.search(rf"{made}|^(set_var = )?{variable} ?=", CODE, re.MULTILINE)
 
 

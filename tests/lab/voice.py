@@ -1,0 +1,66 @@
+"""Speaks into a conversation: RTP with a tone from one end's own port, as a telephone sends it all the time."""
+
+import math
+import re
+import socket
+import struct
+import threading
+import time
+from types import TracebackType
+
+from tests.lab.stage.ends import LOCAL, Talk
+
+FRAME_SECONDS = 0.02
+_AUDIO = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
+
+
+def _alaw(sample: int) -> int:
+    """One sample of 16 bits as ITU-T G.711 A-law writes it."""
+    sign, magnitude = (0x80, sample) if sample >= 0 else (0, -sample - 1)
+    magnitude = min(magnitude, 0x7FFF) >> 4
+    segment = max(0, magnitude.bit_length() - 5)
+    low = (magnitude >> 1 if segment < 2 else magnitude >> segment) & 0x0F
+    return (sign | segment << 4 | low) ^ 0x55
+
+
+_TONE = bytes(_alaw(int(9000 * math.sin(2 * math.pi * 440 * n / 8000))) for n in range(8000))
+
+
+class Voice:
+    """A tone of 440 Hz from `talk`'s end to Asterisk, from `with` on until it closes."""
+
+    def __init__(self, talk: Talk) -> None:
+        own, far = (self._port(talk, sent=sent) for sent in (True, False))
+        self._to = (LOCAL, far)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((LOCAL, own))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._speak, daemon=True)
+
+    @staticmethod
+    def _port(talk: Talk, *, sent: bool) -> int:
+        """The port that the last session description of one side names."""
+        bodies = [m.body for m in talk.messages() if m.sent is sent and _AUDIO.search(m.body)]
+        found = _AUDIO.search(bodies[-1])
+        assert found
+        return int(found[1])
+
+    def __enter__(self) -> "Voice":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(5)
+        self._socket.close()
+
+    def _speak(self) -> None:
+        began = time.monotonic()
+        number = 0
+        while not self._over.wait(max(0.0, began + number * FRAME_SECONDS - time.monotonic())):
+            at = number * 160
+            header = struct.pack("!BBHII", 0x80, 8, number & 0xFFFF, at & 0xFFFFFFFF, 0x1EAD)
+            self._socket.sendto(header + _TONE[at % 8000 : at % 8000 + 160], self._to)
+            number += 1
