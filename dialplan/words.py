@@ -8,6 +8,10 @@ CLEAN = "leadline-clean"
 ASK = "leadline-ask"
 WALK = "leadline-walk"
 NAME = "leadline-name"
+SHOWN = "leadline-shown"
+COLLEAGUE = "leadline-colleague"
+CALLEE = "leadline-callee"
+CALLED = "leadline-called"
 OUTGOING = "leadline-outgoing"
 LINE = "leadline-line"
 ORIGINATE = "leadline-originate"
@@ -26,6 +30,10 @@ CONTEXTS = frozenset(
         ASK,
         WALK,
         NAME,
+        SHOWN,
+        COLLEAGUE,
+        CALLEE,
+        CALLED,
         OUTGOING,
         LINE,
         ORIGINATE,
@@ -58,11 +66,17 @@ PHONE_KEY = "phone-"
 RECORD_ALL, RECORD_SOME, RECORD_NONE = "all", "some", "none"
 RECORD_OUTGOING = "LEADLINE_RECORD_OUTGOING"
 """The global that says the same where AstDB does not: all, or the phones, as 101!102."""
+PHONE_FAMILY = "leadline-phone"
+"""AstDB family with each phone's kind of display and its employee's name, by its endpoint: dialplan.forms."""
+PHONE_DISPLAY = "LEADLINE_PHONE_"
+"""The globals that say the same where AstDB does not."""
 CHECKED = ("leadline-check", "fastagi")
 """AstDB family and key of the last check: its number, AGISTATUS, and `plan` or `nothing`."""
 
 ROUTE_PATH = "route"
 """The path of the FastAGI question."""
+CALLEE_MARK = "to:"
+"""What stands before the number in the question whom a phone calls."""
 CHECK_DID = "check"
 """What a check asks for in place of a dialled number."""
 TRUNK = "trunk"

@@ -25,7 +25,8 @@ def test_every_context_that_is_used_is_there() -> None:
 
 
 def test_database_keys_are_those_of_the_words() -> None:
-    assert set(re.findall(r"DB\(([a-z-]+/[a-z-]*)", CODE)) == {
+    assert set(re.findall(r"DB(?:_EXISTS)?\(([a-z-]+/[a-z-]*)", CODE)) == {
+        f"{words.PHONE_FAMILY}/",
         "/".join(words.BYPASS),
         f"{words.DID_FAMILY}/",
         "/".join(words.CHECKED),
@@ -39,8 +40,14 @@ def test_variables_from_outside_are_those_of_the_words() -> None:
     assert f"${{{words.DID_PLAN}${{" in CODE
     assert f"/{words.ROUTE_PATH}\n" in CONF["leadline-globals.conf"]
     assert f"Set(LEADLINE_DID={words.CHECK_DID})" in CODE
+    assert f",{words.CALLEE_MARK}${{" in CODE
+    assert f"${{{words.PHONE_DISPLAY}${{" in CODE
     assert f"[{words.TRUNK}]" in CONF["pjsip.conf"]
-    for variable in set(re.findall(r"\$\{(LEADLINE_[A-Z_]+)", CODE)) - {words.PLAN, words.DID_PLAN}:
+    for variable in set(re.findall(r"\$\{(LEADLINE_[A-Z_]+)", CODE)) - {
+        words.PLAN,
+        words.DID_PLAN,
+        words.PHONE_DISPLAY,
+    }:
         made = rf"Set\((LOCAL\()?{variable}[)=]|MixMonitor\(.*i\({variable}\)|ARRAY\([A-Z_,]*{variable}[,)]"
         assert re.search(rf"{made}|^(set_var = )?{variable} ?=", CODE, re.MULTILINE)
 
