@@ -1,4 +1,5 @@
-"""Tells which calls a recorded AMI stream stands for, by the code that listens to a live one: tracker, intake, store.
+"""Tells which calls a recorded AMI stream or a table of CEL stands for, by the code that follows live ones: tracker,
+intake, store.
 
 The database is in memory and ends with the replay.
 """
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ami_listener.ami_events import WANTED
+from ami_listener.cel_calls import calls_of_rows
+from ami_listener.cel_rows import CelError, csv_rows
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
 from ami_listener.wire import Decoder, HeaderLines, WireError
@@ -28,6 +31,10 @@ END = b"\n\n"
 BATCH = 1000
 
 
+IsTrunk = Callable[[str], bool]
+ReadCalls = Callable[[Path, IsTrunk], list[CallView]]
+
+
 class ReplayError(Exception):
     """The file is no recording that can be replayed; the text says why."""
 
@@ -40,34 +47,65 @@ class ReplayedCall:
     lead: ReplayedLead | None
 
 
-async def replay(path: Path, trunks: Sequence[str], region: str) -> list[ReplayedCall]:
-    """Replay a recording and give its calls in the order in which they began.
-
-    Args:
-        path: AMI events in wire form.
-        trunks: patterns of the channels that are trunks.
-        region: ISO 3166 alpha-2 code of the country whose national numbers these are.
+def calls_of_stream(path: Path, is_trunk: IsTrunk) -> list[CallView]:
+    """The calls of a recorded AMI stream, in the order in which they began.
 
     Raises:
         ReplayError: the file cannot be read, or holds no AMI events.
     """
-    tracker = Tracker(PBX, trunk_matcher(trunks))
+    tracker = Tracker(PBX, is_trunk)
     calls: dict[str, CallView] = {}
     for event in _events(path):
         for view in tracker.feed(event, None):
             calls[view.linkedid] = view
-    leads = await _take_in(list(calls.values()), trunk_matcher(trunks), region)
-    return [ReplayedCall(view, leads.get(view.linkedid)) for view in calls.values()]
+    return list(calls.values())
 
 
-async def replay_json_lines(path: Path, trunks: Sequence[str], region: str) -> list[str]:
+def calls_of_cel(path: Path, is_trunk: IsTrunk) -> list[CallView]:
+    """The calls of a table of CEL as CSV, in the order in which they began; times without a zone are UTC.
+
+    Raises:
+        ReplayError: the file cannot be read, or one of its lines; the text names the line and the mend.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            return calls_of_rows(csv_rows(file), PBX, is_trunk)
+    except OSError as error:
+        raise ReplayError(f"{path}: {error.strerror or error}") from None
+    except CelError as error:
+        raise ReplayError(f"{path}: {error}") from None
+
+
+async def replay(
+    path: Path, trunks: Sequence[str], region: str, read: ReadCalls = calls_of_stream
+) -> list[ReplayedCall]:
+    """Replay a recording and give its calls in the order in which they began.
+
+    Args:
+        path: the recording.
+        trunks: patterns of the channels that are trunks.
+        region: ISO 3166 alpha-2 code of the country whose national numbers these are.
+        read: reads it, as AMI events in wire form or as CEL.
+
+    Raises:
+        ReplayError: as `read`.
+    """
+    is_trunk = trunk_matcher(trunks)
+    calls = read(path, is_trunk)
+    leads = await _take_in(calls, is_trunk, region)
+    return [ReplayedCall(view, leads.get(view.linkedid)) for view in calls]
+
+
+async def replay_json_lines(
+    path: Path, trunks: Sequence[str], region: str, read: ReadCalls = calls_of_stream
+) -> list[str]:
     """One JSON object for each call; arguments and errors as `replay`."""
-    return [json.dumps(call_as_json(call), ensure_ascii=False) for call in await replay(path, trunks, region)]
+    return [json.dumps(call_as_json(call), ensure_ascii=False) for call in await replay(path, trunks, region, read)]
 
 
-async def replay_table(path: Path, trunks: Sequence[str], region: str) -> list[str]:
+async def replay_table(path: Path, trunks: Sequence[str], region: str, read: ReadCalls = calls_of_stream) -> list[str]:
     """The calls as a table for people; arguments and errors as `replay`."""
-    calls = await replay(path, trunks, region)
+    calls = await replay(path, trunks, region, read)
     if not calls:
         return ["No calls in this recording."]
     rows = [_HEADINGS, *(_row(call) for call in calls)]
@@ -148,7 +186,7 @@ def _events(path: Path) -> Iterator[HeaderLines]:
         raise ReplayError(f"{path}: no AMI events in it; a recording holds lines such as `Event: Newchannel`")
 
 
-async def _take_in(views: list[CallView], is_trunk: Callable[[str], bool], region: str) -> dict[str, ReplayedLead]:
+async def _take_in(views: list[CallView], is_trunk: IsTrunk, region: str) -> dict[str, ReplayedLead]:
     database = Database("sqlite+aiosqlite://")
     try:
         await upgrade_database(database)
@@ -165,7 +203,7 @@ async def _take_in(views: list[CallView], is_trunk: Callable[[str], bool], regio
         await database.dispose()
 
 
-def _phones(views: list[CallView], is_trunk: Callable[[str], bool]) -> list[tuple[str, str | None]]:
+def _phones(views: list[CallView], is_trunk: IsTrunk) -> list[tuple[str, str | None]]:
     """The phones of a recording, each with the number that it was called by where one tells it."""
     numbers: dict[str, str | None] = {}
     for view in views:

@@ -56,6 +56,15 @@ class Tracker:
         """How many calls are known to be running."""
         return len(self._board.calls)
 
+    def knows(self, uniqueid: str) -> bool:
+        """Whether a channel is known to be running."""
+        return uniqueid in self._board.channels
+
+    def sees_whole(self, linkedid: str) -> bool:
+        """Whether a call is known to be running and nothing of it was missed."""
+        call = self._board.calls.get(linkedid)
+        return call is not None and call.begun and not call.incomplete
+
     @property
     def live_channels(self) -> int:
         """How many channels are known to be running."""

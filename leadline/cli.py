@@ -109,7 +109,10 @@ def route(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="AMI events as they came over the wire.")],
+    file: Annotated[Path | None, typer.Argument(help="AMI events as they came over the wire.")] = None,
+    cel: Annotated[
+        Path | None, typer.Option("--cel", help="Instead of them, a table of CEL as CSV with a line of column names.")
+    ] = None,
     trunk: Annotated[
         list[str] | None, typer.Option("--trunk", help="Channels that are trunks, as in 'PJSIP/trunk*'; repeatable.")
     ] = None,
@@ -118,11 +121,15 @@ def replay(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each call.")] = False,
 ) -> None:
-    """Tell the calls that a recorded AMI stream stands for, by the same code that listens to a live one."""
-    from ami_listener.replay import ReplayError, replay_json_lines, replay_table
+    """Tell the calls that a recorded AMI stream or a table of CEL stands for, by the code that follows live ones."""
+    from ami_listener.replay import ReplayError, calls_of_cel, calls_of_stream, replay_json_lines, replay_table
 
+    path = cel or file
+    if path is None or (cel and file):
+        _fail("Name one recording: leadline replay FILE, or leadline replay --cel FILE.csv")
     settings = settings_or_exit()
-    arguments = (file, tuple(trunk or settings.trunks), (region or settings.region).upper())
+    read = calls_of_cel if cel else calls_of_stream
+    arguments = (path, tuple(trunk or settings.trunks), (region or settings.region).upper(), read)
     try:
         lines = _run(replay_json_lines(*arguments) if as_json else replay_table(*arguments))
     except ReplayError as error:

@@ -73,6 +73,7 @@ class CallView:
 
     Numbers are as Asterisk gave them; `caller_hidden` says that the caller withheld theirs. Times are UTC and None
     where nothing told them. `progress` counts the views of this call, so that the store can tell the fuller one.
+    `incomplete` says that a part of the call was missed, `recovered` that it is told by what Asterisk kept (CEL, CDR).
     """
 
     pbx: str
@@ -96,3 +97,4 @@ class CallView:
     legs: tuple[Leg, ...]
     parent_linkedid: str | None = None
     incomplete: bool = False
+    recovered: bool = False

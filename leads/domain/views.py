@@ -1,8 +1,8 @@
-"""Which of several views of one call is the fuller, so that views may come late, twice, or from two trackers.
+"""Which of several views of one call is the fuller, so that views may come late, twice, or from several who saw it.
 
-A tracker sees a call from its beginning, or, when Leadline was restarted meanwhile, only from then on (`incomplete`).
-What is kept is the best view of each of these two kinds; what is shown is their sum. Both follow from the set of views
-alone, whatever their order.
+A tracker sees a call from its beginning, or, when Leadline was away meanwhile, only from then on (`incomplete`); and
+what Asterisk kept of it (`recovered`) tells it afterwards. What is kept is the best view of each of these three kinds;
+what is shown is their sum. Both follow from the set of views alone, whatever their order.
 """
 
 from dataclasses import dataclass, replace
@@ -13,26 +13,53 @@ from leads.domain.calls import CallView, Leg, Phase, Result, Transfer
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The best view from a tracker that saw the call begin, and the best one from a tracker that did not."""
+    """The best view from a tracker that saw the call begin, from one that did not, and from what Asterisk kept."""
 
     whole: CallView | None = None
     later: CallView | None = None
+    recovered: CallView | None = None
+
+    @property
+    def all(self) -> tuple[CallView, ...]:
+        """The views that there are."""
+        return tuple(view for view in (self.whole, self.later, self.recovered) if view is not None)
 
     def with_view(self, view: CallView) -> "Halves":
         """Take in one more view; the same value when it tells nothing new."""
-        if view.incomplete:
-            better = self.later is None or _rank(view) > _rank(self.later)
-            return Halves(self.whole, view) if better else self
-        better = self.whole is None or _rank(view) > _rank(self.whole)
-        return Halves(view, self.later) if better else self
+        kind = "recovered" if view.recovered else "later" if view.incomplete else "whole"
+        known: CallView | None = getattr(self, kind)
+        if known is not None and _rank(view) <= _rank(known):
+            return self
+        return replace(self, **{kind: view})
 
     def sum(self) -> CallView:
-        """The call as far as both together tell it."""
+        """The call as far as all together tell it. Who saw all of it live knows it best."""
+        live, kept = self._live(), self.recovered
+        if kept is None or (live is not None and live.phase is Phase.ENDED and not live.incomplete):
+            assert live is not None, "no view was taken in"
+            return live
+        if live is None:
+            return kept
+        if kept.phase is Phase.ENDED and (not kept.incomplete or _tells_more(kept, live)):
+            return replace(kept, caller_hidden=kept.caller_hidden or live.caller_hidden)
+        if self.whole is None and kept.phase is not Phase.ENDED and not kept.incomplete:
+            return replace(_joined(kept, live), recovered=True)
+        return live
+
+    def _live(self) -> CallView | None:
         whole, later = self.whole, self.later
         if later is None or (whole is not None and (whole.phase is Phase.ENDED or whole.phase > later.phase)):
-            assert whole is not None, "no view was taken in"
             return whole
         return later if whole is None else _joined(whole, later)
+
+
+def _tells_more(kept: CallView, live: CallView) -> bool:
+    """Whether of two views that both missed something the one that Asterisk kept tells the end better."""
+    if live.phase is not Phase.ENDED:
+        return False
+    if (kept.result is Result.ANSWERED) is not (live.result is Result.ANSWERED):
+        return kept.result is Result.ANSWERED
+    return live.talk_seconds is None
 
 
 def ended_unseen(view: CallView, at: datetime | None) -> CallView:
@@ -54,9 +81,9 @@ def ended_unseen(view: CallView, at: datetime | None) -> CallView:
     )
 
 
-def _rank(view: CallView) -> tuple[Phase, int]:
-    """Phase first: a tracker that was restarted counts its views from one again."""
-    return view.phase, view.progress
+def _rank(view: CallView) -> tuple[bool, Phase, int]:
+    """Phase before progress: a tracker that was restarted counts its views from one again."""
+    return view.phase is Phase.ENDED and not view.incomplete, view.phase, view.progress
 
 
 def _joined(whole: CallView, later: CallView) -> CallView:

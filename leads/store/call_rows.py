@@ -86,26 +86,27 @@ def columns_of(halves: Halves, started_at: datetime) -> dict[str, Any]:
         "transfers": [asdict(transfer) for transfer in view.transfers],
         "legs": [{"endpoint": leg.endpoint, "number": leg.number, "result": leg.result} for leg in view.legs],
         "incomplete": view.incomplete,
-        "halves": [_as_json(half) for half in (halves.whole, halves.later)] if _needs_both(halves) else None,
+        "recovered": view.recovered,
+        "halves": [_as_json(half) for half in halves.all] if _needs_all(halves) else None,
     }
 
 
 def halves_of(row: Mapping[Any, Any]) -> Halves:
     """The views that a row was made of."""
-    if row["halves"]:
-        whole, later = (_from_json(half) for half in row["halves"])
-        return Halves(whole, later)
-    view = _view(row, hidden=row["caller"] is None and row["direction"] is Direction.INBOUND)
-    return Halves(later=view) if view.incomplete else Halves(whole=view)
+    halves = Halves()
+    for half in row["halves"] or ():
+        halves = halves.with_view(_from_json(half))
+    if halves.all:
+        return halves
+    return halves.with_view(_view(row, hidden=row["caller"] is None and row["direction"] is Direction.INBOUND))
 
 
-def _needs_both(halves: Halves) -> bool:
+def _needs_all(halves: Halves) -> bool:
     """An end that was seen from the beginning needs nothing beside it."""
-    return halves.later is not None and halves.whole is not None and halves.whole.phase is not Phase.ENDED
+    return len(halves.all) > 1 and not (halves.whole is not None and halves.whole.phase is Phase.ENDED)
 
 
-def _as_json(view: CallView | None) -> dict[str, Any]:
-    assert view is not None
+def _as_json(view: CallView) -> dict[str, Any]:
     times = {name: time.isoformat() if (time := getattr(view, name)) else None for name in _TIMES}
     return asdict(view) | times
 
@@ -144,4 +145,5 @@ def _view(row: Mapping[Any, Any], hidden: bool) -> CallView:
         legs=tuple(Leg(leg["endpoint"], leg["number"], result(leg["result"])) for leg in row["legs"]),
         parent_linkedid=row["parent_linkedid"],
         incomplete=row["incomplete"],
+        recovered=row.get("recovered", False),
     )

@@ -129,7 +129,8 @@ def _kept(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, Row[Any]]:
 
 def _halves_of_row(connection: Connection, row: Row[Any], views: Sequence[CallView]) -> Halves:
     """The views behind a row; the whole row is read only where views of both kinds meet."""
-    if row.halves is None and all(view.incomplete == row.incomplete for view in views):
+    kind = (row.incomplete, row.recovered)
+    if row.halves is None and not row.recovered and all((view.incomplete, view.recovered) == kind for view in views):
         best = max(views, key=lambda view: (view.phase, view.progress))
         if (best.phase, best.progress) > (row.phase, row.progress):
             return Halves()
@@ -181,6 +182,7 @@ _PLAIN = (
     "ring_seconds",
     "talk_seconds",
     "incomplete",
+    "recovered",
 )
 _TIMES = ("answered_at", "ended_at")
 _JSON = ("transfers", "legs", "halves")
@@ -192,7 +194,10 @@ _COLUMNS = (*_PROGRESS, *_FOUND)
 _KEPT = select(
     *(
         _CALL.c[name]
-        for name in ("id", "pbx", "linkedid", "phase", "progress", "incomplete", "halves", "answered_at", *_FOUND)
+        for name in (
+            *("id", "pbx", "linkedid", "phase", "progress", "incomplete", "recovered", "halves", "answered_at"),
+            *_FOUND,
+        )
     )
 ).where(_CALL.c.pbx == bindparam("of_pbx"), _CALL.c.linkedid.in_(bindparam("linkedids", expanding=True)))
 

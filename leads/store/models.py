@@ -158,6 +158,7 @@ class Employee(Base):
     may_listen: Mapped[bool] = mapped_column(default=False, server_default=false())
     language: Mapped[str | None] = mapped_column(String(8))
     time_zone: Mapped[str | None] = mapped_column(String(64))
+    card_key: Mapped[str | None] = mapped_column(String(24))
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 
@@ -424,8 +425,8 @@ class NumberChange(Base):
 class Call(Base):
     """One call, exactly once: by Asterisk server and linkedid; `phase` and `progress` tell the fuller of two views.
 
-    `halves` is empty but for a call during which Leadline was restarted: then it holds the last view from before and
-    the last one from after, of which the row is the sum; see leads.domain.views.
+    `halves` is empty but for a call of which nobody saw all: then it holds the views of those who saw something of it,
+    of which the row is the sum; see leads.domain.views. `recovered` calls are told by what Asterisk kept of them.
     """
 
     __tablename__ = "call"
@@ -456,6 +457,7 @@ class Call(Base):
     transfers: Mapped[list[Any]] = mapped_column(default=list)
     legs: Mapped[list[Any]] = mapped_column(default=list)
     incomplete: Mapped[bool] = mapped_column(default=False)
+    recovered: Mapped[bool] = mapped_column(default=False, server_default=false())
     halves: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
     lead: Mapped[Lead | None] = relationship()
@@ -476,7 +478,51 @@ class Call(Base):
             sqlite_where=text("phase < 3"),
             postgresql_where=text("phase < 3"),
         ),
+        Index(
+            "ix_call_recovered",
+            "started_at",
+            sqlite_where=text("recovered"),
+            postgresql_where=text("recovered"),
+        ),
         CheckConstraint("phase BETWEEN 1 AND 3", name="phase"),
+    )
+
+
+class Recovery(Base):
+    """How far Asterisk's own records (CEL, CDR) of one Asterisk have been read, and when Leadline was last alive.
+
+    `place` is where to read on, in the terms of `source`, which is what is read, without its password.
+    """
+
+    __tablename__ = "recovery"
+    pbx: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source: Mapped[str | None] = mapped_column(String(500))
+    place: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    read_to: Mapped[datetime | None]
+    alive_at: Mapped[datetime | None]
+
+
+class OutageKind(StrEnum):
+    """What was away: Leadline itself, the connection to an Asterisk, or the database."""
+
+    LEADLINE = "leadline"
+    AMI = "ami"
+    DATABASE = "database"
+
+
+class Outage(Base):
+    """A time in which calls could not be followed or recorded; without an end it still lasts."""
+
+    __tablename__ = "outage"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pbx: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[OutageKind] = mapped_column(_values(OutageKind))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("pbx", "kind", "started_at"),
+        Index("ix_outage_started_at_id", "started_at", "id"),
     )
 
 

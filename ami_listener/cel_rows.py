@@ -1,0 +1,260 @@
+"""Reads rows of Asterisk's channel event logging (CEL), as CSV or from a table: here, once, what is told becomes typed.
+
+Which columns there are differs from one installation to the next, so any may be missing or empty but for the kind of
+event, its time, and the channel.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+OUR_COLUMNS = [
+    "eventtype",
+    "eventtime",
+    "cid_name",
+    "cid_num",
+    "cid_ani",
+    "cid_rdnis",
+    "cid_dnid",
+    "exten",
+    "context",
+    "channame",
+    "appname",
+    "appdata",
+    "amaflags",
+    "accountcode",
+    "uniqueid",
+    "linkedid",
+    "peer",
+    "peeraccount",
+    "userfield",
+    "userdeftype",
+    "extra",
+]
+"""What asterisk-conf/cel_custom.conf writes, in that order, without a header line."""
+_MAX_ID = 150
+_MAX_TEXT = 80
+_MAX_DATA = 1000
+_NOTHING = frozenset({"", "\\N", "NULL", "<unknown>", "<none>"})
+_NUMBERED = dict(
+    enumerate(
+        [
+            "CHAN_START",
+            "CHAN_END",
+            "HANGUP",
+            "ANSWER",
+            "APP_START",
+            "APP_END",
+            "BRIDGE_ENTER",
+            "BRIDGE_EXIT",
+            "PARK_START",
+            "PARK_END",
+            "BLINDTRANSFER",
+            "ATTENDEDTRANSFER",
+            "USER_DEFINED",
+            "LINKEDID_END",
+            "PICKUP",
+            "FORWARD",
+            "LOCAL_OPTIMIZE",
+            "LOCAL_OPTIMIZE_BEGIN",
+        ],
+        start=1,
+    )
+)
+"""Numbers of event types since Asterisk 12 (include/asterisk/cel.h)."""
+_WORD = re.compile(r"[A-Z0-9_]{3,40}")
+_PAIR = re.compile(r'"([a-z0-9_]+)" *: *"?([^",}]*)')
+_EPOCH = re.compile(r"\d{9,10}(\.\d{1,9})?")
+
+
+class CelError(Exception):
+    """CEL that cannot be read; the text says where and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CelRow:
+    """One event of one channel. `serial` orders rows of one time; `extra` is what CEL adds for this kind of event."""
+
+    serial: int
+    at: datetime
+    event: str
+    uniqueid: str
+    linkedid: str
+    channel: str
+    number: str | None
+    name: str | None
+    exten: str | None
+    app: str
+    appdata: str
+    peer: str
+    extra: Mapping[str, str]
+
+
+def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelRow:
+    """Make a row of its columns.
+
+    Args:
+        serial: its place among the others.
+        values: by the column names of Asterisk's cel_pgsql, in any case.
+        zone: of times that name none.
+
+    Raises:
+        CelError: it does not say what happened, when, or to which channel.
+    """
+    channel = _text(values.get("channame"), _MAX_ID) or ""
+    linkedid = _identity(values.get("linkedid"))
+    uniqueid = _identity(values.get("uniqueid")) or channel or linkedid
+    if not uniqueid:
+        raise CelError("names no channel; the columns uniqueid, channame and linkedid are all empty")
+    return CelRow(
+        serial,
+        read_time(values.get("eventtime"), zone),
+        _event(values.get("eventtype")),
+        uniqueid,
+        linkedid or uniqueid,
+        channel,
+        _text(values.get("cid_num")),
+        _text(values.get("cid_name")),
+        _text(values.get("exten")) or _text(values.get("cid_dnid")),
+        (_text(values.get("appname")) or "").lower(),
+        _text(values.get("appdata"), _MAX_DATA) or "",
+        _text(values.get("peer"), _MAX_DATA) or "",
+        _extra(values.get("extra")),
+    )
+
+
+def read_time(value: Any, zone: tzinfo = UTC) -> datetime:
+    """Read a time: seconds since 1970, or date and time with or without a fraction and a zone.
+
+    Raises:
+        CelError: it is none of them.
+    """
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    text = str(value or "").strip()
+    try:
+        if _EPOCH.fullmatch(text):
+            return datetime.fromtimestamp(float(text), UTC)
+        if len(text) < 19:
+            raise ValueError
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise CelError(
+            f"the time {text[:40]!r} cannot be read; write it as 2026-11-21 10:00:00.123456 or as seconds since 1970"
+        ) from None
+
+
+def _event(value: Any) -> str:
+    text = str(value if value is not None else "").strip().upper()
+    if text.isdecimal() and len(text) < 4:
+        return _NUMBERED.get(int(text), "OTHER")
+    if not _WORD.fullmatch(text):
+        raise CelError(f"the event type {text[:40]!r} is neither a name such as CHAN_START nor a number")
+    return text
+
+
+def _text(value: Any, limit: int = _MAX_TEXT) -> str | None:
+    """A value that people may see: one line of bounded length; None where CEL knew none."""
+    text = str(value) if value is not None else ""
+    if text in _NOTHING:
+        return None
+    if not text.isprintable():
+        text = "".join(letter for letter in text if letter.isprintable())
+    return text[:limit].strip() or None
+
+
+def _identity(value: Any) -> str:
+    text = _text(value, _MAX_ID + 1) or ""
+    return text if len(text) <= _MAX_ID else ""
+
+
+def _extra(value: Any) -> Mapping[str, str]:
+    """The column `extra`: JSON since Asterisk 12, also one that a short column has cut; plain text before."""
+    text = str(value) if value is not None else ""
+    if text in _NOTHING:
+        return {}
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        read = None
+    if isinstance(read, dict):
+        pairs = [(str(name), str(told)) for name, told in read.items() if told is not None]
+    elif text.lstrip().startswith("{"):
+        pairs = _PAIR.findall(text)
+    else:
+        pairs = [("extension", text)]
+    return {name: clean for name, told in pairs if (clean := _text(told, _MAX_ID))}
+
+
+def csv_rows(lines: Iterable[str], zone: tzinfo = UTC) -> Iterator[CelRow]:
+    """Read CSV: with a header line of column names, or without one in the order of OUR_COLUMNS.
+
+    Raises:
+        CelError: it holds no CEL, or a line cannot be read; the text names the line and the mend.
+    """
+    reader = csv.reader(lines)
+    columns: Sequence[str] | None = None
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise CelError(f"line {reader.line_num}: {error}; quote values that hold a quote or a comma") from None
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = csv_columns(cells)
+            if columns is not OUR_COLUMNS:
+                continue
+        try:
+            yield read_cells(reader.line_num, cells, columns, zone)
+        except CelError as error:
+            raise CelError(f"line {reader.line_num}: {error}") from None
+    if columns is None:
+        raise CelError("it is empty; the first line names the columns: eventtype,eventtime,uniqueid,linkedid,…")
+
+
+def csv_columns(first: Sequence[str]) -> Sequence[str]:
+    """The columns that a CSV's first line names, or OUR_COLUMNS where it is an event already.
+
+    Raises:
+        CelError: neither.
+    """
+    names = [cell.strip().lstrip("\ufeff").lower() for cell in first]
+    if "eventtype" in names or "eventtime" in names:
+        missing = [name for name in ("eventtype", "eventtime") if name not in names]
+        if not {"uniqueid", "linkedid", "channame"}.intersection(names):
+            missing.append("uniqueid")
+        if missing:
+            raise CelError(f"line 1: the header names no column {' and no '.join(missing)}; add it to the export")
+        return names
+    if len(first) == len(OUR_COLUMNS) and _WORD.fullmatch(first[0].strip() or "-"):
+        return OUR_COLUMNS
+    raise CelError(
+        "line 1: this is no header of CEL; it names columns as Asterisk's cel_pgsql does: "
+        "eventtype,eventtime,cid_name,cid_num,exten,context,channame,appname,appdata,uniqueid,linkedid,peer,extra"
+    )
+
+
+def read_cells(serial: int, cells: Sequence[str], columns: Sequence[str], zone: tzinfo) -> CelRow:
+    """Make a row of a CSV line's values; a column `id` orders rows better than their place does.
+
+    Raises:
+        CelError: there are more values than columns, or `read_row` cannot use them.
+    """
+    if len(cells) > len(columns):
+        raise CelError(f"{len(cells)} values for {len(columns)} columns; quote values that hold a comma")
+    values = dict(zip(columns, cells, strict=False))
+    number = values.get("id", "")
+    return read_row(int(number) if number.isdecimal() and len(number) < 19 else serial, values, zone)
+
+
+def in_order(rows: Iterable[CelRow]) -> list[CelRow]:
+    """Rows as they happened: by time, and within one time, as in tables of whole seconds, as they were written."""
+    return sorted(rows, key=lambda row: (row.at, row.serial))
