@@ -6,7 +6,7 @@ a wait.
 """
 
 import asyncio
-import socket
+import os
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -119,7 +119,7 @@ class FastAgiServer:
         if self._sweep is not None:
             self._sweep.cancel()
 
-    def _take(self, connection: socket.socket, address: str) -> None:
+    def _take(self, connection: int, address: str) -> None:
         if self._admits(address):
             self.figures.sessions += 1
             session = _Connection(self, self._loop, connection, address)
@@ -128,7 +128,7 @@ class FastAgiServer:
                 self._sweep = self._loop.call_later(SWEEP_SECONDS, self._end_late_ones)
             session.read()
         else:
-            connection.close()
+            os.close(connection)
 
     def _admits(self, address: str) -> bool:
         if not self.askers.may_ask(address):
@@ -171,6 +171,7 @@ class _Connection:
 
     __slots__ = (
         "_caller",
+        "_connection",
         "_loop",
         "_pbx",
         "_peer",
@@ -179,19 +180,16 @@ class _Connection:
         "_request",
         "_server",
         "_session",
-        "_socket",
         "_started",
         "_waits",
         "_watched",
         "deadline",
     )
 
-    def __init__(
-        self, server: FastAgiServer, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: str
-    ) -> None:
+    def __init__(self, server: FastAgiServer, loop: asyncio.AbstractEventLoop, connection: int, peer: str) -> None:
         self._server = server
         self._loop = loop
-        self._socket: socket.socket | None = connection
+        self._connection: int | None = connection
         self._peer = peer
         self._session = Session()
         self._started = loop.time()
@@ -206,9 +204,9 @@ class _Connection:
 
     def read(self) -> None:
         """Take what has come, if anything has, and go on reading when more comes."""
-        assert self._socket is not None
+        assert self._connection is not None
         try:
-            data = self._socket.recv(MAX_BLOCK)
+            data = os.read(self._connection, MAX_BLOCK)
         except BlockingIOError:
             pass
         except OSError:
@@ -218,9 +216,9 @@ class _Connection:
                 self._take(data)
             else:
                 self.drop()
-        if self._socket is not None and not self._watched:
+        if self._connection is not None and not self._watched:
             self._watched = True
-            self._loop.add_reader(self._socket.fileno(), self.read)
+            self._loop.add_reader(self._connection, self.read)
 
     def _take(self, data: bytes) -> None:
         try:
@@ -235,12 +233,12 @@ class _Connection:
 
     def drop(self) -> None:
         """End the session at once, whatever it waits for."""
-        connection, self._socket = self._socket, None
+        connection, self._connection = self._connection, None
         if connection is None:
             return
         if self._watched:
-            self._loop.remove_reader(connection.fileno())
-        connection.close()
+            self._loop.remove_reader(connection)
+        os.close(connection)
         self._server.forget(self)
         self._waits = False
         if self._refresh is not None:
@@ -305,6 +303,10 @@ class _Connection:
         self._waits = False
         try:
             self._send_plan()
+        except OSError:
+            # The caller has hung up, or the peer takes nothing.
+            self._server.figures.abandoned += 1
+            self.drop()
         except Exception:
             # Whoever brought the look-up's answer has more to tell it to.
             _log.exception("call not answered", linkedid=self._request and self._request.linkedid)
@@ -314,13 +316,13 @@ class _Connection:
         request, caller = self._request, self._caller
         assert request is not None
         assert caller is not None
-        assert self._socket is not None
+        assert self._connection is not None
         if self._people is None:
             self._server.figures.defaulted += 1
         decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
         answer = set_variable(PLAN, encode_plan(decision))
-        if self._socket.send(answer) != len(answer):
-            raise OSError("the peer's buffer is full before anything was sent")
+        if os.write(self._connection, answer) != len(answer):
+            raise BlockingIOError
         self._server.note_answer(self._pbx, request, decision, self._loop.time() - self._started)
 
     def _conclude(self, outcome: Outcome) -> None:
