@@ -17,6 +17,7 @@ LINE = "leadline-line"
 ORIGINATE = "leadline-originate"
 CHECK = "leadline-check"
 INTERNAL = "leadline-internal"
+REJECT = "leadline-reject"
 PHONES = "leadline-phones"
 HINTS = "leadline-hints"
 FEATURES = "leadline-features"
@@ -41,6 +42,7 @@ CONTEXTS = frozenset(
         INTERNAL,
         PHONES,
         HINTS,
+        REJECT,
         FEATURES,
         VOICEMAIL,
         FREEPBX,

@@ -21,15 +21,21 @@ from ami_listener.recorder import Recorder
 from leadline import figures
 from leadline.dry_run import decision_record, make_service, make_writer
 from leadline.metrics import PartHealth, add_operation_routes
+from leadline.outages import OutageKeeper
 from leadline.parts import Parts, ServerError
 from leadline.pbx import Pbx, Shared
+from leadline.recording_control import AmiRecordingControl
+from leadline.recording_keeper import RecordingKeeper
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.feed import CallFeed
+from leads.admin.questions import Questions
+from leads.admin.recordings import Recordings
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
 from leads.store.migrate import revisions
+from leads.store.recording_files import RecordingFolder
 from routing.decision import Decision
 
 LONGEST_RETRY_SECONDS = 15.0
@@ -92,10 +98,13 @@ async def _start(settings: Settings, parts: Parts) -> None:
     parts.run(recorder.run(), "recorder")
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
+    questions = Questions(database, directory, settings.region)
     pbxes = [Pbx(one) for one in settings.pbxes]
     for pbx in pbxes:
-        await pbx.start(Shared(settings, database, directory, lookup, recorder), parts)
-    fastagi = _make_fastagi(settings, lookup, directory, recorder)
+        await pbx.start(Shared(settings, database, directory, lookup, recorder, questions), parts)
+    listeners = [(pbx.name, pbx.listener) for pbx in pbxes if pbx.listener is not None]
+    parts.run(OutageKeeper(database, listeners).run(), "outages")
+    fastagi = _make_fastagi(settings, lookup, directory, recorder, questions)
     panel = create_panel(
         database,
         directory,
@@ -105,6 +114,8 @@ async def _start(settings: Settings, parts: Parts) -> None:
         secure=settings.panel_is_secure,
         clock=lambda: datetime.now(UTC),
         behind_proxy=settings.panel_behind_tls_proxy,
+        questions=questions,
+        recordings=_start_recordings(database, pbxes, feed, parts),
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
@@ -131,10 +142,23 @@ async def _await_database(settings: Settings, directory: DirectoryCache) -> None
             return
 
 
+def _start_recordings(database: Database, pbxes: Sequence[Pbx], feed: CallFeed, parts: Parts) -> Recordings:
+    folders = {
+        pbx.name: RecordingFolder(pbx.settings.recordings_folder)
+        for pbx in pbxes
+        if pbx.settings.recordings_folder is not None
+    }
+    if folders:
+        parts.run(RecordingKeeper(database, folders, feed.notify).run(), "recordings")
+    controls = {pbx.name: pbx.control for pbx in pbxes if pbx.control is not None}
+    return Recordings(folders, AmiRecordingControl(controls))
+
+
 def _make_fastagi(
-    settings: Settings, lookup: CallerLookup, directory: DirectoryCache, recorder: Recorder
+    settings: Settings, lookup: CallerLookup, directory: DirectoryCache, recorder: Recorder, questions: Questions
 ) -> FastAgiServer:
     def record(pbx: str, linkedid: str, decision: Decision, at: datetime) -> None:
+        questions.decided(pbx, linkedid, decision.name)
         recorder.submit_decision(decision_record(pbx, linkedid, decision, at))
 
     return FastAgiServer(
@@ -173,6 +197,7 @@ def _add_operation(panel: web.Application, watched: _Watched) -> None:
         figures.fastagi_metrics(fastagi),
         figures.recorder_metrics(recorder),
         figures.listener_metrics(listeners),
+        figures.recovery_metrics({pbx.name: pbx.recovery for pbx in pbxes if pbx.recovery is not None}),
     ]
     add_operation_routes(panel, health, metrics)
 

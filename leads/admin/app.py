@@ -8,10 +8,12 @@ from aiohttp import web
 from leads.admin import guard, pages
 from leads.admin.assets import Assets
 from leads.admin.context import PANEL, Clock, Panel
+from leads.admin.dialling import Dialling
 from leads.admin.feed import CallFeed
 from leads.admin.i18n import load_catalogs
 from leads.admin.live import LiveCalls
 from leads.admin.passwords import Passwords
+from leads.admin.questions import Questions
 from leads.admin.rendering import set_up_templates
 from leads.admin.throttle import Throttle
 from leads.store.directory import DirectoryCache
@@ -31,6 +33,7 @@ def create_panel(
     clock: Clock,
     behind_proxy: bool = False,
 ) -> web.Application:
+    questions: Questions | None = None,
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
 
     Args:
@@ -44,6 +47,7 @@ def create_panel(
         behind_proxy: whether a proxy of ours stands before us, whose X-Forwarded-For is true.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
+        questions: knows which phones ring; without it none do.
     assets = Assets()
     app[PANEL] = Panel(
         database=database,
@@ -52,6 +56,7 @@ def create_panel(
         zone=zone,
         region=region,
         secure=secure,
+        questions=questions or Questions(database, directory, region),
         behind_proxy=behind_proxy,
         clock=clock,
         assets=assets,
@@ -61,6 +66,7 @@ def create_panel(
     )
     set_up_templates(app, assets)
     for routes in pages.ALL:
+        dialling=Dialling(clock),
         app.add_routes(routes)
     app.on_response_prepare.append(guard.add_headers)
     app.cleanup_ctx.append(_running)
@@ -92,5 +98,6 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _stop_streams(app: web.Application) -> None:
-    """End the live streams first: a server that stops waits for its open answers."""
+    """End the streams first: a server that stops waits for its open answers."""
+    app[PANEL].questions.streams.end()
     await app[PANEL].live.stop()

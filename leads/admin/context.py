@@ -16,7 +16,9 @@ from leads.admin.throttle import Throttle
 from leads.domain.directory import Directory, Role
 
 if TYPE_CHECKING:
+    from leads.admin.dialling import Dialling
     from leads.admin.live import LiveCalls
+    from leads.admin.questions import Questions
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
 
@@ -29,6 +31,7 @@ class Viewer:
 
     `scope` holds the employees whose leads and calls he may see, himself among them; None means everybody's.
     """
+    `card_key` opens the card of whom he talks with, as in Ctrl+Q.
 
     id: int
     name: str
@@ -40,6 +43,7 @@ class Viewer:
     session_hash: str
     scope: frozenset[int] | None
 
+    card_key: str
     @property
     def is_admin(self) -> bool:
         """Whether he may change the company's set-up."""
@@ -54,6 +58,7 @@ class Panel:
     directory: "DirectoryCache"
     live: "LiveCalls"
     zone: ZoneInfo
+    questions: "Questions"
     region: str
     secure: bool
     behind_proxy: bool
@@ -63,9 +68,12 @@ class Panel:
     passwords: Passwords
     throttle: Throttle
 
+    dialling: "Dialling"
 
 PANEL: web.AppKey[Panel] = web.AppKey("panel", Panel)
 VIEWER: web.RequestKey[Viewer] = web.RequestKey("viewer", Viewer)
+USUAL_CARD_KEY = "Ctrl+Q"
+
 
 
 def panel_of(request: web.Request) -> Panel:

@@ -13,6 +13,7 @@ from leads.admin.counterparty_form import (
     persons_of,
     read_edit,
 )
+from leads.admin.dialling import call_buttons
 from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
@@ -170,8 +171,10 @@ def _no_such_counterparty() -> web.HTTPNotFound:
 
 
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> CounterpartyCard:
+    counterparty_id = int(request.match_info["id"])
+    calls_him = panel_of(request).questions.caller_rings(viewer.id, counterparty_id=counterparty_id)
     try:
-        return await load_counterparty(session, int(request.match_info["id"]), viewer.scope)
+        return await load_counterparty(session, counterparty_id, None if calls_him else viewer.scope)
     except NoSuchCardError:
         raise _no_such_counterparty() from None
 
@@ -195,6 +198,7 @@ async def _page(
         status=status,
         card=card,
         form=form,
+        buttons=call_buttons(panel, viewer.id, f"/counterparties/{card.id}") if card else None,
         persons=persons_of(form),
         blank=blank_person(),
         people=await pages.people_choices(session, *present),

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from leads.admin.context import PANEL, VIEWER, Access, Viewer, access_of, panel_of, scope_of
+from leads.admin.context import PANEL, USUAL_CARD_KEY, VIEWER, Access, Viewer, access_of, panel_of, scope_of
 from leads.admin.forms import Form, parse_fields
 from leads.admin.i18n import Locale, _, accepted_language, use_locale
 from leads.admin.passwords import TooBusyError
@@ -33,7 +33,8 @@ _log = structlog.get_logger(__name__)
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "media-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "worker-src 'self'; media-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -151,6 +152,7 @@ async def find_viewer(request: web.Request) -> Viewer | None:
         csrf_token=found.csrf_token,
         session_hash=found.id_hash,
         scope=scope_of(found.employee_id, found.role, panel.directory.current),
+        card_key=found.card_key or USUAL_CARD_KEY,
     )
 
 

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin import cards as pages
 from leads.admin.context import Panel, Viewer, panel_of, viewer_of
+from leads.admin.dialling import call_buttons
 from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
@@ -246,8 +247,10 @@ def _no_such_lead() -> web.HTTPNotFound:
 
 
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> LeadCard:
+    lead_id = int(request.match_info["id"])
+    calls_him = panel_of(request).questions.caller_rings(viewer.id, lead_id=lead_id)
     try:
-        return await load_lead(session, int(request.match_info["id"]), viewer.scope)
+        return await load_lead(session, lead_id, None if calls_him else viewer.scope)
     except NoSuchCardError:
         raise _no_such_lead() from None
 
@@ -269,6 +272,7 @@ async def _card_page(
         status=status,
         card=card,
         form=form,
+        buttons=call_buttons(panel, viewer.id, f"/leads/{card.id}"),
         statuses=await pages.status_choices(session),
         people=await pages.people_choices(session, card.responsible_id),
         name_languages=pages.language_choices(),

@@ -2,7 +2,18 @@
 
 from aiohttp import web
 
-from leads.admin import calls, counterparties, employees, groups, leads, live, our_numbers, sign_in
+from leads.admin import (
+    calls,
+    counterparties,
+    dialling,
+    employees,
+    groups,
+    leads,
+    live,
+    our_numbers,
+    question_pages,
+    sign_in,
+)
 from leads.admin.context import panel_of, public
 
 _common = web.RouteTableDef()
@@ -27,6 +38,8 @@ ALL: tuple[web.RouteTableDef, ...] = (
     live.routes,
     calls.routes,
     employees.routes,
+    question_pages.routes,
+    dialling.routes,
     groups.routes,
     our_numbers.routes,
     leads.routes,

@@ -1,17 +1,23 @@
 """Signing in and out, and a person's own preferences."""
 
 import ipaddress
+import re
 from datetime import timedelta
 from zoneinfo import available_timezones
 
 from aiohttp import web
 
-from leads.admin.context import Panel, panel_of, public, viewer_of
+from leads.admin.context import USUAL_CARD_KEY, Panel, panel_of, public, viewer_of
 from leads.admin.forms import Form, Query
 from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import LANGUAGES, _, ngettext
 from leads.admin.rendering import redirect, render
 from leads.store import access
+
+_KEY = re.compile(
+    r"(?=Ctrl|Alt|Meta)(?:Ctrl\+)?(?:Alt\+)?(?:Shift\+)?(?:Meta\+)?[A-Z0-9]|(?:Shift\+)?F(?:[1-9]|1[0-2])"
+)
+"""A letter or digit with Ctrl, Alt or Meta, or a function key: a letter alone would keep people from typing it."""
 
 routes = web.RouteTableDef()
 
@@ -76,6 +82,7 @@ async def sign_out(request: web.Request) -> web.Response:
     async with panel.database.write() as session:
         await access.end_session(session, viewer.session_hash)
     panel.live.check_sessions()
+    panel.questions.streams.check_sessions()
     response = redirect(request, "/sign-in")
     response.del_cookie(session_cookie(panel.secure), path="/", secure=panel.secure, httponly=True, samesite="Lax")
     return response
@@ -83,24 +90,29 @@ async def sign_out(request: web.Request) -> web.Response:
 
 @routes.get("/me")
 async def preferences(request: web.Request) -> web.Response:
-    """A person's own language, time zone and password."""
+    """A person's own language, time zone, key and password."""
     viewer = viewer_of(request)
     zone = viewer.zone.key if viewer.zone != panel_of(request).zone else ""
-    return _preferences_page(request, Form.filled(language=viewer.language, time_zone=zone))
+    return _preferences_page(request, Form.filled(language=viewer.language, time_zone=zone, card_key=viewer.card_key))
 
 
 @routes.post("/me")
 async def save_preferences(request: web.Request) -> web.Response:
-    """Keep language and time zone."""
+    """Keep language, time zone and the key that opens a caller's card."""
     form = form_of(request)
     language, zone = form.value("language"), form.value("time_zone")
     if language and language not in LANGUAGES:
         raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
     if zone and zone not in available_timezones():
         form.fail("time_zone", _("No such time zone."))
+    key = form.value("card_key").replace(" ", "") or USUAL_CARD_KEY
+    if not _KEY.fullmatch(key):
+        form.fail("card_key", _("A key is written as Ctrl+Q, Alt+Shift+C or F9."))
+    if form.errors:
         return _preferences_page(request, form, status=422)
+    own_key = None if key == USUAL_CARD_KEY else key
     async with panel_of(request).database.write() as session:
-        await access.save_preferences(session, viewer_of(request).id, language or None, zone or None)
+        await access.save_preferences(session, viewer_of(request).id, language or None, zone or None, own_key)
     return redirect(request, "/me", flash=_("Saved."))
 
 
@@ -128,6 +140,7 @@ async def change_password(request: web.Request) -> web.Response:
     async with panel.database.write() as session:
         await access.keep_password_hash(session, viewer.id, hashed, but_session=viewer.session_hash)
     panel.live.check_sessions()
+    panel.questions.streams.check_sessions()
     return redirect(request, "/me", flash=_("Your password is changed. Other browsers are signed out."))
 
 

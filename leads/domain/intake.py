@@ -30,8 +30,7 @@ class Intake:
     def __init__(self, directory: Directory, region: str) -> None:
         self.directory = directory
         self._region = region
-        mobiles = {number for employee in directory.employees.values() for number in employee.mobiles}
-        self._never_leads = directory.ignored | directory.dids.keys() | mobiles
+        self._never_leads = numbers_without_leads(directory)
         self._by_endpoint = {extension.endpoint: extension for extension in directory.extensions.values()}
 
     def judge(self, view: CallView) -> Judgement:
@@ -95,6 +94,12 @@ class Intake:
     def _working(self, employee_id: int | None) -> int | None:
         employee: Employee | None = self.directory.employees.get(employee_id) if employee_id is not None else None
         return employee.id if employee and employee.active else None
+
+
+def numbers_without_leads(directory: Directory) -> frozenset[str]:
+    """Outside numbers that make no lead: our own, employees' mobiles, ignored ones (L2)."""
+    mobiles = {number for employee in directory.employees.values() for number in employee.mobiles}
+    return directory.ignored | directory.dids.keys() | mobiles
 
 
 def _counts(view: CallView) -> bool:

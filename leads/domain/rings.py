@@ -39,3 +39,15 @@ class Ring:
     def id(self) -> str:
         """Names this ringing towards browsers: the same on every server, for as long as anybody may ask."""
         return f"{self.pbx}/{self.uniqueid}"
+
+
+class Rejection(StrEnum):
+    """What became of the wish to end one ringing."""
+
+    DONE = "done"
+    LATE = "late"
+    GONE = "gone"
+
+
+class PhonesUnavailableError(Exception):
+    """The Asterisk cannot be asked at this moment; what was asked for is not done, and not kept for later."""

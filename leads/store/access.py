@@ -41,6 +41,7 @@ class SignedIn:
     role: Role
     language: str | None
     time_zone: str | None
+    card_key: str | None
 
 
 def hash_password(password: str) -> str:
@@ -87,7 +88,13 @@ async def create_admin(session: AsyncSession, login: str, name: str, password: s
     if await session.scalar(select(Employee.id).where(Employee.login == login)) is not None:
         raise AccessError(f"the login {login!r} is taken")
     employee = Employee(
-        name=name, login=login, password_hash=hash_password(password), role=Role.ADMIN, active=True, created_at=now
+        name=name,
+        login=login,
+        password_hash=hash_password(password),
+        role=Role.ADMIN,
+        active=True,
+        may_listen=True,
+        created_at=now,
     )
     session.add(employee)
     await session.flush()
@@ -172,6 +179,7 @@ async def find_session(session: AsyncSession, id_hash: str, now: datetime) -> Si
         Employee.role,
         Employee.language,
         Employee.time_zone,
+        Employee.card_key,
     )
     statement = (
         select(*columns)
@@ -205,9 +213,13 @@ async def end_sessions_of(session: AsyncSession, employee_id: int, *, but_sessio
     await session.execute(statement)
 
 
-async def save_preferences(session: AsyncSession, employee_id: int, language: str | None, zone: str | None) -> None:
-    """Keep a person's own language and time zone (None: as the browser says, and the company's).
+async def save_preferences(
+    session: AsyncSession, employee_id: int, language: str | None, zone: str | None, card_key: str | None
+) -> None:
+    """Keep a person's own language, time zone and key (None: as the browser says, the company's, the usual one).
 
     This counts as no save of his card: an administrator who edits it meanwhile shall not be told of a conflict.
     """
-    await session.execute(update(Employee).where(Employee.id == employee_id).values(language=language, time_zone=zone))
+    await session.execute(
+        update(Employee).where(Employee.id == employee_id).values(language=language, time_zone=zone, card_key=card_key)
+    )

@@ -1,0 +1,79 @@
+"""Whose number it is that rings: for the question on the screen, and for the card during a call (C10, L11)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.store.engine import Database
+from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.people_of_calls import NOBODY, CallPerson, Wanted, people_for
+
+LONGEST_NOTE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The person on our records behind a number; `name` is None while nobody has typed one.
+
+    `note` is what the card says of him, its beginning; notes with a date (P8) are not kept yet.
+    """
+
+    lead_id: int | None
+    counterparty_id: int | None
+    name: str | None
+    language: str | None
+    company: str | None
+    note: str
+
+
+def _statement() -> Select[Any]:
+    counterparty_id = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
+    columns: tuple[Any, ...] = (
+        PhoneNumber.lead_id,
+        Counterparty.id,
+        Lead.named,
+        Lead.name,
+        ContactPerson.name,
+        Counterparty.name,
+        func.coalesce(ContactPerson.language, Counterparty.language, Lead.language),
+        func.coalesce(Counterparty.comment, Lead.comment),
+    )
+    return (
+        select(*columns)
+        .select_from(PhoneNumber)
+        .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
+        .outerjoin(Counterparty, Counterparty.id == counterparty_id)
+        .outerjoin(Lead, Lead.id == PhoneNumber.lead_id)
+        .where(or_(PhoneNumber.on_active_lead, PhoneNumber.lead_id.is_(None)))
+        .order_by(PhoneNumber.on_active_lead.desc(), PhoneNumber.id)
+        .limit(1)
+    )
+
+
+_OWNER = _statement()
+
+
+async def find_caller(session: AsyncSession, number: str) -> Caller | None:
+    """Who has an E.164 number now: an active lead, else the first counterparty that has it; None for nobody."""
+    row = (await session.execute(_OWNER.where(PhoneNumber.number == number))).first()
+    if row is None:
+        return None
+    lead_id, counterparty_id, named, lead, person, company, language, note = row
+    return Caller(
+        lead_id=lead_id if counterparty_id is None else None,
+        counterparty_id=counterparty_id,
+        name=person or company if counterparty_id is not None else (lead if named else None),
+        language=language,
+        company=company if person else None,
+        note=(note or "").strip()[:LONGEST_NOTE],
+    )
+
+
+async def lead_for(database: Database, number: str, responsible_id: int, now: datetime) -> CallPerson:
+    """Whom a number belongs to; nobody's becomes a lead, or its closed lead is opened again, as by a call (L1, L12)."""
+    wanted = [Wanted(number, makes_lead=True, responsible_id=responsible_id)]
+    people = await database.run_write(lambda connection: people_for(connection, wanted, now))
+    return people.get(number, NOBODY)
