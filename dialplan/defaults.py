@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from dialplan.plan import MOST_KEPT_BYTES, encode_plan
-from dialplan.words import DID_PLAN, FALLBACK_PLAN
+from dialplan.plan import encode_kept_plan
+from dialplan.recording import outgoing_global
+from dialplan.words import DID_PLAN, FALLBACK_PLAN, RECORD_OUTGOING
 from leads.domain.directory import Did, Directory
 from leads.domain.numbers import Number, NumberKind
 from routing.decide import decide
@@ -19,10 +20,14 @@ from routing.decide import decide
 
 @dataclass(frozen=True, slots=True)
 class DefaultPlans:
-    """A plan for each way in which a trunk may write one of our numbers (digits only), and one for all other calls."""
+    """A plan for each way in which a trunk may write one of our numbers (digits only), and one for all other calls.
+
+    `record_outgoing`: whose calls to the outside are recorded, see dialplan.recording.
+    """
 
     by_digits: Mapping[str, str]
     fallback: str
+    record_outgoing: str
 
 
 def default_plans(directory: Directory, *, region: str, default_extension: str | None) -> DefaultPlans:
@@ -37,21 +42,24 @@ def default_plans(directory: Directory, *, region: str, default_extension: str |
     def plan(did: Did | None) -> str:
         number = did.number if did else None
         unknown = Number(NumberKind.HIDDEN, "")
-        decision = decide(unknown, (), did, number, directory, default_extension=default_extension)
-        return encode_plan(decision, MOST_KEPT_BYTES)
+        return encode_kept_plan(decide(unknown, (), did, number, directory, default_extension=default_extension))
 
     return DefaultPlans(
         by_digits={
             digits: plan(did) for did in directory.dids.values() for digits in written_forms(did.number, region)
         },
         fallback=plan(None),
+        record_outgoing=outgoing_global(directory.recording),
     )
 
 
 def render_defaults(plans: DefaultPlans) -> str:
     """Write leadline-defaults.conf, which extensions.conf includes into its globals."""
     lines = [f"{DID_PLAN}{digits} = {plan}\n" for digits, plan in sorted(plans.by_digits.items())]
-    return "".join(["; Written by Leadline; changes are lost.\n", f"{FALLBACK_PLAN} = {plans.fallback}\n", *lines])
+    record = f"{RECORD_OUTGOING} = {plans.record_outgoing}\n"
+    return "".join(
+        ["; Written by Leadline; changes are lost.\n", f"{FALLBACK_PLAN} = {plans.fallback}\n", record, *lines]
+    )
 
 
 def written_forms(number: str, region: str) -> tuple[str, ...]:

@@ -14,15 +14,17 @@ no sign in it means anything to AGI's quoting, to Set(), Dial() and Gosub(), or 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from dialplan.forms import MOST_BYTES, encode_names, field_of
+from dialplan.forms import MOST_BYTES, encode_names, field_of, kind_of
 from leads.domain.directory import DisplayMode, Extension
-from leads.domain.displays import Kind, displays_of
+from leads.domain.displays import Displays, Kind, displays_of
 from routing.decision import Decision, Step, StepKind
 
 MARK = "L1|"
+UNSURE_MARK = "L0|"
+"""In place of MARK: the plan is for an unknown caller, because the database did not tell who he is."""
 NOTHING = "L1||"
 """The plan that rings nobody."""
 MOST_ANSWER_BYTES = 1900
@@ -79,15 +81,38 @@ def encode_plan(decision: Decision, most_bytes: int = MOST_ANSWER_BYTES) -> str:
     displays = decision.displays or layout.displays
     names = encode_names(decision.name, decision.language, displays)
     record = _RECORD if decision.record else ""
-    plan = f"{MARK}{names}{record}{layout.steps(_fields(names, layout.kinds))}"
+    mark = UNSURE_MARK if decision.unsure else MARK
+    plan = f"{mark}{names}{record}{layout.steps(_fields(names, layout.kinds))}"
     if _length(plan) <= most_bytes:
         return plan
     for most in _MOST_PHONES:
         steps = record + layout.steps(None, most)
         room = most_bytes - len(MARK) - _length(steps)
         if room >= min(_LEAST_NAMES, _length(names)):
-            return f"{MARK}{encode_names(decision.name, decision.language, displays, min(room, MOST_BYTES))}{steps}"
+            return f"{mark}{encode_names(decision.name, decision.language, displays, min(room, MOST_BYTES))}{steps}"
     return NOTHING
+
+
+def encode_kept_plan(decision: Decision) -> str:
+    """Write the way of `decision` for whoever calls, to be kept in Asterisk: the name comes from elsewhere then.
+
+    So each phone looks up what it shows. Phones stand in a fixed order, so that two steps that ring the same phones
+    have the same text, by which the dialplan tells that they do.
+    """
+    steps = tuple(
+        replace(step, rings=tuple(sorted(step.rings, key=lambda ring: ring.extension.endpoint)))
+        for step in decision.steps
+    )
+    layout = _Layout(steps)
+    head = f"{MARK}{_RECORD if decision.record else ''}"
+    plans = (f"{head}{layout.steps(None, most)}" for most in _MOST_PHONES)
+    return next((plan for plan in plans if _length(plan) <= MOST_KEPT_BYTES), NOTHING)
+
+
+def encode_callee(name: str | None, language: str | None, displays: Displays, phone: Extension | None) -> str:
+    """Write who is called by `phone`, as a plan without steps: L1|names|u24, the last being the kind of its display."""
+    kind = "" if phone is None else kind_of(phone.display_mode, phone.display_length)
+    return f"{MARK}{encode_names(name, language, displays)}|{kind}"
 
 
 def decode_plan(plan: str) -> tuple[PlannedStep, ...]:
@@ -96,9 +121,9 @@ def decode_plan(plan: str) -> tuple[PlannedStep, ...]:
     Raises:
         PlanError: it is no plan of this version.
     """
-    if not plan.startswith(MARK):
+    if not plan.startswith((MARK, UNSURE_MARK)):
         raise PlanError(f"a plan begins with {MARK}")
-    names, *steps = plan.removeprefix(MARK).split("|")
+    names, *steps = plan[len(MARK) :].split("|")
     try:
         return tuple(
             _decode_step(step.split(","), [unquote(name) for name in names.split("~")])

@@ -6,6 +6,8 @@ tests/dialplan checks that asterisk-conf uses exactly these.
 INBOUND = "leadline-inbound"
 CLEAN = "leadline-clean"
 ASK = "leadline-ask"
+COPY = "leadline-copy"
+FIND = "leadline-find"
 WALK = "leadline-walk"
 NAME = "leadline-name"
 SHOWN = "leadline-shown"
@@ -15,9 +17,9 @@ CALLED = "leadline-called"
 OUTGOING = "leadline-outgoing"
 LINE = "leadline-line"
 ORIGINATE = "leadline-originate"
+REJECT = "leadline-reject"
 CHECK = "leadline-check"
 INTERNAL = "leadline-internal"
-REJECT = "leadline-reject"
 PHONES = "leadline-phones"
 HINTS = "leadline-hints"
 FEATURES = "leadline-features"
@@ -29,6 +31,8 @@ CONTEXTS = frozenset(
         INBOUND,
         CLEAN,
         ASK,
+        COPY,
+        FIND,
         WALK,
         NAME,
         SHOWN,
@@ -38,11 +42,11 @@ CONTEXTS = frozenset(
         OUTGOING,
         LINE,
         ORIGINATE,
+        REJECT,
         CHECK,
         INTERNAL,
         PHONES,
         HINTS,
-        REJECT,
         FEATURES,
         VOICEMAIL,
         FREEPBX,
@@ -72,6 +76,13 @@ PHONE_FAMILY = "leadline-phone"
 """AstDB family with each phone's kind of display and its employee's name, by its endpoint: dialplan.forms."""
 PHONE_DISPLAY = "LEADLINE_PHONE_"
 """The globals that say the same where AstDB does not."""
+NUMBER_FAMILY = "leadline-number"
+"""AstDB family with each outside number's responsible and names."""
+EMPLOYEE_FAMILY = "leadline-employee"
+"""AstDB family with the step that rings each employee."""
+COMPANY_FAMILY = "leadline-company"
+"""AstDB family with what holds for all calls, by the keys that follow."""
+COMPANY_PLAN, COMPANY_RULES = "plan", "numbers"
 CHECKED = ("leadline-check", "fastagi")
 """AstDB family and key of the last check: its number, AGISTATUS, and `plan` or `nothing`."""
 

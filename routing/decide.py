@@ -6,6 +6,7 @@ the dialplan goes along it.
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension
 from leads.domain.displays import displays_of
@@ -94,6 +95,7 @@ class Routes:
             ),
             record=record,
             displays=self.displays,
+            unsure=people is None and caller.kind is NumberKind.OUTSIDE,
         )
 
     def _build_chain(
@@ -101,13 +103,33 @@ class Routes:
     ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
         chain = _Chain(self.directory)
         if responsible is not None:
-            _ring_responsible(chain, list(dict.fromkeys(one for one in responsible if one is not None)))
+            _ring_responsible(chain, _distinct(responsible))
         dialled = self.directory.dids[did] if did is not None else None
         _follow_dialled_number(chain, dialled, strange_number)
         _ring_default(chain, dialled, self._default_extension)
         if not chain.steps:
             chain.reasons.append("Nobody is left to ring: give the dialled number a route, or set a default extension.")
         return tuple(chain.steps), tuple(chain.reasons)
+
+
+class CallerFacts(NamedTuple):
+    """What an outside number alone adds to a decision: its one responsible, and the name with its language."""
+
+    responsible_id: int | None
+    name: str | None
+    language: str | None
+
+
+def caller_facts(people: tuple[Person, ...], name_language: str | None) -> CallerFacts:
+    """Tell what `decide` makes of the owners of a number, for who keeps it instead of deciding."""
+    known = _in_order(people)
+    ids = _distinct(person.responsible_id for person in known)
+    name = _joined_name(known)
+    return CallerFacts(ids[0] if len(ids) == 1 else None, name, _language(name, known, name_language))
+
+
+def _distinct(ids: Iterable[int | None]) -> list[int]:
+    return list(dict.fromkeys(one for one in ids if one is not None))
 
 
 class _Chain:
@@ -157,7 +179,10 @@ def _who_calls(caller: Number, known: tuple[Person, ...] | None) -> str:
         what = "a short number" if caller.kind is NumberKind.SHORT else "no telephone number"
         return f"The caller's number “{caller.text}” is {what}, so nobody was looked up."
     if known is None:
-        return f"The database did not answer in time, so {caller.text} is taken for an unknown caller."
+        return (
+            f"The database did not tell in time who {caller.text} is: Asterisk's own copy does, and for a number that it "
+            "does not have the call goes as an unknown caller's."
+        )
     if not known:
         return f"{caller.text} is unknown: no lead, counterparty or contact person has this number."
     if len(known) == 1:

@@ -44,6 +44,7 @@ class Decision(NamedTuple):
     what displays show before it is fitted to each phone, or None: then the name that the trunk delivered stays.
     `reasons` are sentences for people, in the order in which they were found. `displays` are those of the company, to
     one of which the call may be handed on; None: only those of the steps are known. `record`: the call is recorded.
+    `unsure`: the database did not tell who calls, so the decision is the one for an unknown caller.
     """
 
     caller: str | None
@@ -54,3 +55,4 @@ class Decision(NamedTuple):
     reasons: tuple[str, ...]
     record: bool = False
     displays: Displays | None = None
+    unsure: bool = False

@@ -17,8 +17,8 @@ DIRECTORY = Directory(
 
 def test_each_of_our_numbers_has_its_plan_however_a_trunk_writes_it() -> None:
     plans = default_plans(DIRECTORY, region="UA", default_extension="101")
-    kyiv = "L1||P,25,0PJSIP/101!0PJSIP/102,,|P,30,0PJSIP/102,,"
-    amsterdam = "L1||Q,40,sales,,|P,30,0PJSIP/101,,"
+    kyiv = "L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,"
+    amsterdam = "L1||Q,40,sales,*,|P,30,0PJSIP/101,*,"
     assert plans.by_digits == {
         "380441234567": kyiv,
         "00380441234567": kyiv,
@@ -27,7 +27,7 @@ def test_each_of_our_numbers_has_its_plan_however_a_trunk_writes_it() -> None:
         "31201234567": amsterdam,
         "0031201234567": amsterdam,
     }
-    assert plans.fallback == "L1||P,30,0PJSIP/101,,"
+    assert plans.fallback == "L1||P,30,0PJSIP/101,*,"
 
 
 def test_a_company_without_numbers_rings_nobody_of_itself() -> None:
@@ -40,13 +40,13 @@ def test_the_file_for_asterisk() -> None:
     text = render_defaults(default_plans(DIRECTORY, region="UA", default_extension="101"))
     assert text.splitlines() == [
         "; Written by Leadline; changes are lost.",
-        "LEADLINE_FALLBACK_PLAN = L1||P,30,0PJSIP/101,,",
-        "LEADLINE_DID_0031201234567 = L1||Q,40,sales,,|P,30,0PJSIP/101,,",
-        "LEADLINE_DID_00380441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,,|P,30,0PJSIP/102,,",
-        "LEADLINE_DID_0441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,,|P,30,0PJSIP/102,,",
-        "LEADLINE_DID_31201234567 = L1||Q,40,sales,,|P,30,0PJSIP/101,,",
-        "LEADLINE_DID_380441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,,|P,30,0PJSIP/102,,",
-        "LEADLINE_DID_441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,,|P,30,0PJSIP/102,,",
+        "LEADLINE_FALLBACK_PLAN = L1||P,30,0PJSIP/101,*,",
+        "LEADLINE_DID_0031201234567 = L1||Q,40,sales,*,|P,30,0PJSIP/101,*,",
+        "LEADLINE_DID_00380441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
+        "LEADLINE_DID_0441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
+        "LEADLINE_DID_31201234567 = L1||Q,40,sales,*,|P,30,0PJSIP/101,*,",
+        "LEADLINE_DID_380441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
+        "LEADLINE_DID_441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
     ]
 
 

@@ -4,7 +4,7 @@ import re
 
 from ami_listener.ami_events import READERS
 from dialplan import words
-from dialplan.plan import MARK
+from dialplan.plan import MARK, UNSURE_MARK
 from dialplan.render import SOURCE
 
 CONF = {path.name: path.read_text() for path in sorted(SOURCE.rglob("*.conf"))}
@@ -29,6 +29,10 @@ def test_database_keys_are_those_of_the_words() -> None:
         f"{words.PHONE_FAMILY}/",
         "/".join(words.BYPASS),
         f"{words.DID_FAMILY}/",
+        f"{words.NUMBER_FAMILY}/",
+        f"{words.EMPLOYEE_FAMILY}/",
+        f"{words.COMPANY_FAMILY}/{words.COMPANY_PLAN}",
+        f"{words.COMPANY_FAMILY}/{words.COMPANY_RULES}",
         "/".join(words.CHECKED),
         f"{words.RECORD_FAMILY}/{words.OUTGOING_KEY}",
         f"{words.RECORD_FAMILY}/{words.PHONE_KEY}",
@@ -54,7 +58,7 @@ def test_variables_from_outside_are_those_of_the_words() -> None:
 
 def test_only_plans_with_our_mark_are_walked() -> None:
     assert len(re.findall(r'"\$\{LEADLINE_PLAN:0:3\}" !?= "([^"]*)"', CODE)) == CODE.count("LEADLINE_PLAN:0:3")
-    assert set(re.findall(r'"\$\{LEADLINE_PLAN:0:3\}" !?= "([^"]*)"', CODE)) == {MARK}
+    assert set(re.findall(r'"\$\{LEADLINE_PLAN:0:3\}" !?= "([^"]*)"', CODE)) == {MARK, UNSURE_MARK}
 
 
 def test_each_freepbx_global_is_known_to_the_plain_pbx() -> None:

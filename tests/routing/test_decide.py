@@ -166,7 +166,13 @@ def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
     ("people", "did", "dialled", "sentence"),
     [
         ((), SALES, None, "+380501234567 is unknown: no lead, counterparty or contact person has this number."),
-        (None, SALES, None, "The database did not answer in time, so +380501234567 is taken for an unknown caller."),
+        (
+            None,
+            SALES,
+            None,
+            "The database did not tell in time who +380501234567 is: Asterisk's own copy does, and for a number that it"
+            " does not have the call goes as an unknown caller's.",
+        ),
         ((lead(name=None),), SALES, None, "+380501234567 is a lead without a name."),
         (
             (COUNTERPARTY, CONTACT),

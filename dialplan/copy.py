@@ -1,0 +1,106 @@
+"""What Asterisk's own database holds so that it routes and names callers as we would, without us (C8, C9).
+
+    leadline-number/+380501234567   7|Olena Petrenko~u20~Олена Петренко      responsible employee, dialplan.forms
+    leadline-number/501234567       as +380501234567                         see dialplan.number_rules
+    leadline-employee/7             P,20,0PJSIP/101,*,                       the step that rings him
+    leadline-did/380441234567       L1||P,25,0PJSIP/102!0PJSIP/103,*,        the way of unknown callers to our number
+    leadline-phone/101              u20~Yurii Koval                          see dialplan.forms
+    leadline-company/plan           L1||P,30,0PJSIP/101,*,                   the way of calls to any other number
+    leadline-company/numbers        00,+!0,+380!,+380!,+                     see dialplan.number_rules
+
+The dialplan puts a known caller's way together of his responsible's step and the dialled number's: so a change of one
+card, phone or number changes one entry.
+"""
+
+from collections.abc import Mapping
+
+from dialplan.defaults import default_plans
+from dialplan.forms import encode_names, phone_entries
+from dialplan.number_rules import aliases, encode_rules, find_entry, number_rules
+from dialplan.plan import MARK, encode_kept_plan
+from dialplan.words import COMPANY_FAMILY, COMPANY_PLAN, COMPANY_RULES, DID_FAMILY, EMPLOYEE_FAMILY, PHONE_FAMILY
+from leads.domain.directory import Directory
+from leads.domain.displays import Displays, displays_of
+from leads.domain.numbers import Number, NumberKind
+from leads.domain.people import Person, PersonKind
+from routing.decide import caller_facts, decide
+
+_RECORD_STEP = "R,"
+_UNKNOWN = Number(NumberKind.HIDDEN, "")
+
+
+class CompanyEntries:
+    """The entries of a company at one version.
+
+    Attributes:
+        small: by family, all entries but those of outside numbers.
+        displays: which forms of a name its phones need.
+    """
+
+    def __init__(
+        self, directory: Directory, *, region: str, default_extension: str | None, name_language: str | None
+    ) -> None:
+        """Write the entries; see routing.decide for the arguments."""
+        plans = default_plans(directory, region=region, default_extension=default_extension)
+        self.displays: Displays = displays_of(directory.extensions.values())
+        self.small: Mapping[str, Mapping[str, str]] = {
+            DID_FAMILY: plans.by_digits,
+            EMPLOYEE_FAMILY: _employees(directory),
+            PHONE_FAMILY: phone_entries(directory, self.displays, name_language),
+            COMPANY_FAMILY: {COMPANY_PLAN: plans.fallback, COMPANY_RULES: encode_rules(number_rules(region))},
+        }
+        self._region = region
+        self._name_language = name_language
+
+    def number(self, e164: str, people: tuple[Person, ...]) -> dict[str, str]:
+        """The entries of an outside number and its owners; none where nobody has it."""
+        if not people:
+            return {}
+        facts = caller_facts(people, self._name_language)
+        names = encode_names(facts.name, facts.language, self.displays)
+        return {e164: f"{facts.responsible_id or '-'}|{names}", **aliases(e164, self._region)}
+
+    def number_keys(self, e164: str) -> set[str]:
+        """The keys of all entries that a number may have."""
+        return {e164, *aliases(e164, self._region)}
+
+    def number_state(self) -> tuple[object, ...]:
+        """What else the numbers' entries depend on: when it changes, all of them may."""
+        return self.displays, self._region, self._name_language
+
+
+def _employees(directory: Directory) -> dict[str, str]:
+    steps = {}
+    for employee in directory.employees.values():
+        person = Person(PersonKind.LEAD, 0, None, None, None, employee.id)
+        number = Number(NumberKind.OUTSIDE, "")
+        plan = encode_kept_plan(decide(number, (person,), None, None, directory, default_extension=None))
+        rings = [step for step in plan.removeprefix(MARK).split("|") if step and not step.startswith(_RECORD_STEP)]
+        if rings:
+            steps[str(employee.id)] = rings[0]
+    return steps
+
+
+def compose_plan(small: Mapping[str, Mapping[str, str]], numbers: Mapping[str, str], caller: str, did: str) -> str:
+    """Put the plan together as the dialplan's context leadline-copy does; for tests and people.
+
+    Args:
+        small: the entries by family.
+        numbers: the entries of outside numbers.
+        caller: the caller's number as Asterisk has it.
+        did: the dialled number's digits.
+    """
+    company = small[COMPANY_FAMILY]
+    plan = small[DID_FAMILY].get(did, company[COMPANY_PLAN])
+    rules = tuple(tuple(rule.split(",", 1)) for rule in company[COMPANY_RULES].split("!"))
+    entry = find_entry(numbers, caller, rules)  # type: ignore[arg-type]
+    if entry is None:
+        return plan
+    who, names = entry.split("|")
+    steps = [step for step in plan.removeprefix(MARK).split("|") if step]
+    record = [step for step in steps if step.startswith(_RECORD_STEP)]
+    steps = steps[len(record) :]
+    own = small[EMPLOYEE_FAMILY].get(who, "")
+    if own and steps and own.split(",")[2] == steps[0].split(",")[2]:
+        steps = steps[1:]
+    return "|".join(("L1", names, *record, *filter(None, (own,)), *steps))
