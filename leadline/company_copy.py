@@ -7,7 +7,8 @@ import structlog
 from ami_listener.control import AmiError, ControlConnection
 from ami_listener.database_copy import DatabaseFamily
 from dialplan.defaults import default_plans
-from dialplan.words import DID_FAMILY
+from dialplan.recording import outgoing_entries
+from dialplan.words import DID_FAMILY, RECORD_FAMILY
 from leads.domain.directory import Directory
 from leads.store.directory import DirectoryCache
 from leads.store.lookup import CallerLookup, LookupUnavailable
@@ -40,6 +41,7 @@ class CompanyCopy:
     ) -> None:
         self.control = control
         self.numbers = DatabaseFamily(control, DID_FAMILY)
+        self.recorded = DatabaseFamily(control, RECORD_FAMILY)
         self.in_step = asyncio.Event()
         self._lookup = lookup
         self._directories = directories
@@ -72,5 +74,6 @@ class CompanyCopy:
         if directory is not self._given:
             plans = default_plans(directory, region=self._region, default_extension=self._default_extension)
             await self.numbers.make_equal(plans.by_digits)
+            await self.recorded.make_equal(outgoing_entries(directory.recording))
             self._given = directory
             self.in_step.set()

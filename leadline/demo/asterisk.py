@@ -78,7 +78,7 @@ class AsteriskInstance:
             (self.folder / name).mkdir(exist_ok=True)
         for name in ("cel-custom", "cdr-csv", "cdr-custom"):
             (self.log / name).mkdir(exist_ok=True)
-        for name in ("monitor", "outgoing", "tmp", "recording", "system", "voicemail"):
+        for name in ("monitor", "monitor/leadline", "outgoing", "tmp", "recording", "system", "voicemail"):
             (self.folder / "spool" / name).mkdir(exist_ok=True)
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
         # All addresses are given as numbers: nothing needs to ask a name server of the network.
@@ -185,6 +185,11 @@ class AsteriskInstance:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def recordings(self) -> Path:
+        """The folder that LEADLINE_RECORDINGS names."""
+        return self.folder / "spool" / "monitor" / "leadline"
 
     @property
     def control(self) -> Path:

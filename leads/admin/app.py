@@ -14,6 +14,7 @@ from leads.admin.i18n import load_catalogs
 from leads.admin.live import LiveCalls
 from leads.admin.passwords import Passwords
 from leads.admin.questions import Questions
+from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
 from leads.admin.throttle import Throttle
 from leads.store.directory import DirectoryCache
@@ -32,8 +33,9 @@ def create_panel(
     secure: bool,
     clock: Clock,
     behind_proxy: bool = False,
-) -> web.Application:
     questions: Questions | None = None,
+    recordings: Recordings | None = None,
+) -> web.Application:
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
 
     Args:
@@ -45,28 +47,30 @@ def create_panel(
         secure: whether browsers come over TLS; cookies are then theirs only over TLS.
         clock: tells the present moment, UTC.
         behind_proxy: whether a proxy of ours stands before us, whose X-Forwarded-For is true.
+        questions: knows which phones ring; without it none do.
+        recordings: the folders of recordings, and the way to pause one; without it there are none.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
-        questions: knows which phones ring; without it none do.
     assets = Assets()
     app[PANEL] = Panel(
         database=database,
         directory=directory,
         live=LiveCalls(database, feed),
+        questions=questions or Questions(database, directory, region),
         zone=zone,
         region=region,
         secure=secure,
-        questions=questions or Questions(database, directory, region),
         behind_proxy=behind_proxy,
         clock=clock,
         assets=assets,
         catalogs=load_catalogs(),
         passwords=Passwords(),
         throttle=Throttle(clock),
+        dialling=Dialling(clock),
+        recordings=recordings or Recordings(),
     )
     set_up_templates(app, assets)
     for routes in pages.ALL:
-        dialling=Dialling(clock),
         app.add_routes(routes)
     app.on_response_prepare.append(guard.add_headers)
     app.cleanup_ctx.append(_running)

@@ -17,6 +17,7 @@ class CallLine:
     """One line: `who` is the person outside (the other phone, for an internal call), `card` the way to his card.
 
     `colleagues` are ours: who talked, else whose phones rang, else who called. `since` is from when the clock ticks.
+    `may_pause`: the viewer may stop the recording for a while.
     """
 
     id: int
@@ -34,6 +35,8 @@ class CallLine:
     started_at: datetime
     talk_seconds: float | None
     result: Result | None
+    recorded: bool
+    may_pause: bool = False
 
 
 def visible(viewer: Viewer, directory: Directory) -> Callable[[BoardCall], bool]:
@@ -85,6 +88,7 @@ def _line(call: BoardCall, directory: Directory, names: dict[str, str]) -> CallL
         started_at=call.started_at,
         talk_seconds=call.talk_seconds,
         result=call.result,
+        recorded=call.recorded,
     )
 
 

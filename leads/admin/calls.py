@@ -6,6 +6,7 @@ from leads.admin.call_lines import call_lines, phone_names, visible
 from leads.admin.context import panel_of, viewer_of
 from leads.admin.forms import ID
 from leads.admin.i18n import _
+from leads.admin.recordings import may_pause, shown_recordings
 from leads.admin.rendering import render
 from leads.store import board
 
@@ -22,6 +23,7 @@ async def call_page(request: web.Request) -> web.Response:
             raise web.HTTPNotFound(text=_("There is no such call, or it is not yours to see."))
         consultations = await board.consultations(session, call)
         decision = await board.decision_of(session, call)
+        recorded = await shown_recordings(session, panel, viewer, [call], with_uses=True)
     directory = panel.directory.current
     return render(
         request,
@@ -31,4 +33,6 @@ async def call_page(request: web.Request) -> web.Response:
         consultations=call_lines(consultations, directory),
         decision=decision,
         names=phone_names(directory),
+        recordings=recorded.get(call.id),
+        may_pause=may_pause(viewer, call, panel.recordings.control),
     )

@@ -11,6 +11,7 @@ from leads.admin.call_lines import CallLine, call_lines, visible
 from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
 from leads.admin.i18n import N_, _, ngettext
+from leads.admin.recordings import CallRecordings, shown_recordings
 from leads.admin.rendering import number_text, status_word
 from leads.domain.numbers import NumberKind, read_number
 from leads.store import board
@@ -42,11 +43,12 @@ _E164 = re.compile(r"\+[0-9]{3,15}")
 
 @dataclass(frozen=True, slots=True)
 class CardCall:
-    """One call on a card; `open` says whether the viewer may open the call's own page."""
+    """One call on a card; `open` says whether the viewer may open the call's own page, and hear its recordings."""
 
     line: CallLine
     reasons: list[str]
     open: bool
+    recordings: CallRecordings | None
 
 
 async def card_calls(
@@ -56,8 +58,9 @@ async def card_calls(
     directory = panel.directory.current
     may_open = visible(viewer, directory)
     reasons = await board.reasons_of(session, calls)
+    recorded = await shown_recordings(session, panel, viewer, [call for call in calls if may_open(call)])
     return [
-        CardCall(line, reasons.get(call.id, []), may_open(call))
+        CardCall(line, reasons.get(call.id, []), may_open(call), recorded.get(call.id))
         for call, line in zip(calls, call_lines(calls, directory), strict=True)
     ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leads.admin.dialling import Dialling
     from leads.admin.live import LiveCalls
     from leads.admin.questions import Questions
+    from leads.admin.recordings import Recordings
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
 
@@ -30,8 +31,8 @@ class Viewer:
     """The signed-in person behind a request.
 
     `scope` holds the employees whose leads and calls he may see, himself among them; None means everybody's.
-    """
     `card_key` opens the card of whom he talks with, as in Ctrl+Q.
+    """
 
     id: int
     name: str
@@ -42,8 +43,8 @@ class Viewer:
     csrf_token: str
     session_hash: str
     scope: frozenset[int] | None
-
     card_key: str
+
     @property
     def is_admin(self) -> bool:
         """Whether he may change the company's set-up."""
@@ -57,8 +58,8 @@ class Panel:
     database: "Database"
     directory: "DirectoryCache"
     live: "LiveCalls"
-    zone: ZoneInfo
     questions: "Questions"
+    zone: ZoneInfo
     region: str
     secure: bool
     behind_proxy: bool
@@ -67,13 +68,14 @@ class Panel:
     catalogs: dict[str, NullTranslations]
     passwords: Passwords
     throttle: Throttle
-
     dialling: "Dialling"
+    recordings: "Recordings"
+
+
+USUAL_CARD_KEY = "Ctrl+Q"
 
 PANEL: web.AppKey[Panel] = web.AppKey("panel", Panel)
 VIEWER: web.RequestKey[Viewer] = web.RequestKey("viewer", Viewer)
-USUAL_CARD_KEY = "Ctrl+Q"
-
 
 
 def panel_of(request: web.Request) -> Panel:

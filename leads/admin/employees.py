@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiohttp import web
 from sqlalchemy.exc import IntegrityError
@@ -141,6 +142,7 @@ def _form_from(employee: Employee) -> Form:
         active=employee.active,
         ring_seconds=employee.ring_seconds,
         call_waiting=employee.call_waiting,
+        may_listen=employee.may_listen,
         phone_number=[phone.number for phone in phones],
         phone_endpoint=[phone.endpoint for phone in phones],
         phone_mode=[phone.display_mode for phone in phones],
@@ -163,6 +165,7 @@ def _read(form: Form, region: str) -> tuple[company.EmployeeEdit, str]:
         active=form.flag("active"),
         ring_seconds=form.integer("ring_seconds", 5, 300),
         call_waiting=form.flag("call_waiting"),
+        may_listen=form.flag("may_listen"),
         phones=_read_phones(form),
         mobiles=_read_mobiles(form, region),
     )
@@ -170,17 +173,7 @@ def _read(form: Form, region: str) -> tuple[company.EmployeeEdit, str]:
 
 
 def _with_hash(edit: company.EmployeeEdit, password_hash: str) -> company.EmployeeEdit:
-    return company.EmployeeEdit(
-        edit.name,
-        edit.login,
-        password_hash,
-        edit.role,
-        edit.active,
-        edit.ring_seconds,
-        edit.call_waiting,
-        edit.phones,
-        edit.mobiles,
-    )
+    return replace(edit, password_hash=password_hash)
 
 
 def _read_phones(form: Form) -> tuple[company.PhoneEdit, ...]:

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp_jinja2
@@ -22,6 +22,7 @@ from leads.admin.context import Viewer, panel_of, viewer_of
 from leads.admin.feed import CallFeed
 from leads.admin.guard import find_viewer
 from leads.admin.i18n import _
+from leads.admin.recordings import may_pause
 from leads.admin.rendering import render
 from leads.admin.sse import Stream, Streams, event_stream, send
 from leads.store.board import BoardCall, recent_calls, running_calls
@@ -194,8 +195,13 @@ def _shown(request: web.Request, viewer: Viewer, board: Board) -> dict[str, Any]
     panel = panel_of(request)
     directory = panel.directory.current
     mine = visible(viewer, directory)
+    running = [call for call in board.running if mine(call)][:LINES_SHOWN]
+    lines = [
+        replace(line, may_pause=call.recorded and may_pause(viewer, call, panel.recordings.control))
+        for call, line in zip(running, call_lines(running, directory), strict=True)
+    ]
     return {
-        "running": call_lines([call for call in board.running if mine(call)][:LINES_SHOWN], directory),
+        "running": lines,
         "recent": call_lines([call for call in board.recent if mine(call)][:LINES_SHOWN], directory),
         "now": panel.clock(),
     }

@@ -12,6 +12,8 @@ from leads.admin import (
     live,
     our_numbers,
     question_pages,
+    recording_choice,
+    recordings,
     sign_in,
 )
 from leads.admin.context import panel_of, public
@@ -36,10 +38,12 @@ ALL: tuple[web.RouteTableDef, ...] = (
     _common,
     sign_in.routes,
     live.routes,
-    calls.routes,
-    employees.routes,
     question_pages.routes,
     dialling.routes,
+    recordings.routes,
+    recording_choice.routes,
+    calls.routes,
+    employees.routes,
     groups.routes,
     our_numbers.routes,
     leads.routes,

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from leads.admin.i18n import N_
 from leads.domain.calls import Direction, Phase, Result, TransferType
 from leads.domain.directory import DisplayMode, Role
+from leads.domain.recordings import RecordedCalls
+from leads.store.models import Use
 
 WORDS: Mapping[object, str] = {
     Direction.INBOUND: N_("Inbound"),
@@ -25,6 +27,13 @@ WORDS: Mapping[object, str] = {
     Role.EMPLOYEE: N_("Employee"),
     Role.SUPERVISOR: N_("Supervisor"),
     Role.ADMIN: N_("Administrator"),
+    RecordedCalls.NONE: N_("No calls"),
+    RecordedCalls.ALL: N_("All calls, inbound and outgoing"),
+    RecordedCalls.INBOUND: N_("Inbound calls"),
+    RecordedCalls.OUTBOUND: N_("Outgoing calls"),
+    RecordedCalls.BY_NUMBER: N_("By number: those chosen below"),
+    Use.LISTENED: N_("listened"),
+    Use.SAVED: N_("saved as a file"),
     "ringing": N_("Ringing"),
     "talking": N_("Talking"),
 }

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select, text
+from sqlalchemy import ColumnElement, Select, exists, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import CallView, Direction, Phase, Result, Role
 from leads.store.call_rows import halves_of
-from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, RoutingDecision
+from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, Recording, RoutingDecision
 
 MOST_RUNNING = 500
 MOST_RECENT = 300
@@ -20,7 +20,7 @@ MOST_ON_CARD = 50
 
 @dataclass(frozen=True, slots=True)
 class BoardCall:
-    """One call as a line of a list."""
+    """One call as a line of a list; `recorded`: its voices are on record, or were until somebody deleted them."""
 
     id: int
     pbx: str
@@ -51,6 +51,7 @@ class BoardCall:
     incomplete: bool
     legs: Sequence[dict[str, Any]]
     transfers: Sequence[dict[str, Any]]
+    recorded: bool
 
 
 _RUNNING = text(f"call.phase < {Phase.ENDED:d}")
@@ -87,6 +88,7 @@ _COLUMNS: tuple[Any, ...] = (
     Call.incomplete,
     Call.legs,
     Call.transfers,
+    exists().where(Recording.pbx == Call.pbx, Recording.linkedid == Call.linkedid),
 )
 """In the order of BoardCall's fields."""
 

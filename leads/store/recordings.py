@@ -163,6 +163,11 @@ async def note_deleted(
     )
 
 
+async def may_listen(session: AsyncSession, employee_id: int) -> bool:
+    """Whether somebody has the right to hear recordings of the calls that he may see."""
+    return bool(await session.scalar(select(Employee.may_listen).where(Employee.id == employee_id)))
+
+
 async def is_noted(session: AsyncSession, recording_id: int, employee_id: int, what: Use, now: datetime) -> bool:
     """Whether a person's use of a recording is on record already."""
     statement = select(RecordingUse.id).where(
