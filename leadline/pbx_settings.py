@@ -68,6 +68,11 @@ class PbxSettings(BaseSettings):
     asterisk_cel_file: Path | None = Field(
         None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
     )
+    recordings_folder: Path | None = Field(
+        None,
+        description="The folder of this Asterisk's recordings as this machine sees it, to read and to delete in; see "
+        "LEADLINE_RECORDINGS in asterisk-conf/leadline-globals.conf.",
+    )
 
     @field_validator("ami_host")
     @classmethod
