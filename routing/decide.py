@@ -180,8 +180,8 @@ def _who_calls(caller: Number, known: tuple[Person, ...] | None) -> str:
         return f"The caller's number “{caller.text}” is {what}, so nobody was looked up."
     if known is None:
         return (
-            f"The database did not tell in time who {caller.text} is: Asterisk's own copy does, and for a number that it "
-            "does not have the call goes as an unknown caller's."
+            f"The database did not tell in time who {caller.text} is: Asterisk's own copy does, and for a number that "
+            "it does not have the call goes as an unknown caller's."
         )
     if not known:
         return f"{caller.text} is unknown: no lead, counterparty or contact person has this number."
