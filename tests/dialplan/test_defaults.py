@@ -41,6 +41,7 @@ def test_the_file_for_asterisk() -> None:
     assert text.splitlines() == [
         "; Written by Leadline; changes are lost.",
         "LEADLINE_FALLBACK_PLAN = L1||P,30,0PJSIP/101,*,",
+        "LEADLINE_RECORD_OUTGOING = none",
         "LEADLINE_DID_0031201234567 = L1||Q,40,sales,*,|P,30,0PJSIP/101,*,",
         "LEADLINE_DID_00380441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
         "LEADLINE_DID_0441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
