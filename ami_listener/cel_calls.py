@@ -31,7 +31,10 @@ _OTHERS = (
 
 @dataclass(slots=True, eq=False)
 class CallGroup:
-    """The rows of one call, or of calls that met; `first` and `place` are of the row that was written first."""
+    """The rows of one call, or of calls that met; `first` and `place` are of the row that was written first.
+
+    `told` says how many rows it had when it was shown last.
+    """
 
     first: int
     place: Place
@@ -40,6 +43,7 @@ class CallGroup:
     running: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
+    told: int = 0
 
     @property
     def linkedids(self) -> set[str]:

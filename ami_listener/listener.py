@@ -91,6 +91,19 @@ class CallListener:
         self._giving: asyncio.TimerHandle | None = None
 
     @property
+    def is_current(self) -> bool:
+        """Whether Asterisk is connected and has told all that runs."""
+        return self.connection.link is not None and self.tracker.is_listed and not self.health.listing_refused
+
+    def knows(self, uniqueid: str) -> bool:
+        """Whether a channel runs."""
+        return self.tracker.knows(uniqueid)
+
+    def sees_whole(self, linkedid: str) -> bool:
+        """Whether a call runs of which nothing was missed."""
+        return self.connection.link is not None and self.tracker.sees_whole(linkedid)
+
+    @property
     def queued(self) -> int:
         """How many events wait."""
         return len(self._queue)

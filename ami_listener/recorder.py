@@ -7,6 +7,7 @@ costs memory for the calls that changed, not for every change.
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,6 +73,7 @@ class Recorder:
         self._live: dict[_ViewKey, CallView] = {}
         self._ended: dict[_ViewKey, CallView] = {}
         self._decisions: dict[_DecisionKey, RecordedDecision] = {}
+        self._past: deque[tuple[Sequence[CallView], asyncio.Future[None]]] = deque()
         self._in_flight = 0
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -96,6 +98,17 @@ class Recorder:
         self._spill()
         self._wake()
 
+    async def store_past(self, views: Sequence[CallView]) -> None:
+        """Store calls that are over by themselves, when nothing that is happening waits; returns once they are stored.
+
+        Raises:
+            Exception: they could not be stored; do it again.
+        """
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._past.append((views, stored))
+        self._work.set()
+        await stored
+
     async def run(self) -> None:
         """Store what comes, until cancelled. What a cancelled batch held is stored by nobody: `drain` first."""
         retry = FIRST_RETRY
@@ -103,6 +116,9 @@ class Recorder:
             await self._work.wait()
             if not self._hurry.is_set():
                 await asyncio.sleep(BATCH_SECONDS)
+            if self._past and not self.waiting:
+                await self._store_past()
+                continue
             views, decisions = self._take()
             try:
                 await self._writer.write(views, decisions)
@@ -123,6 +139,20 @@ class Recorder:
         except TimeoutError:
             logger.error("recorder: %d calls and decisions could not be stored before the end", self.waiting)
         return self.waiting
+
+    async def _store_past(self) -> None:
+        views, stored = self._past.popleft()
+        try:
+            await self._writer.write(views, [])
+        except Exception as error:
+            if not stored.done():
+                stored.set_exception(error)
+        else:
+            if not stored.done():
+                stored.set_result(None)
+            self._on_written()
+        if not self.waiting and not self._past:
+            self._work.clear()
 
     def _keep(self, view: CallView) -> None:
         """Keep the fullest view; one that missed a part of the call stands beside one that did not."""
@@ -156,7 +186,7 @@ class Recorder:
     def _take(self) -> tuple[list[CallView], list[RecordedDecision]]:
         views = [waiting.pop(key) for waiting in (self._ended, self._live) for key in list(islice(waiting, BATCH_SIZE))]
         decisions = [self._decisions.pop(key) for key in list(islice(self._decisions, BATCH_SIZE))]
-        if not self.waiting:
+        if not self.waiting and not self._past:
             self._work.clear()
         self._in_flight = len(views) + len(decisions)
         return views, decisions

@@ -26,10 +26,14 @@ class Tracker:
         is_trunk: whether a channel of this name leads to the public network.
         left_running: calls that were running when whoever followed them before stopped; the first listing of the
             running channels tells which of them have ended since.
+
+    Attributes:
+        is_listed: whether the running channels have been listed since all was in doubt.
     """
 
     def __init__(self, pbx: str, is_trunk: Callable[[str], bool], left_running: Iterable[CallView] = ()) -> None:
         self.pbx = pbx
+        self.is_listed = False
         self._left_running = tuple(left_running)
         self._ended_unseen: list[CallView] = []
         self._board = Switchboard(pbx, is_trunk)
@@ -130,6 +134,7 @@ class Tracker:
         Args:
             incomplete: whether lost events may belong to calls that still run, so that they are to be marked.
         """
+        self.is_listed = False
         for channel in self._board.channels.values():
             channel.unconfirmed = True
         if incomplete:
@@ -204,8 +209,9 @@ class Tracker:
     def _dial_ended(self, event: e.DialEnded) -> None:
         target = self._board.channels.get(event.target)
         if target is not None and target.leg is not None:
-            target.leg.status = event.status
-            target.leg.forwarded = event.forwarded
+            # A queue says NOANSWER, and CANCEL when it then hangs that phone up.
+            target.leg.status = target.leg.status or event.status
+            target.leg.forwarded = target.leg.forwarded or event.forwarded
 
     # Who talks with whom
 
@@ -284,6 +290,8 @@ class Tracker:
             channel.call.incomplete = True
             if event.application == "AppDial":
                 self._dial_started(e.DialStarted(None, channel.call.linkedid, "", channel.uniqueid, "", None, ""))
+        elif event.bridge != channel.bridge or (event.state is e.State.UP and not channel.up):
+            channel.call.incomplete = True  # it was answered, transferred or parked while nobody listened
         channel.unconfirmed = False
         if event.state is not None:
             self._board.enter_state(channel, event.state)
@@ -291,6 +299,7 @@ class Tracker:
             self._bridge_entered(e.BridgeEntered(None, channel.uniqueid, event.linkedid, event.bridge))
 
     def _listing_ended(self, event: e.ListingEnded) -> None:
+        self.is_listed = True
         for channel in [c for c in self._board.channels.values() if c.unconfirmed]:
             channel.call.incomplete = True
             self._board.touch(channel.call)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agi.askers import Askers
 from agi.protocol import set_variable
 from dialplan.words import CHECK_DID, PLAN, ROUTE_PATH
-from leadline import check_pbx
+from leadline import check_cel, check_pbx
 from leadline.findings import Finding, Level, trouble
 from leadline.settings import Settings
 from leads.domain.directory import Directory
@@ -36,6 +36,7 @@ async def check_installation(settings: Settings) -> list[Finding]:
     findings = await _take(looks)
     for pbx in settings.pbxes:
         of_one = await _take([(name, partial(look, pbx)) for name, look in check_pbx.LOOKS])
+        of_one += await _take([(check_cel.NAME, partial(check_cel.look_at_call_records, settings, pbx))])
         several = len(settings.pbxes) > 1
         findings += [replace(one, name=f"{pbx.pbx_name}: {one.name}") for one in of_one] if several else of_one
     return findings

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -155,25 +154,6 @@ async def _cel_is_on(control: AmiLink) -> Finding:
     return Finding("CEL", Level.GOOD, "is on")
 
 
-async def look_at_cel_file(settings: PbxSettings) -> list[Finding]:
-    """Whether the CEL file, where it is on this machine, is there and can be read."""
-    path = settings.asterisk_cel_file
-    if path is None:
-        return []
-    try:
-        age = time.time() - await asyncio.to_thread(_last_write, path)
-    except OSError as error:
-        return [
-            trouble("CEL file", f"{path}: {error.strerror}", "correct LEADLINE_ASTERISK_CEL_FILE or its permissions")
-        ]
-    return [Finding("CEL file", Level.GOOD, f"{path} was written {age:.0f} s ago")]
-
-
-def _last_write(path: Path) -> float:
-    with path.open("rb"):
-        return path.stat().st_mtime
-
-
 @asynccontextmanager
 async def _logged_in(
     settings: PbxSettings, username: str, secret: SecretStr, on_event: Callable[[bytes], None] = lambda _: None
@@ -190,6 +170,5 @@ async def _logged_in(
 LOOKS: tuple[tuple[str, Callable[[PbxSettings], Awaitable[list[Finding]]]], ...] = (
     ("AMI", look_at_ami),
     ("Asterisk's side", look_from_asterisk),
-    ("CEL file", look_at_cel_file),
 )
 """What to call each look that gives no answer, and the look."""

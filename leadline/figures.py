@@ -8,6 +8,7 @@ from agi.server import LATENCY_BOUNDS, FastAgiServer
 from ami_listener.connection import ConnectionState
 from ami_listener.listener import CallListener
 from ami_listener.recorder import Recorder
+from ami_listener.recovery import Recovery
 from leadline.company_copy import CompanyCopy
 from leadline.metrics import PartHealth
 from leads.store.lookup import CallerLookup
@@ -132,6 +133,40 @@ def recorder_health(recorder: Recorder) -> PartHealth:
             "last_error": health.last_error,
         },
     )
+
+
+def recovery_health(recovery: Recovery) -> PartHealth:
+    """Recovery works while its source and the database can be read; live calls do not need it."""
+    health = recovery.health
+    return PartHealth(
+        "recovery",
+        health.failing_since is None,
+        {
+            "source": recovery.source.name,
+            "recovered": health.recovered,
+            "unreadable_rows": health.unreadable,
+            "last_row_at": health.last_row_at.isoformat() if health.last_row_at else None,
+            "read_at": health.read_at.isoformat() if health.read_at else None,
+            "last_error": health.last_error,
+        },
+        essential=False,
+    )
+
+
+def recovery_metrics(recoveries: Mapping[str, Recovery]) -> Callable[[], Iterable[Metric]]:
+    """How recovery from each Asterisk's own records goes; `recoveries` by the Asterisk's name."""
+
+    def collect() -> Iterable[Metric]:
+        recovered = _counter("leadline_recovered_calls", "Calls told by what Asterisk kept")
+        rows = _counter("leadline_recovery_rows", "Rows of call records read")
+        failing = _gauge("leadline_recovery_failing", "1 while call records cannot be read")
+        for pbx, recovery in recoveries.items():
+            recovered.add_metric([pbx], recovery.health.recovered)
+            rows.add_metric([pbx], recovery.health.rows)
+            failing.add_metric([pbx], recovery.health.failing_since is not None)
+        yield from (recovered, rows, failing)
+
+    return collect
 
 
 def copy_health(copy: CompanyCopy) -> PartHealth:

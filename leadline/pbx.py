@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from ami_listener.connection import AmiAccount, tls_context
 from ami_listener.cel_source import open_source
+from ami_listener.connection import AmiAccount, tls_context
 from ami_listener.control import ControlConnection
 from ami_listener.listener import CallListener
 from ami_listener.phone_control import PhoneControl

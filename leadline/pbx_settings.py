@@ -14,6 +14,8 @@ NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 _ENDPOINT_GLOB = re.compile(r"^[A-Za-z0-9_./*?@\-\[\]]{1,120}$")
 
+_CEL_SOURCE = re.compile(r"(cdr\+)?((csv|sqlite):/[^/\0\r\n].*|(postgresql\+asyncpg|mysql\+aiomysql)://\S+/\w\S*)")
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -65,8 +67,11 @@ class PbxSettings(BaseSettings):
         ("PJSIP/trunk*",), description="Channels that are trunks, as patterns, separated by commas."
     )
 
-    asterisk_cel_file: Path | None = Field(
-        None, description="Asterisk's CEL file (cel_custom), if it is on this machine: `check` looks whether it grows."
+    cel_source: SecretStr = Field(
+        SecretStr(""),
+        description="Where Asterisk keeps its call records, from which missed calls are completed: csv:/path, "
+        "sqlite:/path, postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE or mysql+aiomysql://… (then ?table=NAME where "
+        "it is not cel); with cdr+ before it: CDR instead of CEL. Empty: not used.",
     )
     recordings_folder: Path | None = Field(
         None,
@@ -89,6 +94,16 @@ class PbxSettings(BaseSettings):
     def _plain_name(cls, value: str) -> str:
         if not NAME.fullmatch(value):
             raise ValueError("may hold only letters, digits, dot, dash and underscore")
+        return value
+
+    @field_validator("cel_source")
+    @classmethod
+    def _known_source(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _CEL_SOURCE.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                "must be csv:/path, sqlite:/path, postgresql+asyncpg://user:password@host/database or "
+                "mysql+aiomysql://user:password@host/database, each with cdr+ before it for CDR"
+            )
         return value
 
     @field_validator("ami_secret", "ami_control_secret")

@@ -77,7 +77,9 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
     panel = f"http://{listening.shown_address}:{listening.panel}/"
     settings = _settings(database_url, listening, kept)
     if asterisk.cel_file:
-        settings["LEADLINE_ASTERISK_CEL_FILE"] = str(asterisk.cel_file)
+        settings["LEADLINE_CEL_SOURCE"] = f"csv:{asterisk.cel_file}"
+    if asterisk.recordings:
+        settings["LEADLINE_RECORDINGS_FOLDER"] = str(asterisk.recordings)
     server = parts.enter_context(_server(folder, settings, panel))
     server.await_health()
     announce(

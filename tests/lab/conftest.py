@@ -45,6 +45,11 @@ class Pbx:
         """Where phones and the trunk send SIP, over UDP."""
         return self.values.sip_address, self.values.sip_port
 
+    @property
+    def cel(self) -> Path:
+        """Where it keeps what happened to each channel."""
+        return self.instance.log / "cel-custom" / "leadline.csv"
+
     def account(self, number: str) -> Account:
         return Account(number, self.values.phone_secrets[number])
 
@@ -154,6 +159,7 @@ def running_server(asterisk: Pbx, filled_database: Path, folder: Path) -> Iterat
         "LEADLINE_FASTAGI_PORT": str(asterisk.values.fastagi_port),
         "LEADLINE_PANEL_PORT": str(panel_port),
         "LEADLINE_DEFAULT_EXTENSION": "103",
+        "LEADLINE_CEL_SOURCE": f"csv:{asterisk.cel}",
     }
     health = f"http://127.0.0.1:{panel_port}/healthz"
     with ServerProcess(settings, log=folder / "server.log", health_url=health) as process:

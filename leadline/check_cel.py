@@ -1,0 +1,56 @@
+"""Looks whether Asterisk's call records can be read, and whether they go on while calls are made (C3)."""
+
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ami_listener.cel_source import CelSource, open_source
+from leadline.findings import Finding, Level, trouble
+from leadline.pbx_settings import PbxSettings
+from leadline.settings import Settings
+from leads.store.engine import Database
+from leads.store.recovery import last_heard_call
+
+NAME = "call records"
+LATE = timedelta(minutes=1)
+"""Between the end of a call and its last row."""
+
+
+async def look_at_call_records(settings: Settings, pbx: PbxSettings) -> list[Finding]:
+    """Whether the source of missed calls can be read, loses no rows by that, and has not stopped."""
+    address = pbx.cel_source.get_secret_value()
+    if not address:
+        mend = "set LEADLINE_CEL_SOURCE, as in csv:/var/log/asterisk/cel-custom/leadline.csv"
+        return [Finding(NAME, Level.NOTE, "none are named: calls made while Leadline is away are lost", mend)]
+    try:
+        source = open_source(address, settings.zone)
+    except ValueError as error:
+        return [trouble(NAME, str(error), "correct LEADLINE_CEL_SOURCE")]
+    try:
+        return [await _look(settings, pbx, source)]
+    except (SQLAlchemyError, OSError) as error:
+        why = str(error).splitlines()[0]
+        return [trouble(NAME, f"{source.name}: {why}", "correct LEADLINE_CEL_SOURCE, or let this account read there")]
+    finally:
+        await source.close()
+
+
+async def _look(settings: Settings, pbx: PbxSettings, source: CelSource) -> Finding:
+    wrong = await source.trouble()
+    if wrong is not None:
+        return trouble(NAME, f"{source.name}: {wrong[0]}", wrong[1])
+    newest = await source.newest()
+    database = Database(settings.database_url)
+    try:
+        async with database.read() as session:
+            heard = await last_heard_call(session, pbx.pbx_name)
+    finally:
+        await database.dispose()
+    written = newest.isoformat(" ", "seconds") if newest else "never"
+    if heard is not None and (newest is None or heard - newest > LATE):
+        return trouble(
+            NAME,
+            f"have stopped: last written {written}, but a call ended {heard.isoformat(' ', 'seconds')}",
+            "see `asterisk -rx 'cel show status'`, the disk's free space, and reload cel and its back end",
+        )
+    return Finding(NAME, Level.GOOD, f"{source.name} was last written {written}")
