@@ -14,9 +14,10 @@ from leads.admin.counterparty_form import (
     read_edit,
 )
 from leads.admin.dialling import call_buttons
-from leads.admin.forms import ID, Form, Query
+from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
+from leads.admin.lists import read_list
 from leads.admin.rendering import redirect, render
 from leads.store import board
 from leads.store.cards import ConflictError, NoSuchCardError, WrongFieldError, history
@@ -28,45 +29,29 @@ from leads.store.counterparties import (
     list_counterparties,
 )
 from leads.store.counterparty_card import CounterpartyCard, Saved, load_counterparty, save_counterparty
-from leads.store.leads import NOBODY, employees
-from leads.store.listing import Request
+from leads.store.leads import employees
 
 routes = web.RouteTableDef()
-_NOBODY = "nobody"
 
 
 @routes.get("/counterparties")
 async def counterparty_list(request: web.Request) -> web.Response:
     """One page of the counterparties that the viewer may see."""
     panel, viewer = panel_of(request), viewer_of(request)
-    query = Query(request)
-    sort = CounterpartyOrder(query.choice("sort", set(CounterpartyOrder), CounterpartyOrder.NAME))
-    order = query.choice("order", ("asc", "desc"), "desc" if sort is CounterpartyOrder.CREATED else "asc")
-    who = query.text("responsible")
+    asked = read_list(request, CounterpartyOrder.NAME, (CounterpartyOrder.CREATED,))
     wanted = CounterpartyFilter(
-        search=pages.searched(query.text("q"), panel.region),
-        folder=query.text("folder") or None,
-        responsible_id=NOBODY if who == _NOBODY else query.identifier("responsible"),
-    )
-    asked = Request(
-        pages.LIST_SIZE,
-        order == "desc",
-        after=query.text("after", pages.LONGEST_CURSOR) or None,
-        before=query.text("before", pages.LONGEST_CURSOR) or None,
+        search=asked.search, folder=asked.query.text("folder") or None, responsible_id=asked.responsible_id
     )
     async with panel.database.read() as session:
-        page = await list_counterparties(session, wanted, sort, asked, viewer.scope)
+        page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
         folder_names = await folders(session)
     return render(
         request,
         "counterparties/list.html",
-        query=query,
+        **asked.shown(),
         page=page,
         wanted=wanted,
-        who=who,
-        sort=sort.value,
-        order=order,
         people=people,
         folders=folder_names,
         narrowed=wanted != CounterpartyFilter(),

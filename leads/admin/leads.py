@@ -6,9 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.admin import cards as pages
 from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.dialling import call_buttons
-from leads.admin.forms import ID, Form, Query
+from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.lists import read_list
 from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.domain.numbers import read_number
 from leads.store import board
@@ -25,7 +26,6 @@ from leads.store.cards import (
 from leads.store.counterparties import counterparty_is_visible
 from leads.store.lead_card import LeadCard, LeadEdit, create_lead, load_lead, save_lead
 from leads.store.leads import (
-    NOBODY,
     LeadFilter,
     LeadOrder,
     LeadState,
@@ -34,48 +34,31 @@ from leads.store.leads import (
     list_leads,
     statuses,
 )
-from leads.store.listing import Request
 
 routes = web.RouteTableDef()
-_NOBODY = "nobody"
 
 
 @routes.get("/leads")
 async def lead_list(request: web.Request) -> web.Response:
     """One page of the leads that the viewer may see."""
     panel, viewer = panel_of(request), viewer_of(request)
-    query = Query(request)
-    state = LeadState(query.choice("state", set(LeadState), LeadState.OPEN))
-    sort = LeadOrder(query.choice("sort", set(LeadOrder), LeadOrder.LAST_CALL))
-    order = query.choice(
-        "order", ("asc", "desc"), "desc" if sort in (LeadOrder.LAST_CALL, LeadOrder.CREATED) else "asc"
-    )
-    who = query.text("responsible")
+    asked = read_list(request, LeadOrder.LAST_CALL, (LeadOrder.LAST_CALL, LeadOrder.CREATED))
     wanted = LeadFilter(
-        search=pages.searched(query.text("q"), panel.region),
-        state=state,
-        status_id=query.identifier("status"),
-        responsible_id=NOBODY if who == _NOBODY else query.identifier("responsible"),
-    )
-    asked = Request(
-        pages.LIST_SIZE,
-        order == "desc",
-        after=query.text("after", pages.LONGEST_CURSOR) or None,
-        before=query.text("before", pages.LONGEST_CURSOR) or None,
+        search=asked.search,
+        state=LeadState(asked.query.choice("state", set(LeadState), LeadState.OPEN)),
+        status_id=asked.query.identifier("status"),
+        responsible_id=asked.responsible_id,
     )
     async with panel.database.read() as session:
-        page = await list_leads(session, wanted, sort, asked, viewer.scope)
+        page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
         status_names = await pages.status_choices(session)
     return render(
         request,
         "leads/list.html",
-        query=query,
+        **asked.shown(),
         page=page,
         wanted=wanted,
-        who=who,
-        sort=sort.value,
-        order=order,
         people=people,
         statuses=status_names,
         narrowed=wanted != LeadFilter(),

@@ -1,0 +1,66 @@
+"""What the pages that list cards are asked for, by their address: search, whose, order, place."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from aiohttp import web
+
+from leads.admin import cards
+from leads.admin.context import panel_of
+from leads.admin.forms import Query
+from leads.store.leads import NOBODY
+from leads.store.listing import Request
+
+_NOBODY = "nobody"
+
+Order = TypeVar("Order", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[Order]):
+    """One page of a list: `search` and `responsible_id` narrow it, `sort` and `place` say which rows."""
+
+    query: Query
+    search: str
+    responsible_id: int | None
+    sort: Order
+    place: Request
+
+    def shown(self) -> dict[str, Any]:
+        """What the list's template needs of it."""
+        return {
+            "query": self.query,
+            "who": self.query.text("responsible"),
+            "sort": self.sort.value,
+            "order": "desc" if self.place.descending else "asc",
+        }
+
+
+def read_list(request: web.Request, usual: Order, newest_first: Collection[Order]) -> Asked[Order]:
+    """Read the address of a list's page.
+
+    Args:
+        request: that asked.
+        usual: the order of a list that nobody ordered; its class has all that there are.
+        newest_first: orders that begin with their greatest value unless the address says else.
+
+    Raises:
+        HTTPBadRequest: the address is none of the list's.
+    """
+    query = Query(request)
+    sort = type(usual)(query.choice("sort", set(type(usual)), usual))
+    order = query.choice("order", ("asc", "desc"), "desc" if sort in newest_first else "asc")
+    return Asked(
+        query,
+        search=cards.searched(query.text("q"), panel_of(request).region),
+        responsible_id=NOBODY if query.text("responsible") == _NOBODY else query.identifier("responsible"),
+        sort=sort,
+        place=Request(
+            cards.LIST_SIZE,
+            order == "desc",
+            after=query.text("after", cards.LONGEST_CURSOR) or None,
+            before=query.text("before", cards.LONGEST_CURSOR) or None,
+        ),
+    )
