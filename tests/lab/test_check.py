@@ -41,9 +41,9 @@ def findings(settings: Mapping[str, str]) -> tuple[int, dict[str, dict[str, str]
 
 def test_a_whole_installation_is_found_whole(leadline_server: LeadlineServer, asterisk: Pbx) -> None:
     cel = asterisk.instance.log / "cel-custom" / "leadline.csv"
-    status, found = findings({**leadline_server.settings, "LEADLINE_ASTERISK_CEL_FILE": str(cel)})
+    status, found = findings({**leadline_server.settings, "LEADLINE_CEL_SOURCE": f"csv:{cel}"})
     assert {name for name in found if not name.endswith("/good")} == set()
-    assert {"from the dialplan/good", "call events/good", "CEL/good", "CEL file/good", "clock/good"} <= set(found)
+    assert {"from the dialplan/good", "call events/good", "CEL/good", "call records/good", "clock/good"} <= set(found)
     assert status == 0
 
 
@@ -60,7 +60,7 @@ def test_without_the_control_account_the_rest_is_still_looked_at(leadline_server
         ({"LEADLINE_AMI_PORT": "1"}, "AMI events account/trouble", "LEADLINE_AMI"),
         ({"LEADLINE_FASTAGI_PORT": "1"}, "FastAGI/trouble", "leadline serve"),
         ({"LEADLINE_DEFAULT_EXTENSION": "777"}, "default phone/trouble", "LEADLINE_DEFAULT_EXTENSION"),
-        ({"LEADLINE_ASTERISK_CEL_FILE": "/nowhere/cel.csv"}, "CEL file/trouble", "LEADLINE_ASTERISK_CEL_FILE"),
+        ({"LEADLINE_CEL_SOURCE": "csv:/nowhere/cel.csv"}, "call records/trouble", "LEADLINE_CEL_SOURCE"),
         ({"LEADLINE_DATABASE_URL": "sqlite+aiosqlite:///:memory:"}, "database/trouble", "leadline migrate"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
