@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,6 +33,7 @@ WRITE_SECONDS = 60.0
 """A listener who takes no more for so long has gone away."""
 
 routes = web.RouteTableDef()
+_log = structlog.get_logger(__name__)
 
 
 class RecordingUnavailableError(Exception):
@@ -192,7 +194,10 @@ async def pause_or_resume(request: web.Request) -> web.Response:
     try:
         await (control.pause if pausing else control.resume)(call.pbx, call.linkedid)
     except RecordingUnavailableError as error:
-        raise web.HTTPConflict(text=str(error)) from None
+        _log.warning("recording not paused or resumed", linkedid=call.linkedid, why=str(error))
+        raise web.HTTPConflict(
+            text=_("This call is not being recorded at this moment, or Asterisk does not answer.")
+        ) from None
     said = _("The recording is paused.") if pausing else _("The recording goes on.")
     return redirect(request, back, flash=said)
 

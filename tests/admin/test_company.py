@@ -81,6 +81,7 @@ def _edit(**changed: Any) -> store.EmployeeEdit:
         "active": True,
         "ring_seconds": 20,
         "call_waiting": False,
+        "may_listen": False,
         "phones": (store.PhoneEdit("101", "PJSIP/101", DisplayMode.LATIN, 24),),
         "mobiles": (),
     }
