@@ -1,6 +1,9 @@
 # Asterisk 22 from Debian, with this repository's configuration, which its entry point fills in at each start.
 ARG BASE=debian:forky-slim
 FROM ${BASE}
+# The account has the number of Leadline's in its own image, so that Leadline may delete the recordings it has listed.
+RUN groupadd --system --gid 890 asterisk \
+    && useradd --system --uid 890 --gid asterisk --home-dir /var/lib/asterisk --no-create-home asterisk
 RUN apt-get update \
     && apt-get install -y --no-install-recommends asterisk asterisk-core-sounds-en-gsm python3-minimal \
     && rm -rf /var/lib/apt/lists/* /etc/asterisk/*

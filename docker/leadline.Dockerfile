@@ -12,8 +12,12 @@ COPY agi agi
 COPY ami_listener ami_listener
 COPY leadline leadline
 COPY asterisk-conf asterisk-conf
+# The account's number is Asterisk's in its own image: see there.
 RUN python3 -m pip install --no-cache-dir --no-deps . \
-    && useradd --system --home-dir /var/lib/leadline --create-home leadline
+    && rm -rf build ./*.egg-info \
+    && groupadd --system --gid 890 leadline \
+    && useradd --system --uid 890 --gid leadline --home-dir /var/lib/leadline --no-create-home leadline \
+    && install -d -o leadline -g leadline -m 0750 /var/lib/leadline
 USER leadline
 WORKDIR /var/lib/leadline
 # Migrating is safe to repeat, and while other servers start.

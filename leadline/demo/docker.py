@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
@@ -12,36 +13,60 @@ from dialplan.render import AsteriskValues
 from leadline.demo.state import DemoError
 
 _COMPOSE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
-_PROJECT = "leadline-demo"
-_CONTAINER = f"{_PROJECT}-asterisk-1"
+# By its place: two checkouts on one machine do not end each other's containers.
+_PROJECT = f"leadline-demo-{sha256(str(_COMPOSE).encode()).hexdigest()[:8]}"
 _START_SECONDS = 60.0
+ASTERISK_UID = 890
+"""As in docker/asterisk.Dockerfile."""
 
 
 def answers() -> bool:
-    """Whether there is an engine behind the `docker` command; the command alone runs nothing."""
+    """Whether there is an engine behind the `docker` command, and Compose with it; the command alone runs nothing."""
     if shutil.which("docker") is None:
         return False
     try:
-        asked = subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False)
+        asked = (
+            subprocess.run(["docker", *words], capture_output=True, timeout=10, check=False)
+            for words in (["info"], ["compose", "version"])
+        )
+        return all(answer.returncode == 0 for answer in asked)
     except subprocess.TimeoutExpired:
         return False
-    return asked.returncode == 0
 
 
 class DockerAsterisk:
     """The service `asterisk` of docker-compose.yml, on the host's network, under a project name of its own."""
 
-    def __init__(self, values: AsteriskValues, *, log: Path) -> None:
-        """`values` reach the container as its environment; see container_environment."""
+    def __init__(self, values: AsteriskValues, folder: Path) -> None:
+        """Take what it needs.
+
+        Args:
+            values: reach the container as its environment; see container_environment.
+            folder: for its logs, call records and recordings, as far as this process may give folders to its account.
+        """
         self._environment = os.environ | container_environment(values)
-        self._log = log
+        self._folder = folder
+        self._log = folder / "compose.log"
+
+    @property
+    def recordings(self) -> Path | None:
+        """Where its recordings are; None as `cel_file`."""
+        return self._folder / "spool" / "monitor" / "leadline" if os.geteuid() == 0 else None
+
+    @property
+    def cel_file(self) -> Path | None:
+        """Where its call records are; None where they stay in a volume of Docker's."""
+        return self._folder / "log" / "cel-custom" / "leadline.csv" if os.geteuid() == 0 else None
 
     def __enter__(self) -> "DockerAsterisk":
         print("  building the image, if it is not there (some minutes the first time) …", flush=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            self._environment |= self._make_folders()
         try:
             self._compose("up", "--build", "--detach", "asterisk")
             self._await_boot()
-            self._waiting = subprocess.Popen(["docker", "wait", _CONTAINER], stdout=subprocess.DEVNULL)
+            self._waiting = subprocess.Popen(["docker", "wait", _container()], stdout=subprocess.DEVNULL)
         except BaseException:
             self._compose("down", check=False)
             raise
@@ -57,6 +82,13 @@ class DockerAsterisk:
     def running(self) -> bool:
         """Whether the container runs."""
         return self._waiting.poll() is None
+
+    def _make_folders(self) -> dict[str, str]:
+        folders = {"PBX_LOG_FOLDER": self._folder / "log", "PBX_SPOOL_FOLDER": self._folder / "spool"}
+        for folder in (*folders.values(), folders["PBX_LOG_FOLDER"] / "cel-custom"):
+            folder.mkdir(exist_ok=True)
+            os.chown(folder, ASTERISK_UID, ASTERISK_UID)
+        return {name: str(folder.resolve()) for name, folder in folders.items()}
 
     def _await_boot(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -84,10 +116,31 @@ class DockerAsterisk:
         return done
 
 
-def console(command: str) -> str:
-    """Run one console command in the demonstration's container, also one that another process started."""
+def _container() -> str:
+    """The id of the demonstration's container, also of one that another process started.
+
+    Raises:
+        DemoError: it does not run.
+    """
+    labels = {"com.docker.compose.project": _PROJECT, "com.docker.compose.service": "asterisk"}
+    filters = [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
     asked = subprocess.run(
-        ["docker", "exec", _CONTAINER, "asterisk", "-rx", command],
+        ["docker", "ps", "--quiet", *filters], capture_output=True, text=True, timeout=15, check=False
+    )
+    container = asked.stdout.strip()
+    if not container:
+        raise DemoError(f"Asterisk's container does not run. {asked.stderr.strip()}")
+    return container
+
+
+def console(command: str) -> str:
+    """Run one console command in the demonstration's container.
+
+    Raises:
+        DemoError: it does not run.
+    """
+    asked = subprocess.run(
+        ["docker", "exec", _container(), "asterisk", "-rx", command],
         capture_output=True,
         text=True,
         timeout=15,

@@ -13,12 +13,13 @@ from leadline.demo.asterisk_root import asterisk_version, ensure_root
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
-    """A started Asterisk: what it is and whether it still runs; files of one in a container are out of reach."""
+    """A started Asterisk: what it is, whether it still runs, and what of it is within reach."""
 
     description: str
     alive: Callable[[], bool]
     console: Path | None = None
     cel_file: Path | None = None
+    recordings: Path | None = None
 
 
 def start(folder: Path, values: AsteriskValues, parts: ExitStack) -> Pbx:
@@ -28,13 +29,18 @@ def start(folder: Path, values: AsteriskValues, parts: ExitStack) -> Pbx:
         folder: its data and logs go into `asterisk` below it.
     """
     if docker.answers():
-        container = docker.DockerAsterisk(values, log=folder / "asterisk.log")
+        container = docker.DockerAsterisk(values, folder / "asterisk")
         parts.enter_context(container)
-        return Pbx("Asterisk in a container", lambda: container.running)
+        return Pbx(
+            "Asterisk in a container",
+            lambda: container.running,
+            cel_file=container.cel_file,
+            recordings=container.recordings,
+        )
     root = ensure_root()
     instance = AsteriskInstance(folder / "asterisk", root)
     instance.configure(values)
     parts.enter_context(instance)
     instance.start()
     cel_file = instance.log / "cel-custom" / "leadline.csv"
-    return Pbx(asterisk_version(root), lambda: instance.running, instance.control, cel_file)
+    return Pbx(asterisk_version(root), lambda: instance.running, instance.control, cel_file, instance.recordings)
