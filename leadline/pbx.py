@@ -4,6 +4,7 @@ All of them feed one recorder and ask one company; what one Asterisk does must n
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from pydantic import SecretStr
 
@@ -19,7 +20,7 @@ from ami_listener.trunks import trunk_matcher
 from dialplan.names import display_form
 from dialplan.words import ORIGINATE, REJECT
 from leadline import figures
-from leadline.company_copy import CompanyCopy
+from leadline.company_copy import CompanyCopy, CopyRules
 from leadline.metrics import PartHealth
 from leadline.parts import Parts, ServerError
 from leadline.pbx_settings import PbxSettings
@@ -76,6 +77,11 @@ class Pbx:
     def name(self) -> str:
         """Calls are known by it and their linkedid."""
         return self.settings.pbx_name
+
+    @property
+    def is_away(self) -> bool:
+        """Whether its calls cannot be followed now, though they should be."""
+        return self.listener is not None and self.listener.connection.link is None
 
     async def start(self, shared: Shared, parts: Parts) -> None:
         """Begin to follow this Asterisk; `parts` ends it.
@@ -140,13 +146,14 @@ class Pbx:
         return control
 
     def _start_copy(self, control: ControlConnection, shared: Shared, parts: Parts) -> CompanyCopy:
-        copy = CompanyCopy(
-            control,
-            shared.lookup,
-            shared.directory,
-            region=shared.settings.region,
-            default_extension=shared.settings.default_extension,
+        settings = shared.settings
+        rules = CopyRules(
+            settings.region,
+            settings.default_extension,
+            settings.name_language,
+            timedelta(minutes=settings.copy_minutes),
         )
+        copy = CompanyCopy(control, shared.database, shared.lookup, shared.directory, rules)
         parts.run(copy.run(), f"copy of routes {self.name}")
         return copy
 

@@ -19,6 +19,7 @@ from agi.askers import Askers
 from agi.server import FastAgiServer
 from ami_listener.recorder import Recorder
 from leadline import figures
+from leadline.company_copy import forget_old_changes
 from leadline.dry_run import decision_record, make_service, make_writer
 from leadline.metrics import PartHealth, add_operation_routes
 from leadline.outages import OutageKeeper
@@ -28,6 +29,7 @@ from leadline.recording_control import AmiRecordingControl
 from leadline.recording_keeper import RecordingKeeper
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
+from leads.admin.asterisks import Asterisks
 from leads.admin.feed import CallFeed
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
@@ -96,6 +98,7 @@ async def _start(settings: Settings, parts: Parts) -> None:
     feed = CallFeed()
     recorder = Recorder(make_writer(settings, database, directory), on_written=feed.notify)
     parts.run(recorder.run(), "recorder")
+    parts.run(forget_old_changes(database), "old notes of changes")
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
     questions = Questions(database, directory, settings.region)
@@ -116,10 +119,15 @@ async def _start(settings: Settings, parts: Parts) -> None:
         behind_proxy=settings.panel_behind_tls_proxy,
         questions=questions,
         recordings=_start_recordings(database, pbxes, feed, parts),
+        asterisks=_asterisks(pbxes),
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
     await _listen(fastagi, settings, parts)
+
+
+def _asterisks(pbxes: Sequence[Pbx]) -> Asterisks:
+    return Asterisks([pbx.name for pbx in pbxes], lambda: [pbx.name for pbx in pbxes if pbx.is_away])
 
 
 async def _await_database(settings: Settings, directory: DirectoryCache) -> None:
@@ -197,6 +205,7 @@ def _add_operation(panel: web.Application, watched: _Watched) -> None:
         figures.fastagi_metrics(fastagi),
         figures.recorder_metrics(recorder),
         figures.listener_metrics(listeners),
+        figures.copy_metrics({pbx.name: pbx.copy for pbx in pbxes if pbx.copy is not None}),
         figures.recovery_metrics({pbx.name: pbx.recovery for pbx in pbxes if pbx.recovery is not None}),
     ]
     add_operation_routes(panel, health, metrics)

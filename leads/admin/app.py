@@ -7,6 +7,7 @@ from aiohttp import web
 
 from leads.admin import guard, pages
 from leads.admin.assets import Assets
+from leads.admin.asterisks import Asterisks
 from leads.admin.context import PANEL, Clock, Panel
 from leads.admin.dialling import Dialling
 from leads.admin.feed import CallFeed
@@ -35,6 +36,7 @@ def create_panel(
     behind_proxy: bool = False,
     questions: Questions | None = None,
     recordings: Recordings | None = None,
+    asterisks: Asterisks | None = None,
 ) -> web.Application:
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
 
@@ -49,13 +51,15 @@ def create_panel(
         behind_proxy: whether a proxy of ours stands before us, whose X-Forwarded-For is true.
         questions: knows which phones ring; without it none do.
         recordings: the folders of recordings, and the way to pause one; without it there are none.
+        asterisks: whose calls these are; without it nothing is said of them.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
     assets = Assets()
+    asterisks = asterisks or Asterisks()
     app[PANEL] = Panel(
         database=database,
         directory=directory,
-        live=LiveCalls(database, feed),
+        live=LiveCalls(database, feed, asterisks),
         questions=questions or Questions(database, directory, region),
         zone=zone,
         region=region,
@@ -68,8 +72,9 @@ def create_panel(
         throttle=Throttle(clock),
         dialling=Dialling(clock),
         recordings=recordings or Recordings(),
+        asterisks=asterisks,
     )
-    set_up_templates(app, assets)
+    set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:
         app.add_routes(routes)
     app.on_response_prepare.append(guard.add_headers)

@@ -21,6 +21,7 @@ class CallLine:
     """
 
     id: int
+    pbx: str
     direction: Direction | None
     who: str
     number: str | None
@@ -74,6 +75,7 @@ def _line(call: BoardCall, directory: Directory, names: dict[str, str]) -> CallL
     did = directory.dids.get(call.did or "")
     return CallLine(
         id=call.id,
+        pbx=call.pbx,
         direction=call.direction,
         who=who,
         number=number,

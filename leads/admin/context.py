@@ -16,6 +16,7 @@ from leads.admin.throttle import Throttle
 from leads.domain.directory import Directory, Role
 
 if TYPE_CHECKING:
+    from leads.admin.asterisks import Asterisks
     from leads.admin.dialling import Dialling
     from leads.admin.live import LiveCalls
     from leads.admin.questions import Questions
@@ -70,6 +71,7 @@ class Panel:
     throttle: Throttle
     dialling: "Dialling"
     recordings: "Recordings"
+    asterisks: "Asterisks"
 
 
 USUAL_CARD_KEY = "Ctrl+Q"

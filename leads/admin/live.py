@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
+from leads.admin.asterisks import Asterisks
 from leads.admin.call_lines import call_lines, visible
 from leads.admin.context import Viewer, panel_of, viewer_of
 from leads.admin.feed import CallFeed
@@ -42,20 +43,22 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Running and recent calls of the whole company at one moment."""
+    """Running and recent calls of the whole company at one moment, and the Asterisks that are not connected."""
 
     running: tuple[BoardCall, ...] = ()
     recent: tuple[BoardCall, ...] = ()
+    away: tuple[str, ...] = ()
 
 
 class LiveCalls:
     """Keeps the board current while pages are open, and knows these pages."""
 
-    def __init__(self, database: Database, feed: CallFeed) -> None:
+    def __init__(self, database: Database, feed: CallFeed, asterisks: Asterisks) -> None:
         """Nothing runs before `start`."""
         self.board = Board()
         self._database = database
         self._feed = feed
+        self._asterisks = asterisks
         self._streams = Streams()
         self._wanted = asyncio.Event()
         self._reading = asyncio.Lock()
@@ -103,7 +106,8 @@ class LiveCalls:
     async def read(self) -> Board:
         """The board as the database has it now."""
         async with self._database.read() as session:
-            return Board(tuple(await running_calls(session)), tuple(await recent_calls(session)))
+            running, recent = await running_calls(session), await recent_calls(session)
+        return Board(tuple(running), tuple(recent), self._asterisks.away())
 
     async def refresh(self) -> None:
         """Read the board, and wake all open pages when it changed."""
@@ -186,9 +190,8 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: Str
 def _content(request: web.Request, viewer: Viewer, board: Board) -> str:
     shown = _shown(request, viewer, board)
     rows = aiohttp_jinja2.get_env(request.app).get_template("live/rows.html")
-    return json.dumps(
-        {part: rows.render(lines=shown[part], viewer=viewer) for part in ("running", "recent")}, separators=(",", ":")
-    )
+    parts = {part: rows.render(lines=shown[part], viewer=viewer) for part in ("running", "recent")}
+    return json.dumps(parts | {"trouble": shown["trouble"]}, separators=(",", ":"))
 
 
 def _shown(request: web.Request, viewer: Viewer, board: Board) -> dict[str, Any]:
@@ -203,5 +206,6 @@ def _shown(request: web.Request, viewer: Viewer, board: Board) -> dict[str, Any]
     return {
         "running": lines,
         "recent": call_lines([call for call in board.recent if mine(call)][:LINES_SHOWN], directory),
+        "trouble": panel.asterisks.trouble(board.away),
         "now": panel.clock(),
     }

@@ -27,7 +27,7 @@ LONGEST_NUMBER = 16
 _csrf_token: ContextVar[str] = ContextVar("csrf_token", default="")
 
 
-def set_up_templates(app: web.Application, assets: Assets) -> None:
+def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks: bool) -> None:
     """Give the panel its Jinja environment: everything is escaped, an unknown name is an error."""
     environment = aiohttp_jinja2.setup(
         app,
@@ -43,6 +43,7 @@ def set_up_templates(app: web.Application, assets: Assets) -> None:
         asset=assets.url,
         csrf_field=_csrf_field,
         languages=i18n.LANGUAGES,
+        several_asterisks=several_asterisks,
     )
     environment.filters.update(
         time=i18n.time_element,

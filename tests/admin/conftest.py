@@ -19,6 +19,7 @@ from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from yarl import URL
 
 from leads.admin import CallFeed, create_panel, panel_runner
+from leads.admin.asterisks import Asterisks
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access
 from leads.store.directory import DirectoryCache
@@ -179,15 +180,25 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+def asterisks() -> Asterisks:
+    """The company's Asterisk servers; where it does not matter, nothing is said of them."""
+    return Asterisks()
+
+
+@pytest.fixture
 def app(
+    *,
     database: Database,
     directory: DirectoryCache,
     feed: CallFeed,
     clock: Clock,
     compiled_templates: BytecodeCache,
+    asterisks: Asterisks,
 ) -> web.Application:
     zone = ZoneInfo("Europe/Kyiv")
-    made = create_panel(database, directory, feed, zone=zone, region="UA", secure=False, clock=clock)
+    made = create_panel(
+        database, directory, feed, zone=zone, region="UA", secure=False, clock=clock, asterisks=asterisks
+    )
     aiohttp_jinja2.get_env(made).bytecode_cache = compiled_templates
     return made
 

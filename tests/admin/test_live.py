@@ -64,7 +64,7 @@ async def test_a_call_shows_when_the_bell_rings_and_moves_when_it_ends(
 ) -> None:
     monkeypatch.setattr(live, "POLL_SECONDS", 3600)
     async with opened(admin) as events:
-        assert await events.calls() == {"running": "", "recent": ""}
+        assert await events.calls() == {"running": "", "recent": "", "trouble": ""}
         call_id = await add_call(database, clock, "1.1")
         feed.notify()
         shown = await events.calls()

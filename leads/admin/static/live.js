@@ -5,6 +5,7 @@
 (() => {
   const live = document.getElementById("live");
   const state = document.getElementById("live-state");
+  const trouble = document.getElementById("live-trouble");
   const filter = document.getElementById("live-filter");
   const bodies = { running: document.getElementById("running"), recent: document.getElementById("recent") };
   const SILENCE = 25000; // the server says something every 10 s
@@ -50,6 +51,8 @@
   }
 
   function show(parts) {
+    trouble.textContent = parts.trouble;
+    trouble.hidden = parts.trouble === "";
     const focused = document.activeElement;
     const seen = anchor();
     const kept = new Set();
