@@ -5,6 +5,7 @@
     leadline-employee/7             P,20,0PJSIP/101,*,                       the step that rings him
     leadline-did/380441234567       L1||P,25,0PJSIP/102!0PJSIP/103,*,        the way of unknown callers to our number
     leadline-phone/101              u20~Yurii Koval                          see dialplan.forms
+    leadline-record/outgoing        none                                     see dialplan.recording
     leadline-company/plan           L1||P,30,0PJSIP/101,*,                   the way of calls to any other number
     leadline-company/numbers        00,+!0,+380!,+380!,+                     see dialplan.number_rules
 
@@ -18,7 +19,16 @@ from dialplan.defaults import default_plans
 from dialplan.forms import encode_names, phone_entries
 from dialplan.number_rules import aliases, encode_rules, find_entry, number_rules
 from dialplan.plan import MARK, encode_kept_plan
-from dialplan.words import COMPANY_FAMILY, COMPANY_PLAN, COMPANY_RULES, DID_FAMILY, EMPLOYEE_FAMILY, PHONE_FAMILY
+from dialplan.recording import outgoing_entries
+from dialplan.words import (
+    COMPANY_FAMILY,
+    COMPANY_PLAN,
+    COMPANY_RULES,
+    DID_FAMILY,
+    EMPLOYEE_FAMILY,
+    PHONE_FAMILY,
+    RECORD_FAMILY,
+)
 from leads.domain.directory import Directory
 from leads.domain.displays import Displays, displays_of
 from leads.domain.numbers import Number, NumberKind
@@ -47,6 +57,7 @@ class CompanyEntries:
             DID_FAMILY: plans.by_digits,
             EMPLOYEE_FAMILY: _employees(directory),
             PHONE_FAMILY: phone_entries(directory, self.displays, name_language),
+            RECORD_FAMILY: outgoing_entries(directory.recording),
             COMPANY_FAMILY: {COMPANY_PLAN: plans.fallback, COMPANY_RULES: encode_rules(number_rules(region))},
         }
         self._region = region

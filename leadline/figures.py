@@ -1,6 +1,7 @@
 """Turns the parts' own figures into Prometheus metrics and health, when somebody asks."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -171,15 +172,41 @@ def recovery_metrics(recoveries: Mapping[str, Recovery]) -> Callable[[], Iterabl
 
 def copy_health(copy: CompanyCopy) -> PartHealth:
     """The copy of routes in Asterisk; without it calls still go on by the default for all, so it is not essential."""
-    connection = copy.control.health
+    connection, health = copy.control.health, copy.health
     return PartHealth(
         "copy of routes",
         copy.in_step.is_set(),
         {
             "state": connection.state.value,
-            "last_error": connection.last_error,
-            "written": copy.numbers.puts,
-            "removed": copy.numbers.deletes,
+            "numbers": health.numbers,
+            "compared_at": health.compared_at.isoformat() if health.compared_at else None,
+            "differences": health.differences,
+            "changes_since_start": health.changes,
+            "written": copy.written,
+            "removed": copy.removed,
+            "last_error": health.last_error or connection.last_error,
         },
         essential=False,
     )
+
+
+def copy_metrics(copies: Mapping[str, CompanyCopy]) -> Callable[[], Iterable[Metric]]:
+    """How the copies in the Asterisks are; `copies` by the Asterisk's name."""
+
+    def collect() -> Iterable[Metric]:
+        in_step = _gauge("leadline_copy_in_step", "1 while Asterisk's copy holds all changes")
+        numbers = _gauge("leadline_copy_numbers", "Outside numbers in the copy when it was last compared")
+        age = _gauge("leadline_copy_age_seconds", "Since the copy was last compared whole")
+        differences = _gauge("leadline_copy_differences", "Entries that the last comparison had to mend")
+        changes = _counter("leadline_copy_changes", "Changed numbers copied at once")
+        for pbx, copy in copies.items():
+            health = copy.health
+            in_step.add_metric([pbx], copy.in_step.is_set())
+            numbers.add_metric([pbx], health.numbers)
+            if health.compared_at is not None:
+                age.add_metric([pbx], (datetime.now(UTC) - health.compared_at).total_seconds())
+            differences.add_metric([pbx], health.differences)
+            changes.add_metric([pbx], health.changes)
+        yield from (in_step, numbers, age, differences, changes)
+
+    return collect

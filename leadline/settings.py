@@ -77,6 +77,10 @@ class Settings(PbxSettings):
         None, description="The phone that rings when the dialled number names nobody, as in 101."
     )
 
+    copy_minutes: float = Field(
+        10.0, ge=0.1, le=1440, description="How often Asterisk's own copy of the routes and names is compared whole."
+    )
+
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for a log store.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe line that is written."
