@@ -17,7 +17,7 @@ import structlog
 from agi.acceptor import Acceptor
 from agi.askers import Askers
 from agi.protocol import MAX_BLOCK, Outcome, ProtocolError, Request, Session, set_variable
-from agi.service import RoutingService
+from agi.service import RoutingService, callee_in
 from dialplan.plan import encode_plan
 from dialplan.words import CHECK_DID, PLAN
 from leads.domain.numbers import Number
@@ -152,12 +152,12 @@ class FastAgiServer:
         """Take note that a connection is gone."""
         self._open.discard(connection)
 
-    def note_answer(self, pbx: str, request: Request, decision: Decision, seconds: float) -> None:
+    def note_answer(self, pbx: str, request: Request, decision: Decision | None, seconds: float) -> None:
         """Count an answer that has been sent, and hand the decision on to be recorded."""
         self.figures.answered += 1
         self.figures.latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
         self.figures.latency_sum += seconds
-        if request.linkedid is None:
+        if request.linkedid is None or decision is None:
             return
         try:
             self._on_decision(pbx, request.linkedid, decision, datetime.now(UTC))
@@ -171,6 +171,7 @@ class _Connection:
 
     __slots__ = (
         "_caller",
+        "_calls_out",
         "_connection",
         "_loop",
         "_pbx",
@@ -197,6 +198,7 @@ class _Connection:
         self._watched = False
         self._pbx = ""
         self._request: Request | None = None
+        self._calls_out = False
         self._caller: Number | None = None
         self._people: LookupAnswer | None = None
         self._waits = False
@@ -255,11 +257,13 @@ class _Connection:
             self._refuse("no such script, or it is not plain which Asterisk asks")
             return
         self._pbx = pbx
-        if request.did == CHECK_DID:
-            # Somebody tries whether the dialplan reaches us: answered like a call, but there is none to record.
+        callee = callee_in(request.did)
+        if request.did == CHECK_DID or callee is not None:
+            # Somebody tries whether the dialplan reaches us, or a phone asks for a name: no decision is to be recorded.
             request = request._replace(linkedid=None)
         self._request = request
-        self._caller = self._server.service.read_caller(request.caller)
+        self._calls_out = callee is not None
+        self._caller = self._server.service.read_caller(request.caller if callee is None else callee)
         self._waits = True
         self._server.service.ask(self._caller, self)
 
@@ -319,8 +323,13 @@ class _Connection:
         assert self._connection is not None
         if self._people is None:
             self._server.figures.defaulted += 1
-        decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
-        answer = set_variable(PLAN, encode_plan(decision))
+        decision: Decision | None = None
+        if self._calls_out:
+            plan = self._server.service.callee(request.caller, self._people)
+        else:
+            decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
+            plan = encode_plan(decision)
+        answer = set_variable(PLAN, plan)
         if os.write(self._connection, answer) != len(answer):
             raise BlockingIOError
         self._server.note_answer(self._pbx, request, decision, self._loop.time() - self._started)

@@ -4,11 +4,13 @@ import asyncio
 from functools import lru_cache
 from typing import Protocol
 
+from dialplan.plan import encode_callee
+from dialplan.words import CALLEE_MARK
 from leads.domain.directory import Directory
 from leads.domain.numbers import Number, NumberKind, read_number
 from leads.domain.people import LookupAnswer
 from leads.store.lookup import LookupUnavailable, Waiter
-from routing.decide import Routes
+from routing.decide import Routes, caller_facts
 from routing.decision import Decision
 
 
@@ -109,10 +111,37 @@ class RoutingService:
         people = None if answer is None else answer.people
         return routes.decide(caller, people, routes.directory.dids.get(dialled.text), dialled.text or None, caller_name)
 
+    async def find_callee(self, callee_raw: str, phone: str | None) -> str:
+        """Say who is called, as `callee` does; without the database nobody."""
+        callee = self.read_caller(callee_raw)
+        try:
+            answer = await self._lookup.find(_searched(callee))
+        except LookupUnavailable:
+            return self.callee(phone, None)
+        if self.is_stale(answer):
+            await self.freshen(answer)
+        return self.callee(phone, answer)
+
+    def callee(self, phone: str | None, answer: LookupAnswer | None) -> str:
+        """Say whom a phone calls outside, for its display and for those that the call is handed on to (C7).
+
+        Args:
+            phone: the extension that calls.
+            answer: the owners of the number that it calls; None where the database gave none.
+        """
+        routes = self._present_routes()
+        facts = None if answer is None else caller_facts(answer.people, self._name_language)
+        return encode_callee(facts, routes.displays, routes.directory.extensions.get(phone or ""))
+
     def _present_routes(self) -> Routes:
         if self._routes.directory is not self._directories.current:
             self._routes = Routes(self._directories.current, self._default_extension, self._name_language)
         return self._routes
+
+
+def callee_in(did_raw: str | None) -> str | None:
+    """Give the number that a phone calls, where the question is not about a call from outside; any text."""
+    return did_raw.removeprefix(CALLEE_MARK) if did_raw is not None and did_raw.startswith(CALLEE_MARK) else None
 
 
 def _searched(caller: Number) -> str | None:

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from dialplan.forms import MOST_BYTES, encode_names, field_of, kind_of
 from leads.domain.directory import DisplayMode, Extension
 from leads.domain.displays import Displays, Kind, displays_of
+from routing.decide import CallerFacts
 from routing.decision import Decision, Step, StepKind
 
 MARK = "L1|"
@@ -109,10 +110,15 @@ def encode_kept_plan(decision: Decision) -> str:
     return next((plan for plan in plans if _length(plan) <= MOST_KEPT_BYTES), NOTHING)
 
 
-def encode_callee(name: str | None, language: str | None, displays: Displays, phone: Extension | None) -> str:
-    """Write who is called by `phone`, as a plan without steps: L1|names|u24, the last being the kind of its display."""
+def encode_callee(facts: CallerFacts | None, displays: Displays, phone: Extension | None) -> str:
+    """Write who is called by `phone`, as a plan without steps: L1|names|u24, the last being the kind of its display.
+
+    `facts` are None where the database did not tell.
+    """
     kind = "" if phone is None else kind_of(phone.display_mode, phone.display_length)
-    return f"{MARK}{encode_names(name, language, displays)}|{kind}"
+    if facts is None:
+        return f"{UNSURE_MARK}|{kind}"
+    return f"{MARK}{encode_names(facts.name, facts.language, displays)}|{kind}"
 
 
 def decode_plan(plan: str) -> tuple[PlannedStep, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agi.oneshot import Answer
 from agi.protocol import Request
-from agi.service import RoutingService
+from agi.service import RoutingService, callee_in
 from dialplan.names import display_form
 from dialplan.plan import encode_plan
 from leadline.settings import Settings
@@ -67,6 +67,9 @@ def decide_alone(settings: Settings, request: Request, answer: Answer) -> None:
 
     async def work() -> None:
         async with open_routing(settings) as (service, writer):
+            if (callee := callee_in(request.did)) is not None:
+                answer(await service.find_callee(callee, request.caller))
+                return
             decision = await service.route(request.caller, request.caller_name, request.did)
             if answer(encode_plan(decision)) and request.linkedid is not None:
                 await writer.write(
