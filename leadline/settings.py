@@ -5,7 +5,7 @@ A wrong setting is refused with its name and the reason before anything listens,
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -250,16 +250,21 @@ def _refuse_unknown(given: Mapping[str, str], names: Sequence[str]) -> None:
 
 
 def _refuse_the_same(pbxes: Sequence[PbxSettings]) -> None:
-    """Two names for one Asterisk would put each of its calls on record twice."""
-    seen: dict[tuple[str, int], str] = {}
-    for pbx in pbxes:
-        where = (pbx.ami_host, pbx.ami_port)
-        if pbx.ami_enabled and where in seen:
-            raise SettingsError(
-                f"{_own_prefix(pbx.pbx_name)}AMI_HOST and _AMI_PORT: {seen[where]} has {where[0]}:{where[1]} already; "
-                "each Asterisk needs its own"
-            )
-        seen[where] = pbx.pbx_name
+    """What is one Asterisk's alone under two names would put its calls on record twice, or mix their recordings."""
+    alone: tuple[tuple[str, Callable[[PbxSettings], object]], ...] = (
+        ("AMI_PORT", lambda pbx: (pbx.ami_host, pbx.ami_port) if pbx.ami_enabled else None),
+        ("CEL_SOURCE", lambda pbx: pbx.cel_source.get_secret_value()),
+        ("RECORDINGS_FOLDER", lambda pbx: pbx.recordings_folder),
+    )
+    for setting, value_of in alone:
+        seen: dict[object, str] = {}
+        for pbx in pbxes:
+            value = value_of(pbx)
+            if value and value in seen:
+                raise SettingsError(
+                    f"{_own_prefix(pbx.pbx_name)}{setting}: is {seen[value]}'s already; each Asterisk needs its own"
+                )
+            seen[value] = pbx.pbx_name
 
 
 def _explain(error: ValidationError, prefix: str) -> list[str]:
