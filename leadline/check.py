@@ -14,11 +14,11 @@ from agi.askers import Askers
 from agi.protocol import set_variable
 from dialplan.words import CHECK_DID, PLAN, ROUTE_PATH
 from leadline import check_cel, check_pbx
+from leadline.database import NoDatabaseError, existing_database, refuse_missing
 from leadline.findings import Finding, Level, trouble
 from leadline.settings import Settings
 from leads.domain.directory import Directory
 from leads.store.directory import load_directory
-from leads.store.engine import Database
 from leads.store.migrate import revisions
 
 LOOK_SECONDS = 15.0
@@ -56,15 +56,15 @@ async def _take(looks: Sequence[tuple[str, Look]]) -> list[Finding]:
 async def look_at_database(settings: Settings) -> list[Finding]:
     """Whether it answers, has our tables, and tells calls where to go."""
     try:
+        refuse_missing(settings.database_url)
         current, head = await revisions(settings.database_url)
         if current != head:
             return [trouble("database", f"at revision {current or 'none'}, needs {head}", "run `leadline migrate`")]
-        database = Database(settings.database_url)
-        try:
-            async with database.read() as session:
-                directory = await load_directory(session)
-        finally:
-            await database.dispose()
+        async with existing_database(settings.database_url) as database, database.read() as session:
+            directory = await load_directory(session)
+    except NoDatabaseError as error:
+        mend = "run `leadline migrate`, or correct LEADLINE_DATABASE_URL"
+        return [trouble("database", f"there is no {error.file}", mend)]
     except (SQLAlchemyError, OSError) as error:
         return [trouble("database", str(error).splitlines()[0], "correct LEADLINE_DATABASE_URL or start the database")]
     return [Finding("database", Level.GOOD, f"answers, at revision {head}"), *_ways_of_calls(settings, directory)]

@@ -1,14 +1,15 @@
 """Looks whether Asterisk's call records can be read, and whether they go on while calls are made (C3)."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ami_listener.cel_source import CelSource, open_source
+from leadline.database import NoDatabaseError, existing_database
 from leadline.findings import Finding, Level, trouble
 from leadline.pbx_settings import PbxSettings
 from leadline.settings import Settings
-from leads.store.engine import Database
 from leads.store.recovery import last_heard_call
 
 NAME = "call records"
@@ -40,12 +41,11 @@ async def _look(settings: Settings, pbx: PbxSettings, source: CelSource) -> Find
     if wrong is not None:
         return trouble(NAME, f"{source.name}: {wrong[0]}", wrong[1])
     newest = await source.newest()
-    database = Database(settings.database_url)
-    try:
-        async with database.read() as session:
+    heard = None
+    # That there is none is told by the look at the database.
+    with suppress(NoDatabaseError):
+        async with existing_database(settings.database_url) as database, database.read() as session:
             heard = await last_heard_call(session, pbx.pbx_name)
-    finally:
-        await database.dispose()
     written = newest.isoformat(" ", "seconds") if newest else "never"
     if heard is not None and (newest is None or heard - newest > LATE):
         return trouble(

@@ -158,18 +158,14 @@ def defaults() -> None:
     Needed only where Leadline has no control account, by which it keeps the same in Asterisk's database.
     """
     from dialplan.defaults import default_plans, render_defaults
+    from leadline.database import existing_database
     from leads.store.directory import load_directory
-    from leads.store.engine import Database
 
     settings = settings_or_exit()
 
     async def work() -> str:
-        database = Database(settings.database_url)
-        try:
-            async with database.read() as session:
-                directory = await load_directory(session)
-        finally:
-            await database.dispose()
+        async with existing_database(settings.database_url) as database, database.read() as session:
+            directory = await load_directory(session)
         return render_defaults(
             default_plans(directory, region=settings.region, default_extension=settings.default_extension)
         )
@@ -209,19 +205,15 @@ def reset_password(login: str) -> None:
 
 def _hand_out_password(login: str, write: "Callable[[AsyncSession, str], Coroutine[Any, Any, object]]") -> None:
     """Have `write` keep a generated password in one transaction, then print it, this once."""
+    from leadline.database import existing_database
     from leads.store.access import AccessError
-    from leads.store.engine import Database
 
     settings = settings_or_exit()
     password = secrets.token_urlsafe(12)
 
     async def work() -> None:
-        database = Database(settings.database_url)
-        try:
-            async with database.write() as session:
-                await write(session, password)
-        finally:
-            await database.dispose()
+        async with existing_database(settings.database_url) as database, database.write() as session:
+            await write(session, password)
 
     try:
         _run(work())

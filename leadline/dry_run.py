@@ -11,6 +11,7 @@ from agi.protocol import Request
 from agi.service import RoutingService, callee_in
 from dialplan.names import display_form
 from dialplan.plan import encode_plan
+from leadline.database import existing_database
 from leadline.settings import Settings
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
@@ -22,17 +23,14 @@ from routing.decision import Decision, Ring, Step
 @asynccontextmanager
 async def open_routing(settings: Settings) -> AsyncIterator[tuple[RoutingService, CallWriter]]:
     """Open what deciding one call needs, and what records it."""
-    database = Database(settings.database_url)
-    directory = DirectoryCache(database)
-    try:
+    async with existing_database(settings.database_url) as database:
+        directory = DirectoryCache(database)
         await directory.refresh()
         lookup = await CallerLookup.open(settings.database_url)
         try:
             yield make_service(settings, lookup, directory), make_writer(settings, database, directory)
         finally:
             await lookup.close()
-    finally:
-        await database.dispose()
 
 
 def make_service(settings: Settings, lookup: CallerLookup, directory: DirectoryCache) -> RoutingService:

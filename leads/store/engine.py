@@ -36,10 +36,19 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url: URL = make_url(url)
         self.dialect: str = self.url.get_backend_name()
-        self.in_memory: bool = self.dialect == "sqlite" and self.url.database in (None, "", ":memory:")
+        self._file = self.file_of(url)
+        self.in_memory: bool = self.dialect == "sqlite" and self._file is None
         self.engine: AsyncEngine = self._open()
         self._turn = asyncio.Lock() if self.in_memory else None
         self._thread_engine: Engine | None = None
+
+    @staticmethod
+    def file_of(url: str) -> Path | None:
+        """The file of a SQLite database, whether it is there or not; None for others."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+            return None
+        return Path(str(parsed.database))
 
     def _open(self) -> AsyncEngine:
         if self.dialect == "postgresql":
@@ -59,8 +68,8 @@ class Database:
                     },
                 },
             )
-        if not self.in_memory:
-            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(self.url)
         _prepare_sqlite(engine.sync_engine)
         return engine

@@ -7,13 +7,29 @@ from typer.testing import CliRunner
 
 from leadline.cli import app
 
+ARGUMENTS = [["route", "0501234567"], ["defaults"], ["admin", "create", "olena"]]
 
-@pytest.mark.parametrize("arguments", [["route", "0501234567"], ["defaults"], ["admin", "create", "olena"]])
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
 def test_a_database_without_tables_is_told(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "empty.db").touch()
     monkeypatch.setenv("LEADLINE_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/empty.db")
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert "The database cannot be used" in result.output
     assert "leadline check" in result.output
+
+
+@pytest.mark.parametrize("arguments", [*ARGUMENTS, ["check"]])
+def test_a_missing_database_is_told_and_not_made(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEADLINE_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/folder/none.db")
+    monkeypatch.setenv("LEADLINE_AMI_PORT", "1")
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code != 0
+    assert f"there is no {tmp_path}/folder/none.db" in result.output
+    assert "leadline migrate" in result.output
+    assert list(tmp_path.iterdir()) == []

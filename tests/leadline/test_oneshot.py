@@ -217,6 +217,7 @@ def test_without_a_database_the_call_goes_on(tmp_path: Path) -> None:
     assert answer.stdout == b""
     assert answer.returncode == 1
     assert answer.stderr.count(b"\n") == 1
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_wrong_settings_are_told_in_one_line(url: str) -> None:
