@@ -137,10 +137,18 @@ def spoken_history(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
 
 def _spoken(field: str, value: str) -> str:
     if field == "language":
-        return _(NAME_LANGUAGES.get(value, "")) if value in NAME_LANGUAGES else value
+        return _language_word(value)
+    if field == "contact_person":
+        # His name comes first; none of his numbers, addresses and responsibles is a language's code.
+        name, *rest = value.split("; ")
+        value = "; ".join([name, *map(_language_word, rest)])
     if field == "status":
         return status_word(value)
     return _E164.sub(lambda number: number_text(number[0]), value)
+
+
+def _language_word(value: str) -> str:
+    return _(NAME_LANGUAGES[value]) if value in NAME_LANGUAGES else value
 
 
 def numbers_text(numbers: Iterable[str]) -> str:
