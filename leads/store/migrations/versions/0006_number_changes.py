@@ -83,7 +83,8 @@ def _note_on_postgresql() -> None:
     stamp = "clock_timestamp(), CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
     _make_trigger(
         "phone_number",
-        "INSERT OR DELETE OR UPDATE",
+        f"INSERT OR DELETE OR UPDATE OF {', '.join(OWNERS)}",
+        f"IF TG_OP = 'UPDATE' AND NOT ({_differs(OWNERS, 'IS DISTINCT FROM')}) THEN RETURN NULL; END IF; "
         f"IF TG_OP <> 'INSERT' THEN {note} VALUES (old.number, {stamp}); END IF; "
         f"IF TG_OP = 'INSERT' THEN {note} VALUES (new.number, {stamp}); "
         f"ELSIF TG_OP = 'UPDATE' AND new.number <> old.number THEN {note} VALUES (new.number, {stamp}); END IF;",
