@@ -4,6 +4,7 @@ sipp follows a script; what is tested here are conversations in which the PBX ma
 talking with (INVITE, UPDATE, re-INVITE), so this phone answers whatever comes.
 """
 
+import contextlib
 import hashlib
 import itertools
 import re
@@ -19,7 +20,10 @@ from leadline.demo.sipp import free_port
 
 _LOCAL = "127.0.0.1"
 _SECONDS = 10.0
-_SDP = "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {rtp} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+_SDP = (
+    "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n"
+    "m=audio {rtp} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+)
 _REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 202: "Accepted", 302: "Moved", 486: "Busy", 487: "Terminated"}
 _IDENTITIES = ("P-Asserted-Identity", "Remote-Party-ID")
 
@@ -79,11 +83,11 @@ class Dialog:
         with self.phone.changed:
             return (self.shown[-1].name or None, self.shown[-1].number) if self.shown else (None, "")
 
-    def answer(self) -> None:
-        """Pick up the handset of a call that rings here."""
+    def answer(self, headers: str = "") -> None:
+        """Pick up the handset of a call that rings here; `headers` go with the answer."""
         assert self.invite is not None
         self.answered = True
-        self.phone.reply(self.invite, 200, self, sdp=True)
+        self.phone.reply(self.invite, 200, self, sdp=True, headers=headers)
 
     def refuse(self, status: int = 486, contact: str = "") -> None:
         """Do not take a call that rings here; 302 sends it to `contact`."""
@@ -94,7 +98,7 @@ class Dialog:
     def keys(self, keys: str) -> None:
         """Press keys, as INFO, which no telephone network in between can lose."""
         for key in keys:
-            self.request("INFO", body=f"Signal={key}\r\nDuration=100\r\n", kind="application/dtmf-relay")
+            self.request("INFO", body=f"Signal={key}\r\nDuration=100\r\n")
 
     def refer(self, to: str, replaces: "Dialog | None" = None) -> None:
         """Transfer: to a number, or to the other party of another call of this phone (attended, semi-attended)."""
@@ -117,10 +121,10 @@ class Dialog:
         else:
             self.refuse(486)
 
-    def request(self, method: str, extra: str = "", body: str = "", kind: str = "") -> None:
+    def request(self, method: str, extra: str = "", body: str = "") -> None:
         """Send a request within the dialog."""
         self.sequence += 1
-        self.phone.send_request(method, self, self.sequence, extra, body, kind)
+        self.phone.send_request(method, self, self.sequence, extra, body)
 
     def await_display(self, name: str | None, number: str | None = None, seconds: float = _SECONDS) -> None:
         """Wait until the display shows this name (and number)."""
@@ -206,8 +210,10 @@ class Softphone:
         if self._password is not None:
             self._register(10, 0)
             self.await_(lambda: self._registered == 2, "the sign-out")
-        self._socket.close()
+        with contextlib.suppress(OSError):  # it says that there was no connection, and wakes the listening thread
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)
+        self._socket.close()
 
     def __enter__(self) -> "Softphone":
         return self
@@ -220,7 +226,14 @@ class Softphone:
     # ---- What the phone says
 
     def reply(
-        self, request: Message, status: int, dialog: Dialog | None, *, sdp: bool = False, contact: str = ""
+        self,
+        request: Message,
+        status: int,
+        dialog: Dialog | None,
+        *,
+        sdp: bool = False,
+        contact: str = "",
+        headers: str = "",
     ) -> None:
         """Answer a request."""
         vias = "".join(f"Via: {value}\r\n" for key, value in request.headers if key.lower() == "via")
@@ -232,15 +245,14 @@ class Softphone:
         self._send(
             f"SIP/2.0 {status} {_REASONS.get(status, 'No')}\r\n{vias}{routes}From: {request.header('From')}\r\n"
             f"To: {to}\r\nCall-ID: {request.header('Call-ID')}\r\nCSeq: {request.header('CSeq')}\r\n"
-            f"Contact: <{contact or f'sip:{self.user}@{_LOCAL}:{self.port}'}>\r\n",
+            f"Contact: <{contact or f'sip:{self.user}@{_LOCAL}:{self.port}'}>\r\n{headers}",
             body,
             "application/sdp",
         )
 
-    def send_request(
-        self, method: str, dialog: Dialog, sequence: int, extra: str = "", body: str = "", kind: str = ""
-    ) -> None:
+    def send_request(self, method: str, dialog: Dialog, sequence: int, extra: str = "", body: str = "") -> None:
         """Send a request of a dialog."""
+        kind = "application/dtmf-relay" if method == "INFO" else "application/sdp"
         self._send(
             f"{method} {dialog.target} SIP/2.0\r\n{self._via()}From: {dialog.local}\r\nTo: {dialog.remote}\r\n"
             f"Call-ID: {dialog.call_id}\r\nCSeq: {sequence} {method}\r\nMax-Forwards: 70\r\n"
@@ -251,9 +263,17 @@ class Softphone:
 
     def cancel(self, dialog: Dialog) -> None:
         """Give up a call that rings at the other side."""
+        self._send(self._invitation(dialog).replace("INVITE", "CANCEL"), "", "")
+
+    def _acknowledge_refusal(self, dialog: Dialog, refusal: Message) -> None:
+        to = refusal.header("To")
+        head = self._invitation(dialog).replace("INVITE", "ACK")
+        self._send(re.sub(r"\r\nTo: [^\r]*", lambda _: f"\r\nTo: {to}", head), "", "")
+
+    def _invitation(self, dialog: Dialog) -> str:
+        """The head of the latest INVITE, which other requests of its transaction share."""
         invite = next(text for text in reversed(self.sent) if text.startswith("INVITE") and dialog.call_id in text)
-        head = invite.split("Contact:", 1)[0].replace("INVITE", "CANCEL")
-        self._send(head, "", "")
+        return invite.split("Contact:", 1)[0]
 
     def _via(self) -> str:
         return f"Via: SIP/2.0/UDP {_LOCAL}:{self.port};rport;branch=z9hG4bK{secrets.token_hex(8)}\r\n"
@@ -261,12 +281,13 @@ class Softphone:
     def _invite(self, dialog: Dialog, extra: str = "") -> None:
         body = _SDP.format(ip=_LOCAL, rtp=self._rtp, version=next(dialog.versions))
         allow = "Allow: INVITE, ACK, CANCEL, BYE, UPDATE, REFER, NOTIFY, INFO\r\nSupported: replaces\r\n"
-        self.send_request("INVITE", dialog, dialog.sequence, extra + allow, body, "application/sdp")
+        self.send_request("INVITE", dialog, dialog.sequence, extra + allow, body)
 
     def _register(self, sequence: int, expires: int, extra: str = "") -> None:
         address = f"<sip:{self.user}@{self.pbx[0]}>"
         self._send(
-            f"REGISTER sip:{self.pbx[0]}:{self.pbx[1]} SIP/2.0\r\n{self._via()}From: {address};tag={self._register_id}\r\n"
+            f"REGISTER sip:{self.pbx[0]}:{self.pbx[1]} SIP/2.0\r\n{self._via()}"
+            f"From: {address};tag={self._register_id}\r\n"
             f"To: {address}\r\nCall-ID: {self._register_id}\r\nCSeq: {sequence} REGISTER\r\nMax-Forwards: 70\r\n"
             f"Contact: <sip:{self.user}@{_LOCAL}:{self.port}>\r\nExpires: {expires}\r\n{extra}",
             "",
@@ -290,10 +311,8 @@ class Softphone:
         text = f"{head}{content}Content-Length: {len(body.encode())}\r\n\r\n{body}"
         with self.changed:
             self.sent.append(text)
-        try:
+        with contextlib.suppress(OSError):  # closed meanwhile
             self._socket.sendto(text.encode(), self.pbx)
-        except OSError:
-            pass  # closed meanwhile
 
     # ---- What the phone hears
 
@@ -302,6 +321,8 @@ class Softphone:
             try:
                 data = self._socket.recv(65536)
             except OSError:
+                return
+            if not data:
                 return
             if not data.strip():
                 continue
@@ -377,22 +398,24 @@ class Softphone:
             return
         if message.status == 401 and not dialog.authorized:
             dialog.authorized = True
-            self.send_request("ACK", dialog, number)
+            self._acknowledge_refusal(dialog, message)
             dialog.sequence += 1
             self._invite(dialog, self._authorization(message.header("WWW-Authenticate"), "INVITE", dialog.target))
             return
         if message.status < 300:
+            # An early dialog has the other end's tag already, by which it can be transferred.
+            dialog.remote = message.header("To")
             self._show(dialog, message)
         if message.status < 200:
             return
         if message.status < 300:
             contact = re.search(r"<([^>]+)>", message.header("Contact"))
             dialog.target = contact[1] if contact else dialog.target
-            dialog.remote = message.header("To")
             dialog.answered = True
+            self.send_request("ACK", dialog, number)
         else:
             dialog.ended = True
-        self.send_request("ACK", dialog, number)
+            self._acknowledge_refusal(dialog, message)
 
     def _show(self, dialog: Dialog, message: Message, *, initial: bool = False) -> None:
         """A display shows what the network asserts; From counts at the beginning alone."""
