@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 
 from ami_listener import events as e
 from ami_listener.cel_rows import CelRow
-from ami_listener.model import Kind, dialled_number, kind_of
+from ami_listener.model import Kind, kind_of
 
 _ORIGINATED = "appdial2"
 _DIALLED = frozenset({"appdial", "appqueue", _ORIGINATED})
 _BRIDGED = frozenset({"BRIDGE_ENTER", "BRIDGE_START", "BRIDGE_UPDATE"})
 _ENDS = frozenset({"HANGUP", "CHAN_END"})
+_SAY_NOTHING = frozenset({0, 16, 26, 31, 127})
+"""Q.850 causes of an end by which no far end tells why."""
 _HOLDING = "holding_bridge"
 _TOGETHER = timedelta(seconds=1)
 """Ends as near as this have one cause; tables of whole seconds tell no better."""
@@ -49,6 +51,12 @@ class _Facts:
         """Whether somebody is at its end: not a Local channel and the like."""
         return kind_of(self.first.channel, False) is not Kind.PSEUDO
 
+    @property
+    def cause(self) -> int:
+        """The Q.850 cause of its end; 0 where none is told."""
+        told = self.hangup.extra.get("hangupcause", "") if self.hangup is not None else ""
+        return int(told) if told.isdecimal() and len(told) < 5 else 0
+
     def gave_up(self) -> bool:
         """Whether this caller hung up himself before anybody answered, as far as CEL tells."""
         if self.hangup is None or not self.hangup.extra:
@@ -78,7 +86,7 @@ class _Telling:
         self._rows = rows
         self._channels: dict[str, _Facts] = {}
         self._names: dict[str, str] = {}
-        self._targets: list[tuple[str, str]] = []
+        self._targets: dict[tuple[str, str, str], None] = {}
         self._has_bridges = any(row.event in _BRIDGED for row in rows)
         self._handlers: dict[str, Callable[[CelRow], Iterator[e.ChannelEvent]]] = {
             "ANSWER": self._answered,
@@ -108,7 +116,8 @@ class _Telling:
         if row.channel:
             self._names.setdefault(row.channel, row.uniqueid)
         if row.app in _DIALLED:
-            facts.dialled = True
+            # Who picks up a call takes the place of the phone that was dialled, and the words for it.
+            facts.dialled = facts.dialled or not facts.last_app
             facts.originated = facts.originated or (row.app == _ORIGINATED and row.uniqueid == facts.first.linkedid)
         elif row.app:
             facts.last_app = row.app
@@ -120,7 +129,7 @@ class _Telling:
         elif row.event in _BRIDGED:
             facts.own_bridges = True
         if row.app == "dial":
-            self._targets += [target for target in _TARGET.findall(row.appdata) if target not in self._targets]
+            self._targets |= {(row.uniqueid, *target): None for target in _TARGET.findall(row.appdata)}
 
     def _learn_forwards(self) -> None:
         """A phone that sent its call elsewhere is the next to end without an answer; CEL names only the caller."""
@@ -180,14 +189,23 @@ class _Telling:
         if other is not None and self._channels[other].made:
             yield e.LocalPaired(row.at, row.uniqueid, row.linkedid, other)
 
-    def _dial_string(self, channel: str) -> str:
-        """What Dial was told for this line, from all that Dial was told in this call."""
+    def _asked_for(self, channel: str) -> Iterator[tuple[str, str]]:
+        """Who told Dial to call this line, and what, the last first."""
         technology, _, rest = channel.rpartition("-")[0].partition("/")
-        for asked, resource in self._targets:
-            number, at, line = resource.partition("@")
+        for dialler, asked, resource in reversed(self._targets):
+            _, at, line = resource.partition("@")
             if asked == technology and (line == rest if at else resource.partition("/")[0] == rest):
-                return resource if dialled_number(resource) else number
-        return ""
+                yield dialler, resource
+
+    def _dial_string(self, channel: str) -> str:
+        """What Dial was told for this line."""
+        return next((resource for _, resource in self._asked_for(channel)), "")
+
+    def _dialler(self, facts: _Facts) -> _Facts | None:
+        """Whose Dial called this line: the caller's, or that of a Local channel on his way."""
+        asked = (self._channels[dialler] for dialler, _ in self._asked_for(facts.first.channel))
+        first = (one for one in asked if one.first.at <= facts.first.at)
+        return next(first, self._channels.get(facts.first.linkedid))
 
     def _identify(self, row: CelRow, facts: _Facts) -> Iterator[e.ChannelEvent]:
         """A caller id that changed. One that Asterisk called for somebody shows the other's number, not his own."""
@@ -289,15 +307,17 @@ class _Telling:
             yield e.DialEnded(row.at, row.linkedid, row.linkedid, row.uniqueid, status or "", facts.forwarded)
         elif facts.last_app == "queue" and not facts.gave_up():
             yield e.QueueLeft(row.at, row.uniqueid, row.linkedid, False)
-        cause = facts.hangup.extra.get("hangupcause", "") if facts.hangup is not None else ""
-        number = int(cause) if cause.isdecimal() and len(cause) < 5 else 0
-        yield e.ChannelEnded(row.at, row.uniqueid, row.linkedid, number)
+        yield e.ChannelEnded(row.at, row.uniqueid, row.linkedid, facts.cause)
 
     def _status(self, facts: _Facts, at: datetime) -> str | None:
         """Why a line that was dialled stopped ringing, where its own cause does not tell."""
-        if facts.forwarded or self._answered_elsewhere(facts, at):
+        if facts.forwarded:
             return "CANCEL"
-        caller = self._channels.get(facts.first.linkedid)
+        if facts.cause not in _SAY_NOTHING:
+            return None
+        if self._answered_elsewhere(facts, at):
+            return "CANCEL"
+        caller = self._dialler(facts)
         if caller is None or caller is facts or caller.ended_at is None or not self._was_tried_last(facts, at):
             return None
         told = caller.hangup.extra.get("dialstatus", "") if caller.hangup is not None else ""

@@ -108,6 +108,8 @@ def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelR
     channel = _text(values.get("channame"), _MAX_ID) or ""
     linkedid = _identity(values.get("linkedid"))
     uniqueid = _identity(values.get("uniqueid")) or channel or linkedid
+    if not channel and uniqueid:
+        channel = f"Channel/{uniqueid}"
     if not uniqueid:
         raise CelError("names no channel; the columns uniqueid, channame and linkedid are all empty")
     return CelRow(
