@@ -12,7 +12,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 
 from dialplan.plan import encode_kept_plan
 from dialplan.recording import outgoing_global
-from dialplan.words import DID_PLAN, FALLBACK_PLAN, RECORD_OUTGOING
+from dialplan.words import DID_PLAN, FALLBACK_PLAN, PHONE_DISPLAY, RECORD_OUTGOING
 from leads.domain.directory import Did, Directory
 from leads.domain.numbers import Number, NumberKind
 from routing.decide import decide
@@ -53,9 +53,15 @@ def default_plans(directory: Directory, *, region: str, default_extension: str |
     )
 
 
-def render_defaults(plans: DefaultPlans) -> str:
-    """Write leadline-defaults.conf, which extensions.conf includes into its globals."""
+def render_defaults(plans: DefaultPlans, phones: Mapping[str, str]) -> str:
+    """Write leadline-defaults.conf, which extensions.conf includes into its globals.
+
+    Args:
+        plans: where calls go.
+        phones: what each phone's display is, see dialplan.forms.phone_entries.
+    """
     lines = [f"{DID_PLAN}{digits} = {plan}\n" for digits, plan in sorted(plans.by_digits.items())]
+    lines += [f"{PHONE_DISPLAY}{phone} = {entry}\n" for phone, entry in sorted(phones.items())]
     record = f"{RECORD_OUTGOING} = {plans.record_outgoing}\n"
     return "".join(
         ["; Written by Leadline; changes are lost.\n", f"{FALLBACK_PLAN} = {plans.fallback}\n", record, *lines]

@@ -158,7 +158,9 @@ def defaults() -> None:
     Needed only where Leadline has no control account, by which it keeps the same in Asterisk's database.
     """
     from dialplan.defaults import default_plans, render_defaults
+    from dialplan.forms import phone_entries
     from leadline.database import existing_database
+    from leads.domain.displays import displays_of
     from leads.store.directory import load_directory
 
     settings = settings_or_exit()
@@ -166,9 +168,9 @@ def defaults() -> None:
     async def work() -> str:
         async with existing_database(settings.database_url) as database, database.read() as session:
             directory = await load_directory(session)
-        return render_defaults(
-            default_plans(directory, region=settings.region, default_extension=settings.default_extension)
-        )
+        plans = default_plans(directory, region=settings.region, default_extension=settings.default_extension)
+        displays = displays_of(directory.extensions.values())
+        return render_defaults(plans, phone_entries(directory, displays, settings.name_language))
 
     typer.echo(_run(work()), nl=False)
 

@@ -141,6 +141,13 @@ async def test_a_call_gets_its_plan_and_is_recorded(server: FastAgiServer, recor
     assert (server.figures.sessions, server.figures.answered, sum(server.figures.latency)) == (1, 1, 1)
 
 
+async def test_a_phone_hears_whom_it_calls_and_that_is_no_decision(server: FastAgiServer, records: Records) -> None:
+    block = BLOCK.replace(b"callerid: +380501234567", b"callerid: 101").replace(b"0441234567", b"to:0501234567")
+    assert await ask(server, block) == b'SET VARIABLE LEADLINE_PLAN "L1|Melnychenko Olha|l24"\n'
+    assert records.decisions == []
+    assert server.figures.answered == 1
+
+
 async def test_many_at_once_each_get_their_own(server: FastAgiServer, records: Records) -> None:
     def block(i: int) -> bytes:
         caller = b"+380501234567" if i % 2 else b"+380509999999"

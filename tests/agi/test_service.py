@@ -2,7 +2,7 @@
 
 import pytest
 
-from agi.service import RoutingService
+from agi.service import RoutingService, callee_in
 from leads.store.lookup import LookupUnavailable
 from routing.decision import Decision
 
@@ -61,10 +61,29 @@ async def test_without_the_database_the_dialled_number_decides(service: RoutingS
     decision = await service.route("+380501234567", None, "0441234567")
     assert phones(decision) == ["101+102", "103"]
     assert decision.caller == "+380501234567"
-    assert decision.reasons[0].startswith("The database did not answer in time")
+    assert decision.reasons[0].startswith("The database did not tell in time")
 
 
 async def test_the_trunk_s_name_is_told_where_nobody_is_known(service: RoutingService) -> None:
     decision = await service.route("+380999999999", "Kyivstar", "0441234567")
     assert decision.name is None
     assert decision.reasons[-1] == "Displays keep the name that the trunk delivered: “Kyivstar”."
+
+
+async def test_a_phone_is_told_whom_it_calls(service: RoutingService, lookup: FakeLookup) -> None:
+    assert await service.find_callee("0501234567", "101") == "L1|Melnychenko Olha|l24"
+    assert await service.find_callee("0671234567", "101") == "L1||l24"
+    assert await service.find_callee("112", "555") == "L1||"
+    assert lookup.asked == ["+380501234567", "+380671234567", None]
+
+
+async def test_without_the_database_asterisk_is_to_look_whom_a_phone_calls(
+    service: RoutingService, lookup: FakeLookup
+) -> None:
+    lookup.trouble = LookupUnavailable("locked")
+    assert await service.find_callee("0501234567", "101") == "L0||l24"
+
+
+def test_a_number_that_was_dialled_is_no_number_that_is_called() -> None:
+    assert callee_in("to:+380501234567") == "+380501234567"
+    assert callee_in("0441234567") is callee_in(None) is None

@@ -37,7 +37,9 @@ def test_a_company_without_numbers_rings_nobody_of_itself() -> None:
 
 
 def test_the_file_for_asterisk() -> None:
-    text = render_defaults(default_plans(DIRECTORY, region="UA", default_extension="101"))
+    text = render_defaults(
+        default_plans(DIRECTORY, region="UA", default_extension="101"), {"101": "u24~Olena Koval~u24~Олена Коваль"}
+    )
     assert text.splitlines() == [
         "; Written by Leadline; changes are lost.",
         "LEADLINE_FALLBACK_PLAN = L1||P,30,0PJSIP/101,*,",
@@ -48,6 +50,7 @@ def test_the_file_for_asterisk() -> None:
         "LEADLINE_DID_31201234567 = L1||Q,40,sales,*,|P,30,0PJSIP/101,*,",
         "LEADLINE_DID_380441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
         "LEADLINE_DID_441234567 = L1||P,25,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/102,*,",
+        "LEADLINE_PHONE_101 = u24~Olena Koval~u24~Олена Коваль",
     ]
 
 
