@@ -19,7 +19,7 @@ LOOK_SECONDS = 3.0
 """How soon a recording is in the panel."""
 LOOKS_PER_CLEARING = 20
 """A look in so many also deletes what is due."""
-STILL_OPEN = timedelta(seconds=10)
+STILL_OPEN = timedelta(seconds=5)
 """An empty file of a call that ended is left alone for so long: Asterisk may have it open still."""
 FORGOTTEN = timedelta(days=2)
 """An empty file that is older belongs to no call that runs."""

@@ -160,6 +160,7 @@ def running_server(asterisk: Pbx, filled_database: Path, folder: Path) -> Iterat
         "LEADLINE_PANEL_PORT": str(panel_port),
         "LEADLINE_DEFAULT_EXTENSION": "103",
         "LEADLINE_CEL_SOURCE": f"csv:{asterisk.cel}",
+        "LEADLINE_RECORDINGS_FOLDER": str(asterisk.instance.recordings),
     }
     health = f"http://127.0.0.1:{panel_port}/healthz"
     with ServerProcess(settings, log=folder / "server.log", health_url=health) as process:

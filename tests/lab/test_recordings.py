@@ -92,7 +92,7 @@ def test_an_inbound_call_is_recorded_from_its_answer_to_its_end(scene: Scene, fi
     caller = scene.call_in().await_ringing()
     talk_for(1.5)
     phone.await_call().answer()
-    with Voice(caller.await_answer()):
+    with Voice(caller.await_answer().messages()):
         talk_for(2)
         caller.bye()
     assert_lasts(files, caller)
@@ -104,7 +104,7 @@ def test_an_inbound_call_is_recorded_from_its_answer_to_its_end(scene: Scene, fi
 
 def test_a_call_that_is_not_to_be_recorded_is_not(scene: Scene, files: Files) -> None:
     caller, _talk = answered(scene, *scene.phones(1), record=False)
-    with Voice(caller):
+    with Voice(caller.messages()):
         caller.bye()
     assert files.new() == []
 
@@ -112,7 +112,7 @@ def test_a_call_that_is_not_to_be_recorded_is_not(scene: Scene, files: Files) ->
 def test_a_blind_transfer_does_not_end_it(scene: Scene, files: Files) -> None:
     first, second = scene.phones(2)
     caller, talk = answered(scene, first)
-    with Voice(caller):
+    with Voice(caller.messages()):
         talk_for(1)
         talk.refer(second.user)
         ringing = second.await_call()
@@ -126,7 +126,7 @@ def test_a_blind_transfer_does_not_end_it(scene: Scene, files: Files) -> None:
 def test_an_attended_transfer_does_not_end_it(scene: Scene, files: Files) -> None:
     first, second = scene.phones(2)
     caller, talk = answered(scene, first)
-    with Voice(caller):
+    with Voice(caller.messages()):
         talk.hold()
         asking = scene.call_from(first, second.user)
         second.await_call().answer()
@@ -142,7 +142,7 @@ def test_an_attended_transfer_does_not_end_it(scene: Scene, files: Files) -> Non
 def test_a_transfer_by_keys_does_not_end_it(scene: Scene, files: Files) -> None:
     first, second = scene.phones(2)
     caller, talk = answered(scene, first)
-    with Voice(caller):
+    with Voice(caller.messages()):
         talk.dtmf("*2")
         talk.dtmf(second.user)
         second.await_call().answer()
@@ -162,7 +162,7 @@ def test_an_outgoing_call_is_recorded_on_the_line_that_was_dialled(scene: Scene,
     talk_for(1.5)
     line.answer()
     caller.await_answer()
-    with Voice(line):
+    with Voice(line.messages()):
         talk_for(1)
         if story == "blind":
             caller.refer(second.user)
@@ -185,7 +185,7 @@ def test_outgoing_calls_of_chosen_phones_only(scene: Scene, files: Files) -> Non
         caller = scene.call_from(phone, number)
         line = scene.line(number).answer()
         caller.await_answer()
-        with Voice(line):
+        with Voice(line.messages()):
             talk_for(0.5)
             caller.bye()
             line.await_over()
@@ -203,7 +203,7 @@ def test_nobody_of_an_unanswered_outgoing_call_is_recorded(scene: Scene, files: 
 
 def test_an_employee_pauses_and_resumes_by_keys_and_a_caller_cannot(scene: Scene, files: Files) -> None:
     caller, talk = answered(scene, *scene.phones(1))
-    with Voice(caller):
+    with Voice(caller.messages()):
         talk_for(1)
         caller.dtmf("*41")
         talk_for(1)
@@ -225,7 +225,7 @@ def test_a_colleague_who_calls_out_pauses_too(scene: Scene, files: Files) -> Non
     caller = scene.call_from(phone, scene.outside)
     line = scene.line().answer()
     caller.await_answer()
-    with Voice(line):
+    with Voice(line.messages()):
         caller.dtmf("*41")
         before = files.seconds()
         talk_for(1)

@@ -1,4 +1,4 @@
-"""Speaks into a conversation: RTP with a tone from one end's own port, as a telephone sends it all the time."""
+"""Speaks into a conversation: RTP with a tone to the port that Asterisk offers, as telephones send it all the time."""
 
 import math
 import re
@@ -6,10 +6,12 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
-from tests.lab.stage.ends import LOCAL, Talk
+from leadline.demo.sip_messages import SipMessage
 
+_LOCAL = "127.0.0.1"
 FRAME_SECONDS = 0.02
 _AUDIO = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
@@ -27,20 +29,18 @@ _TONE = bytes(_alaw(int(9000 * math.sin(2 * math.pi * 440 * n / 8000))) for n in
 
 
 class Voice:
-    """A tone of 440 Hz from `talk`'s end to Asterisk, from `with` on until it closes."""
+    """A tone of 440 Hz from one end of a call, of which `messages` are known, from `with` on until it closes."""
 
-    def __init__(self, talk: Talk) -> None:
-        own, far = (self._port(talk, sent=sent) for sent in (True, False))
-        self._to = (LOCAL, far)
+    def __init__(self, messages: Sequence[SipMessage]) -> None:
+        self._to = (_LOCAL, self._port(messages))
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((LOCAL, own))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
 
     @staticmethod
-    def _port(talk: Talk, *, sent: bool) -> int:
-        """The port that the last session description of one side names."""
-        bodies = [m.body for m in talk.messages() if m.sent is sent and _AUDIO.search(m.body)]
+    def _port(messages: Sequence[SipMessage]) -> int:
+        """The port that Asterisk's last session description names."""
+        bodies = [m.body for m in messages if not m.sent and _AUDIO.search(m.body)]
         found = _AUDIO.search(bodies[-1])
         assert found
         return int(found[1])
