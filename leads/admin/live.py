@@ -7,7 +7,7 @@ has not read yet is overwritten by the newer state, never queued.
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,8 @@ BEAT_SECONDS = 10.0
 """How often an open page hears from us when nothing happens, and its session is checked."""
 MOST_STREAMS = 500
 LINES_SHOWN = 50
+LOOKS_BACK = 10
+"""So many times as many calls as the board has are looked through for those of a viewer who may not see all."""
 
 routes = web.RouteTableDef()
 _log = structlog.get_logger(__name__)
@@ -132,12 +134,40 @@ class LiveCalls:
             await asyncio.sleep(SHORTEST_PAUSE)
 
 
+class RecentCalls:
+    """The last calls that one viewer may see, though others may have made all of the company's last ones."""
+
+    def __init__(self) -> None:
+        """Nothing is known before `look_back`."""
+        self._kept: list[BoardCall] = []
+
+    async def look_back(self, database: Database, board: Board, mine: Callable[[BoardCall], bool]) -> None:
+        """Read back from the board's earliest call as far as is needed, and no further than LOOKS_BACK readings."""
+        found = sum(map(mine, board.recent))
+        earliest = board.recent[-1] if board.recent else None
+        async with database.read() as session:
+            for _look in range(LOOKS_BACK):
+                if earliest is None or found >= LINES_SHOWN:
+                    return
+                calls = await recent_calls(session, before=earliest)
+                earliest = calls[-1] if calls else None
+                found += sum(map(mine, calls))
+                self._kept += filter(mine, calls)
+
+    def shown(self, board: Board, mine: Callable[[BoardCall], bool]) -> list[BoardCall]:
+        """The last of the board's and of those known before, the newest first; of a call the board's counts."""
+        calls = {call.id: call for call in (*self._kept, *board.recent) if mine(call)}
+        self._kept = sorted(calls.values(), key=lambda call: (call.started_at, call.id), reverse=True)[:LINES_SHOWN]
+        return self._kept
+
+
 @routes.get("/live")
 async def live_page(request: web.Request) -> web.Response:
     """Running and recent calls; the script then keeps them current."""
-    panel = panel_of(request)
+    panel, viewer, recent = panel_of(request), viewer_of(request), RecentCalls()
     board = await panel.live.read()
-    return render(request, "live/page.html", **_shown(request, viewer_of(request), board))
+    await recent.look_back(panel.database, board, visible(viewer, panel.directory.current))
+    return render(request, "live/page.html", **_shown(request, viewer, board, recent))
 
 
 @routes.get("/live/session")
@@ -169,9 +199,11 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: Str
     """Send the calls whenever they changed, and a sign of life otherwise, until the stream is over."""
     panel = panel_of(request)
     viewer: Viewer | None = viewer_of(request)
+    recent = RecentCalls()
+    await recent.look_back(panel.database, panel.live.board, visible(viewer_of(request), panel.directory.current))
     sent = ""
     while viewer is not None and not stream.over:
-        content = _content(request, viewer, panel.live.board)
+        content = _content(request, viewer, panel.live.board, recent)
         if content == sent:
             await send(response, "event: beat\ndata: 1\n\n")
         else:
@@ -187,14 +219,14 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: Str
         await send(response, "event: moved\ndata: 1\n\n")
 
 
-def _content(request: web.Request, viewer: Viewer, board: Board) -> str:
-    shown = _shown(request, viewer, board)
+def _content(request: web.Request, viewer: Viewer, board: Board, recent: RecentCalls) -> str:
+    shown = _shown(request, viewer, board, recent)
     rows = aiohttp_jinja2.get_env(request.app).get_template("live/rows.html")
     parts = {part: rows.render(lines=shown[part], viewer=viewer) for part in ("running", "recent")}
     return json.dumps(parts | {"trouble": shown["trouble"]}, separators=(",", ":"))
 
 
-def _shown(request: web.Request, viewer: Viewer, board: Board) -> dict[str, Any]:
+def _shown(request: web.Request, viewer: Viewer, board: Board, recent: RecentCalls) -> dict[str, Any]:
     panel = panel_of(request)
     directory = panel.directory.current
     mine = visible(viewer, directory)
@@ -205,7 +237,7 @@ def _shown(request: web.Request, viewer: Viewer, board: Board) -> dict[str, Any]
     ]
     return {
         "running": lines,
-        "recent": call_lines([call for call in board.recent if mine(call)][:LINES_SHOWN], directory),
+        "recent": call_lines(recent.shown(board, mine), directory),
         "trouble": panel.asterisks.trouble(board.away),
         "now": panel.clock(),
     }

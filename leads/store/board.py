@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, text
+from sqlalchemy import ColumnElement, Select, exists, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import CallView, Direction, Phase, Result, Role
@@ -14,7 +14,7 @@ from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead
 
 MOST_RUNNING = 500
 MOST_RECENT = 300
-"""Among these each viewer finds his own."""
+"""Read at once; a viewer who sees few of them looks further back."""
 MOST_ON_CARD = 50
 
 
@@ -49,6 +49,7 @@ class BoardCall:
     ring_seconds: float | None
     talk_seconds: float | None
     incomplete: bool
+    recovered: bool
     legs: Sequence[dict[str, Any]]
     transfers: Sequence[dict[str, Any]]
     recorded: bool
@@ -86,6 +87,7 @@ _COLUMNS: tuple[Any, ...] = (
     Call.ring_seconds,
     Call.talk_seconds,
     Call.incomplete,
+    Call.recovered,
     Call.legs,
     Call.transfers,
     exists().where(Recording.pbx == Call.pbx, Recording.linkedid == Call.linkedid),
@@ -114,11 +116,12 @@ async def running_calls(session: AsyncSession) -> list[BoardCall]:
     return [BoardCall(*row) for row in await session.execute(statement)]
 
 
-async def recent_calls(session: AsyncSession) -> list[BoardCall]:
-    """Calls that ended, the last begun first."""
+async def recent_calls(session: AsyncSession, before: BoardCall | None = None) -> list[BoardCall]:
+    """Calls that ended, the last begun first; those that began before another one, or the last of all."""
+    earlier = () if before is None else (tuple_(Call.started_at, Call.id) < (before.started_at, before.id),)
     statement = (
         _lines()
-        .where(Call.phase == Phase.ENDED, Call.role == Role.CALL)
+        .where(Call.phase == Phase.ENDED, Call.role == Role.CALL, *earlier)
         .order_by(Call.started_at.desc(), Call.id.desc())
         .limit(MOST_RECENT)
     )

@@ -236,6 +236,37 @@ async def test_the_newest_calls_come_first_and_no_more_than_fit(
     assert page.index(f"call-{ids[2]}") < page.index(f"call-{ids[1]}")
 
 
+async def test_a_busy_company_leaves_each_his_own_recent_calls(
+    visitor: Visitors, database: Database, clock: Clock, feed: CallFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leads.store.board.MOST_RECENT", 3)
+    leg_102 = [{"endpoint": "PJSIP/102", "number": "102", "result": "busy"}]
+
+    async def ended(linkedid: str, **changed: Any) -> int:
+        clock.now += timedelta(minutes=1)
+        return await add_call(database, clock, linkedid, phase=Phase.ENDED, result=Result.BUSY, **changed)
+
+    mine = [await ended("1.1"), await ended("1.2")]
+    for number in range(7):
+        await ended(f"2.{number}", legs=leg_102)
+    mine.append(await ended("1.3"))
+    yurii = visitor()
+    await yurii.sign_in("yurii")
+    page = (await yurii.get("/live")).text
+    assert [f'id="call-{call_id}"' in page for call_id in mine] == [True, True, True]
+    async with opened(yurii) as events:
+        assert all(f'id="call-{call_id}"' in shown for shown in [(await events.calls())["recent"]] for call_id in mine)
+        # Colleagues' calls push his last one off the board, and it stays on his page.
+        for number in range(4):
+            await ended(f"3.{number}", legs=leg_102)
+        mine.append(await ended("1.4"))
+        feed.notify()
+        shown = (await events.calls())["recent"]
+        assert [f'id="call-{call_id}"' in shown for call_id in mine] == [True, True, True, True]
+        places = [shown.index(f'id="call-{call_id}"') for call_id in mine]
+        assert places == sorted(places, reverse=True)
+
+
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_running_calls_are_found_without_reading_all_calls(database: Database) -> None:
     statements: list[tuple[str, Any]] = []
