@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dialplan.words import CHECK, CHECK_DID, CHECKED, ORIGINATE
+from dialplan.words import CHECK, CHECK_DID, CHECKED, NUMBER_FAMILY, ORIGINATE, PHONE_FAMILY
 from leadline.demo import scenarios
+from leadline.demo.phones import Outcome
 from leadline.demo.scenarios import Behaviour
 from leadline.demo.sip_messages import SipMessage, read_address
 from leadline.demo.sipp import Sipp, await_value
@@ -75,6 +76,60 @@ def test_outgoing_calls_show_the_company_and_nothing_else(
     assert (shown.name, shown.number) == (None, "0441234567")
     assert invite.header("P-Asserted-Identity") is None
     assert invite.header("Remote-Party-ID") is None
+
+
+def displays(outcome: Outcome) -> list[tuple[str | None, str]]:
+    """What the display of the phone that calls is told, without what it shows already."""
+    addresses = (read_address(m.header("P-Asserted-Identity")) for m in outcome.messages if not m.sent)
+    return list(dict.fromkeys((address.name, address.number) for address in addresses if address is not None))
+
+
+NAMES = "Shcherban Olha~u24~Щербань Ольга"
+
+
+def test_a_phone_shows_whom_it_calls(lab: DialplanLab, network: Sipp) -> None:
+    lab.agi.answers["to:0501234567"] = f"L1|{NAMES}|u24"
+    before = len(invites(network))
+    outcome = lab.call_between("101", "0501234567", talk_seconds=0.2).wait_one()
+    assert outcome.ringing
+    assert displays(outcome) == [("Щербань Ольга", "0501234567")]
+    assert "Shcherban" not in "\n".join(value for _, value in invites(network)[before].headers)
+
+
+@pytest.mark.parametrize("answer", [SILENT, CLOSES, "L0||", None])
+def test_without_leadline_the_copy_tells_whom_a_phone_calls(
+    lab: DialplanLab, network: Sipp, answer: str | None
+) -> None:
+    lab.asterisk.cli(f'database put {NUMBER_FAMILY} 0501234568 "7|{NAMES}"')
+    lab.asterisk.cli(f'database put {PHONE_FAMILY} 101 "u24~"')
+    if answer is None:
+        lab.asterisk.cli("database put leadline bypass 1")
+    else:
+        lab.agi.answers["to:0501234568"] = answer
+    try:
+        outcome = lab.call_between("101", "0501234568", talk_seconds=0.2).wait_one()
+    finally:
+        lab.asterisk.cli("database del leadline bypass")
+        lab.asterisk.cli(f"database del {PHONE_FAMILY} 101")
+    assert outcome.status == 200
+    assert displays(outcome) == [("Щербань Ольга", "0501234568")]
+
+
+def test_an_emergency_call_waits_for_nothing(lab: DialplanLab, network: Sipp) -> None:
+    asked = len(lab.agi.questions)
+    lab.agi.answers["to:112"] = SILENT
+    assert lab.call_between("101", "112", talk_seconds=0.2).wait_one().status == 200
+    assert len(lab.agi.questions) == asked
+
+
+def test_without_a_number_of_the_company_no_phones_number_goes_out(lab: DialplanLab, network: Sipp) -> None:
+    before = len(invites(network))
+    lab.set_global("LEADLINE_COMPANY_NUMBER", '""')
+    try:
+        assert lab.call_between("101", "0501234567", talk_seconds=0.2).wait_one().status == 200
+    finally:
+        lab.set_global("LEADLINE_COMPANY_NUMBER", lab.values.company_number)
+    assert "101" not in (invites(network)[before].header("From") or "").partition("@")[0]
 
 
 def test_strangers_cannot_call_out_through_us(lab: DialplanLab, network: Sipp) -> None:
