@@ -14,6 +14,7 @@ from agi.askers import Askers
 from agi.protocol import set_variable
 from dialplan.words import CHECK_DID, PLAN, ROUTE_PATH
 from leadline import check_cel, check_pbx
+from leadline.check_recordings import look_at_recordings
 from leadline.database import NoDatabaseError, existing_database, refuse_missing
 from leadline.findings import Finding, Level, trouble
 from leadline.settings import Settings
@@ -67,7 +68,8 @@ async def look_at_database(settings: Settings) -> list[Finding]:
         return [trouble("database", f"there is no {error.file}", mend)]
     except (SQLAlchemyError, OSError) as error:
         return [trouble("database", str(error).splitlines()[0], "correct LEADLINE_DATABASE_URL or start the database")]
-    return [Finding("database", Level.GOOD, f"answers, at revision {head}"), *_ways_of_calls(settings, directory)]
+    good = Finding("database", Level.GOOD, f"answers, at revision {head}")
+    return [good, *_ways_of_calls(settings, directory), *look_at_recordings(settings, directory)]
 
 
 def _ways_of_calls(settings: Settings, directory: Directory) -> list[Finding]:
