@@ -17,7 +17,7 @@ class CallLine:
     """One line: `who` is the person outside (the other phone, for an internal call), `card` the way to his card.
 
     `colleagues` are ours: who talked, else whose phones rang, else who called. `since` is from when the clock ticks.
-    `may_pause`: the viewer may stop the recording for a while.
+    `recovered`: it is told by what Asterisk kept. `may_pause`: the viewer may stop the recording for a while.
     """
 
     id: int
@@ -37,6 +37,7 @@ class CallLine:
     talk_seconds: float | None
     result: Result | None
     recorded: bool
+    recovered: bool
     may_pause: bool = False
 
 
@@ -91,6 +92,7 @@ def _line(call: BoardCall, directory: Directory, names: dict[str, str]) -> CallL
         talk_seconds=call.talk_seconds,
         result=call.result,
         recorded=call.recorded,
+        recovered=call.recovered,
     )
 
 

@@ -6,7 +6,7 @@ from leads.admin.i18n import N_
 from leads.domain.calls import Direction, Phase, Result, TransferType
 from leads.domain.directory import DisplayMode, Role
 from leads.domain.recordings import RecordedCalls
-from leads.store.models import Use
+from leads.store.models import OutageKind, Use
 
 WORDS: Mapping[object, str] = {
     Direction.INBOUND: N_("Inbound"),
@@ -32,6 +32,9 @@ WORDS: Mapping[object, str] = {
     RecordedCalls.INBOUND: N_("Inbound calls"),
     RecordedCalls.OUTBOUND: N_("Outgoing calls"),
     RecordedCalls.BY_NUMBER: N_("By number: those chosen below"),
+    OutageKind.LEADLINE: N_("Leadline was not running"),
+    OutageKind.AMI: N_("Asterisk was out of reach"),
+    OutageKind.DATABASE: N_("The database was out of reach"),
     Use.LISTENED: N_("listened"),
     Use.SAVED: N_("saved as a file"),
     "ringing": N_("Ringing"),
