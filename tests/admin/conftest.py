@@ -222,10 +222,10 @@ class Answer:
 class Visitor:
     """Somebody with a cookie jar; forms are sent with the token of the page that was opened last."""
 
-    def __init__(self, base: str, client: aiohttp.ClientSession) -> None:
+    def __init__(self, base: str, client: aiohttp.ClientSession, csrf: str = "") -> None:
         self.base = base
         self.client = client
-        self.csrf = ""
+        self.csrf = csrf
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self._ask("GET", path, None, headers)

@@ -1,6 +1,7 @@
 """A recorded call from the trunk to the panel's player, with the real server (C12)."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import aiohttp
@@ -35,33 +36,43 @@ def the_recording(server: LeadlineServer) -> dict[str, object]:
     )[-1]
 
 
-async def _sign_in(server: LeadlineServer, client: aiohttp.ClientSession) -> Visitor:
-    visitor = Visitor(f"http://127.0.0.1:{server.panel_port}", client)
-    assert (await visitor.sign_in("boss", PASSWORD)).status == 303
-    return visitor
+@dataclass(frozen=True)
+class Session:
+    """A signed-in browser, between requests that are far apart."""
 
+    base: str
+    cookies: aiohttp.CookieJar
+    csrf: str
 
-async def _hear(server: LeadlineServer, recording: object) -> bytes:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
-        visitor = await _sign_in(server, client)
-        async with client.get(f"{visitor.base}/recordings/{recording}/audio") as answer:
+    async def hear(self, recording: object) -> bytes:
+        async with (
+            aiohttp.ClientSession(cookie_jar=self.cookies) as client,
+            client.get(f"{self.base}/recordings/{recording}/audio") as answer,
+        ):
             assert answer.status == 200
             return await answer.read()
 
+    async def press(self, call: object, what: str) -> None:
+        async with aiohttp.ClientSession(cookie_jar=self.cookies) as client:
+            visitor = Visitor(self.base, client, self.csrf)
+            assert (await visitor.post(f"/calls/{call}/recording/{what}")).status == 303
 
-async def _press(server: LeadlineServer, call: object, what: str) -> None:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
-        visitor = await _sign_in(server, client)
-        assert (await visitor.post(f"/calls/{call}/recording/{what}")).status == 303
+
+async def _sign_in(server: LeadlineServer) -> Session:
+    async with aiohttp.ClientSession(cookie_jar=(jar := aiohttp.CookieJar(unsafe=True))) as client:
+        visitor = Visitor(f"http://127.0.0.1:{server.panel_port}", client)
+        assert (await visitor.sign_in("boss", PASSWORD)).status == 303
+        return Session(visitor.base, jar, visitor.csrf)
 
 
-async def _make_boss(server: LeadlineServer, owner_of: str) -> None:
-    """An administrator with a right to listen, at the phone `owner_of`."""
+async def _boss(server: LeadlineServer, phone: str) -> Session:
+    """An administrator with a right to listen, at `phone`, signed in."""
     database = Database(server.settings["LEADLINE_DATABASE_URL"])
     async with database.write() as session:
         key = await create_admin(session, "boss", "Boss", PASSWORD, datetime.now(UTC))
     await database.dispose()
-    server.execute("UPDATE extension SET employee_id = ? WHERE number = ?", key, owner_of)
+    server.execute("UPDATE extension SET employee_id = ? WHERE number = ?", key, phone)
+    return await _sign_in(server)
 
 
 def length(audio: bytes) -> float:
@@ -69,14 +80,14 @@ def length(audio: bytes) -> float:
 
 
 def test_an_inbound_call_is_heard_in_the_panel(server: LeadlineServer, phones: Phones, call: Call) -> None:
-    run_apart(_make_boss(server, "101"))
+    boss = run_apart(_boss(server, "101"))
     phones("101", Behaviour(ring_seconds=0.5))
     placed = call(STRANGER, MAIN, talk_seconds=3)
     with Voice(placed.await_answer().messages):
         outcome = placed.wait_one()
     assert outcome.answered_at
     assert outcome.ended_at
-    audio = run_apart(_hear(server, the_recording(server)["id"]))
+    audio = run_apart(boss.hear(the_recording(server)["id"]))
     talked = (outcome.ended_at - outcome.answered_at).total_seconds()
     assert length(audio) == pytest.approx(talked, abs=TOLERANCE)
 
@@ -84,7 +95,7 @@ def test_an_inbound_call_is_heard_in_the_panel(server: LeadlineServer, phones: P
 def test_an_outgoing_call_is_recorded_by_what_leadline_keeps_in_asterisk(
     asterisk: Pbx, server: LeadlineServer, call: Call
 ) -> None:
-    run_apart(_make_boss(server, "101"))
+    boss = run_apart(_boss(server, "101"))
     await_value(
         lambda: "all" in asterisk.instance.cli("database get leadline-record outgoing") or None, 10, "the choice"
     )
@@ -96,7 +107,7 @@ def test_an_outgoing_call_is_recorded_by_what_leadline_keeps_in_asterisk(
         (line,) = outside.calls()
     assert line.answered_at
     assert line.ended_at
-    audio = run_apart(_hear(server, the_recording(server)["id"]))
+    audio = run_apart(boss.hear(the_recording(server)["id"]))
     assert length(audio) == pytest.approx((line.ended_at - line.answered_at).total_seconds(), abs=TOLERANCE)
 
 
@@ -114,19 +125,19 @@ def test_nothing_is_left_of_a_call_that_nobody_answers(
 
 
 def test_the_talker_pauses_and_resumes_in_the_panel(server: LeadlineServer, phones: Phones, call: Call) -> None:
-    run_apart(_make_boss(server, "101"))
+    boss = run_apart(_boss(server, "101"))
     phones("101", Behaviour(ring_seconds=0.1))
-    placed = call(STRANGER, MAIN, talk_seconds=8)
+    placed = call(STRANGER, MAIN, talk_seconds=10)
     with Voice(placed.await_answer().messages):
         (row,) = server.await_rows("SELECT * FROM call WHERE phase = 2 AND employee_id IS NOT NULL")
-        run_apart(_press(server, row["id"], "pause"))
+        run_apart(boss.press(row["id"], "pause"))
         paused = datetime.now().astimezone()
         time.sleep(3)
-        run_apart(_press(server, row["id"], "resume"))
+        run_apart(boss.press(row["id"], "resume"))
         lost = (datetime.now().astimezone() - paused).total_seconds()
         outcome = placed.wait_one()
     assert outcome.answered_at
     assert outcome.ended_at
-    audio = run_apart(_hear(server, the_recording(server)["id"]))
+    audio = run_apart(boss.hear(the_recording(server)["id"]))
     talked = (outcome.ended_at - outcome.answered_at).total_seconds()
     assert length(audio) == pytest.approx(talked - lost, abs=TOLERANCE)
