@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp_jinja2
 import phonenumbers
 from aiohttp import web
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from leads.admin import i18n
@@ -31,7 +31,7 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
     """Give the panel its Jinja environment: everything is escaped, an unknown name is an error."""
     environment = aiohttp_jinja2.setup(
         app,
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=DictLoader(_templates()),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -53,6 +53,12 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
         word=word,
         status=status_word,
     )
+
+
+def _templates() -> dict[str, str]:
+    """All templates, read at the start: a server that runs while its files are replaced keeps the pages it came with."""
+    folder = Path(__file__).parent / "templates"
+    return {file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8") for file in folder.rglob("*.html")}
 
 
 def use_csrf_token(token: str) -> None:
