@@ -56,7 +56,7 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
 
 
 def _templates() -> dict[str, str]:
-    """All templates, read at the start: a server that runs while its files are replaced keeps the pages it came with."""
+    """All templates, read at the start: a server whose files are replaced below it keeps the pages it came with."""
     folder = Path(__file__).parent / "templates"
     return {file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8") for file in folder.rglob("*.html")}
 
