@@ -6,7 +6,7 @@ Calls that come together are so looked up together, and a session costs half of 
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -24,7 +24,7 @@ class Acceptor:
     def __init__(self, on_connection: Callable[[int, str], None]) -> None:
         """Take who gets each connection, as a non-blocking file descriptor that is his from then on, and its peer."""
         self._on_connection = on_connection
-        self._listening: list[socket.socket] = []
+        self.listening: list[socket.socket] = []
         self._paused: asyncio.TimerHandle | None = None
 
     async def listen(self, host: str, port: int) -> int:
@@ -39,30 +39,40 @@ class Acceptor:
             for family, address in dict.fromkeys((one[0], one[4]) for one in found):
                 listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
                 listening.setblocking(False)
-                self._listening.append(listening)
+                self.listening.append(listening)
         except OSError:
             self.close()
             raise
         self._resume()
-        return int(self._listening[0].getsockname()[1])
+        return int(self.listening[0].getsockname()[1])
 
-    def close(self) -> None:
-        """Stop listening."""
+    def join(self, listening: Sequence[socket.socket]) -> None:
+        """Take connections where another listens, who may be another thread; end that with `leave`."""
+        self.listening = list(listening)
+        self._resume()
+
+    def leave(self) -> None:
+        """Take no more connections; whose the sockets are goes on."""
         self._pause()
         if self._paused is not None:
             self._paused.cancel()
-        for listening in self._listening:
-            listening.close()
-        self._listening.clear()
+        self.listening = []
+
+    def close(self) -> None:
+        """Stop listening."""
+        listening = self.listening
+        self.leave()
+        for one in listening:
+            one.close()
 
     def _resume(self) -> None:
         loop = asyncio.get_running_loop()
-        for listening in self._listening:
+        for listening in self.listening:
             loop.add_reader(listening.fileno(), self._accept, listening)
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()
-        for listening in self._listening:
+        for listening in self.listening:
             loop.remove_reader(listening.fileno())
 
     def _accept(self, listening: socket.socket) -> None:

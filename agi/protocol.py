@@ -19,8 +19,9 @@ _WANTED = re.compile(r"\nagi_(network_script|callerid|calleridname|callingpres|a
 _LINES = """network *network_script request channel language type uniqueid version *callerid *calleridname *callingpres
 callingani2 callington callingtns dnid rdnis context extension priority enhanced accountcode threadid *arg_1 *arg_2"""
 _USUAL = re.compile(
-    "".join(f"agi_{name[1:]}: ([^\n]*)\n" if name[0] == "*" else f"agi_{name}: [^\n]*\n" for name in _LINES.split())
-    .removesuffix("\n")
+    "".join(
+        f"agi_{name[1:]}: ([^\n]*)\n" if name[0] == "*" else f"agi_{name}: [^\n]*\n" for name in _LINES.split()
+    ).removesuffix("\n")
 )
 """A block just as Asterisk writes it, in which so nothing can stand twice; to find its values in one go is quicker."""
 _LINKEDID = re.compile(r"[A-Za-z0-9._:-]{1,150}")

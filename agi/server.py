@@ -7,8 +7,12 @@ a wait.
 
 import asyncio
 import os
+import socket
+import threading
+import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -31,6 +35,8 @@ REPLY_SECONDS = 0.5
 """From a late answer to Asterisk's reply."""
 SWEEP_SECONDS = 0.05
 """How often sessions are looked through for late ones; a timer for each would cost more than reading its question."""
+OVERDUE_SECONDS = 0.1
+"""So long before its deadline a session is answered by the standby, if the loop is stuck."""
 LATENCY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 OnDecision = Callable[[str, str, Decision, datetime], None]
@@ -91,6 +97,10 @@ class FastAgiServer:
         self._open: set[_Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._acceptor = Acceptor(self._take)
+        self.alive_at = 0.0
+        """When the loop last showed that it goes on, by time.monotonic()."""
+        self.ending = threading.Lock()
+        """Held while a session ends, or is answered by another thread."""
 
     async def start(self) -> None:
         """Listen.
@@ -100,6 +110,44 @@ class FastAgiServer:
         """
         self._loop = asyncio.get_running_loop()
         self._port = await self._acceptor.listen(self._host, self._port)
+        self._end_late_ones()
+
+    # ---- What agi.standby does while the loop is stuck; all of it in another thread
+
+    @property
+    def listening(self) -> Sequence[socket.socket]:
+        """The sockets that connections come to."""
+        return self._acceptor.listening
+
+    def without_database(self) -> "FastAgiServer":
+        """Give a server that answers as this does while the database does not, for another loop."""
+        loop, on_decision = self._loop, self._on_decision
+        spare = FastAgiServer(
+            self.service.without_database(),
+            host=self._host,
+            port=self._port,
+            askers=self.askers,
+            max_sessions=self._max_sessions,
+            on_decision=lambda *decided: _call_in(loop, on_decision, *decided),
+        )
+        spare.figures = self.figures
+        return spare
+
+    def stand_in(self, listening: Sequence[socket.socket]) -> None:
+        """Take connections from the sockets of a server that cannot."""
+        self._loop = asyncio.get_running_loop()
+        self._acceptor.join(listening)
+        self._end_late_ones()
+
+    def stand_back(self) -> None:
+        """Take no more; those who are connected are served."""
+        self._acceptor.leave()
+
+    def answer_overdue(self, spare: "FastAgiServer") -> None:
+        """Answer whoever waits for the stuck loop, as `spare` would."""
+        now = time.monotonic()
+        for connection in tuple(self._open):
+            connection.answer_overdue(spare, now)
 
     @property
     def port(self) -> int:
@@ -124,8 +172,6 @@ class FastAgiServer:
             self.figures.sessions += 1
             session = _Connection(self, self._loop, connection, address)
             self._open.add(session)
-            if self._sweep is None:
-                self._sweep = self._loop.call_later(SWEEP_SECONDS, self._end_late_ones)
             session.read()
         else:
             os.close(connection)
@@ -143,10 +189,10 @@ class FastAgiServer:
         return not full
 
     def _end_late_ones(self) -> None:
-        now = self._loop.time()
+        self.alive_at = now = time.monotonic()
         for connection in [one for one in self._open if one.deadline <= now]:
             connection.too_late(now)
-        self._sweep = self._loop.call_later(SWEEP_SECONDS, self._end_late_ones) if self._open else None
+        self._sweep = self._loop.call_later(SWEEP_SECONDS, self._end_late_ones)
 
     def forget(self, connection: "_Connection") -> None:
         """Take note that a connection is gone."""
@@ -166,6 +212,14 @@ class FastAgiServer:
             _log.exception("decision not recorded", linkedid=request.linkedid)
 
 
+def _call_in(
+    loop: asyncio.AbstractEventLoop, function: OnDecision, *decided: *tuple[str, str, Decision, datetime]
+) -> None:
+    """Call in another thread's loop, when that goes on; never, where it has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *decided)
+
+
 class _Connection:
     """One session: waits for the question, has it decided, sends the answer, waits until Asterisk has taken it."""
 
@@ -182,6 +236,7 @@ class _Connection:
         "_server",
         "_session",
         "_started",
+        "_turn",
         "_waits",
         "_watched",
         "deadline",
@@ -193,7 +248,7 @@ class _Connection:
         self._connection: int | None = connection
         self._peer = peer
         self._session = Session()
-        self._started = loop.time()
+        self._started = time.monotonic()
         self.deadline = self._started + ANSWER_SECONDS
         self._watched = False
         self._pbx = ""
@@ -202,6 +257,8 @@ class _Connection:
         self._caller: Number | None = None
         self._people: LookupAnswer | None = None
         self._waits = False
+        self._turn = [True]
+        """Holds something until somebody has taken it upon himself to answer."""
         self._refresh: asyncio.Task[None] | None = None
 
     def read(self) -> None:
@@ -240,7 +297,8 @@ class _Connection:
             return
         if self._watched:
             self._loop.remove_reader(connection)
-        os.close(connection)
+        with self._server.ending:
+            os.close(connection)
         self._server.forget(self)
         self._waits = False
         if self._refresh is not None:
@@ -305,8 +363,11 @@ class _Connection:
     def _answer(self) -> None:
         """Answer by what has been found so far; without the database's answer by the dialled number alone."""
         self._waits = False
+        if not self._takes_turn():
+            self.deadline = time.monotonic() + REPLY_SECONDS
+            return
         try:
-            self._send_plan()
+            self._send_plan(self._server)
         except OSError:
             # The caller has hung up, or the peer takes nothing.
             self._server.figures.abandoned += 1
@@ -316,23 +377,41 @@ class _Connection:
             _log.exception("call not answered", linkedid=self._request and self._request.linkedid)
             self.drop()
 
-    def _send_plan(self) -> None:
+    def answer_overdue(self, spare: FastAgiServer, now: float) -> None:
+        """Answer from another thread, as `spare` would, if it is time and nobody else has."""
+        if not self._waits or now < self.deadline - OVERDUE_SECONDS or not self._takes_turn():
+            return
+        with self._server.ending:
+            if self._connection is None:
+                return
+            try:
+                self._send_plan(spare)
+            except OSError:
+                self._server.figures.abandoned += 1
+
+    def _takes_turn(self) -> bool:
+        try:
+            return self._turn.pop()
+        except IndexError:
+            return False
+
+    def _send_plan(self, server: FastAgiServer) -> None:
         request, caller = self._request, self._caller
         assert request is not None
         assert caller is not None
         assert self._connection is not None
         if self._people is None:
-            self._server.figures.defaulted += 1
+            server.figures.defaulted += 1
         decision: Decision | None = None
         if self._calls_out:
-            plan = self._server.service.callee(request.caller, self._people)
+            plan = server.service.callee(request.caller, self._people)
         else:
-            decision = self._server.service.decide(caller, request.caller_name, request.did, self._people)
+            decision = server.service.decide(caller, request.caller_name, request.did, self._people)
             plan = encode_plan(decision)
         answer = set_variable(PLAN, plan)
         if os.write(self._connection, answer) != len(answer):
             raise BlockingIOError
-        self._server.note_answer(self._pbx, request, decision, self._loop.time() - self._started)
+        server.note_answer(self._pbx, request, decision, time.monotonic() - self._started)
 
     def _conclude(self, outcome: Outcome) -> None:
         if outcome is Outcome.REFUSED:

@@ -26,6 +26,20 @@ class Lookup(Protocol):
         ...
 
 
+class _NoLookup:
+    """Has no answer for anybody."""
+
+    def find(self, e164: str | None) -> "asyncio.Future[LookupAnswer]":
+        """Say so."""
+        future: asyncio.Future[LookupAnswer] = asyncio.get_running_loop().create_future()
+        self.ask(e164, future)
+        return future
+
+    def ask(self, e164: str | None, waiter: Waiter) -> None:
+        """Say so at once."""
+        waiter.set_exception(LookupUnavailable("the server has no time to look anybody up"))
+
+
 class Directories(Protocol):
     """Holds the company in memory (leads.store.directory.DirectoryCache)."""
 
@@ -68,6 +82,16 @@ class RoutingService:
         self._routes = Routes(directories.current, default_extension, name_language)
         # Our own numbers are few and asked for with each call.
         self._read_own = lru_cache(maxsize=1024)(read_number)
+
+    def without_database(self) -> "RoutingService":
+        """Give one that decides as this does while the database does not answer; it may be used in another thread."""
+        return RoutingService(
+            _NoLookup(),
+            self._directories,
+            region=self._region,
+            default_extension=self._default_extension,
+            name_language=self._name_language,
+        )
 
     async def route(self, caller_raw: str | None, caller_name: str | None, did_raw: str | None) -> Decision:
         """Decide a call; without the database when it does not answer.

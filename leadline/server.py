@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agi.askers import Askers
 from agi.server import FastAgiServer
+from agi.standby import Standby
 from ami_listener.recorder import Recorder
 from leadline import figures
 from leadline.company_copy import forget_old_changes
@@ -240,3 +241,6 @@ async def _listen(fastagi: FastAgiServer, settings: Settings, parts: Parts) -> N
             "set LEADLINE_FASTAGI_HOST or LEADLINE_FASTAGI_PORT, or end what listens there"
         ) from None
     parts.push_async_callback(fastagi.close)
+    standby = Standby(fastagi)
+    standby.start()
+    parts.push_async_callback(standby.close)
