@@ -8,14 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import Form
 from leads.admin.guard import form_of
-from leads.admin.i18n import _
-from leads.admin.rendering import redirect, render, word
+from leads.admin.i18n import N_, _
+from leads.admin.rendering import redirect, render
 from leads.domain.recordings import RecordedCalls
 from leads.store import company, recordings
 from leads.store.recordings import RecordingChoice
 
 PAGE = "/company/recordings"
 LONGEST_DAYS = 3650
+
+CHOICES = {
+    RecordedCalls.NONE: N_("No calls"),
+    RecordedCalls.ALL: N_("All calls, inbound and outgoing"),
+    RecordedCalls.INBOUND: N_("Inbound calls"),
+    RecordedCalls.OUTBOUND: N_("Outgoing calls"),
+    RecordedCalls.BY_NUMBER: N_("By number: those chosen below"),
+}
+"""Not among the words of all values: a call's direction has the same ones."""
 
 routes = web.RouteTableDef()
 
@@ -53,7 +62,7 @@ async def save_choice(request: web.Request) -> web.Response:
             return redirect(request, PAGE, flash=_("Saved."))
     async with panel.database.read() as session:
         if status == 409:
-            form = form.against(await _saved(session), {"calls": lambda value: word(RecordedCalls(value))})
+            form = form.against(await _saved(session), {"calls": lambda value: _(CHOICES[RecordedCalls(value)])})
         return await _page(request, session, form, status)
 
 
@@ -64,7 +73,7 @@ async def _page(request: web.Request, session: AsyncSession, form: Form, status:
         "recordings/choice.html",
         status=status,
         form=form,
-        choices=[(calls.value, word(calls)) for calls in RecordedCalls],
+        choices=[(calls.value, _(name)) for calls, name in CHOICES.items()],
         dids=await company.dids(session),
         phones=await company.phones(session),
         unusable=[str(folder.root) for folder in folders.values() if not folder.is_usable()],

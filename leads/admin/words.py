@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from leads.admin.i18n import N_
 from leads.domain.calls import Direction, Phase, Result, TransferType
 from leads.domain.directory import DisplayMode, Role
-from leads.domain.recordings import RecordedCalls
 from leads.store.models import OutageKind, Use
 
 WORDS: Mapping[object, str] = {
@@ -27,11 +26,6 @@ WORDS: Mapping[object, str] = {
     Role.EMPLOYEE: N_("Employee"),
     Role.SUPERVISOR: N_("Supervisor"),
     Role.ADMIN: N_("Administrator"),
-    RecordedCalls.NONE: N_("No calls"),
-    RecordedCalls.ALL: N_("All calls, inbound and outgoing"),
-    RecordedCalls.INBOUND: N_("Inbound calls"),
-    RecordedCalls.OUTBOUND: N_("Outgoing calls"),
-    RecordedCalls.BY_NUMBER: N_("By number: those chosen below"),
     OutageKind.LEADLINE: N_("Leadline was not running"),
     OutageKind.AMI: N_("Asterisk was out of reach"),
     OutageKind.DATABASE: N_("The database was out of reach"),

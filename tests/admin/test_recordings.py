@@ -247,6 +247,7 @@ async def test_the_player_is_on_the_call_and_on_the_card_for_those_who_may(
     assert f'<audio controls preload="none" src="{recording}/audio"' in page.text
     assert f'href="{recording}/file"' in page.text
     assert f"/calls/{call}#recording" in (await admin.get("/live")).text
+    assert "<dd>Inbound</dd>" in page.text, "a call's direction is no choice of calls"
     assert "You may not listen" in (await yurii.get(f"/calls/{call}")).text
 
 
