@@ -124,7 +124,7 @@ class _Telling:
         if row.event == "ANSWER" and facts.answered_at is None:
             facts.answered_at = row.at
         elif row.event in _ENDS:
-            facts.ended_at = facts.ended_at or row.at
+            facts.ended_at = max(facts.ended_at or row.at, row.at)
             facts.hangup = row if row.event == "HANGUP" else facts.hangup
         elif row.event in _BRIDGED:
             facts.own_bridges = True
@@ -299,8 +299,8 @@ class _Telling:
 
     def _ended(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         facts = self._channels[row.uniqueid]
-        if facts.gone:
-            return
+        if facts.gone or (facts.ended_at is not None and row.at < facts.ended_at):
+            return  # of several records of one channel the last tells its end
         facts.gone = True
         if facts.dialled and facts.is_person and facts.answered_at is None:
             status = self._status(facts, row.at)

@@ -250,11 +250,20 @@ def read_cells(serial: int, cells: Sequence[str], columns: Sequence[str], zone: 
     Raises:
         CelError: there are more values than columns, or `read_row` cannot use them.
     """
-    if len(cells) > len(columns):
-        raise CelError(f"{len(cells)} values for {len(columns)} columns; quote values that hold a comma")
-    values = dict(zip(columns, cells, strict=False))
+    values = cells_by_name(cells, columns)
     number = values.get("id", "")
     return read_row(int(number) if number.isdecimal() and len(number) < 19 else serial, values, zone)
+
+
+def cells_by_name(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """A CSV line's values by their columns; the last ones may be missing.
+
+    Raises:
+        CelError: there are more values than columns.
+    """
+    if len(cells) > len(columns):
+        raise CelError(f"{len(cells)} values for {len(columns)} columns; quote values that hold a comma")
+    return dict(zip(columns, cells, strict=False))
 
 
 def in_order(rows: Iterable[CelRow]) -> list[CelRow]:

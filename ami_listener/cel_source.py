@@ -2,14 +2,15 @@
 
 import asyncio
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
 
+from ami_listener.cdr_rows import MASTER_COLUMNS, read_cdr
 from ami_listener.cel_file import FilePlace, GrowingFile
-from ami_listener.cel_rows import OUR_COLUMNS, CelError, CelRow, csv_columns, read_cells, read_row
+from ami_listener.cel_rows import OUR_COLUMNS, CelError, CelRow, cells_by_name, read_row
 from leads.store.cel_table import RecordTable
 
 ROWS = 200
@@ -60,8 +61,23 @@ class CelSource(Protocol):
         """Let go of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is kept there: the usual table, the columns of a CSV without a header, and what a row is read into."""
+
+    table: str
+    columns: Sequence[str]
+    read: Callable[[int, Mapping[str, Any], tzinfo], Sequence[CelRow]]
+
+
+CEL = Kind("cel", OUR_COLUMNS, lambda serial, values, zone: [read_row(serial, values, zone)])
+CDR = Kind("cdr", MASTER_COLUMNS, read_cdr)
+
+
 def open_source(address: str, zone: tzinfo) -> CelSource:
     """The source of an address: `csv:/path`, `sqlite:/path`, `postgresql+asyncpg://…`, `mysql+aiomysql://…`.
+
+    With `cdr+` before it, call detail records are kept there instead of CEL.
 
     Args:
         address: where it is.
@@ -70,13 +86,15 @@ def open_source(address: str, zone: tzinfo) -> CelSource:
     Raises:
         ValueError: there is no such source; the text says what can be named.
     """
-    kind, _, rest = address.partition(":")
-    if kind == "csv" and rest.startswith("/"):
-        return CsvSource(Path(rest), zone)
-    if kind == "sqlite" and rest.startswith("/") and not rest.startswith("//"):
-        return TableSource(RecordTable(f"sqlite:///{rest}"), zone)
-    if kind in ("postgresql+asyncpg", "mysql+aiomysql"):
-        return TableSource(RecordTable(address), zone)
+    kept = CDR if address.startswith("cdr+") else CEL
+    address = address.removeprefix("cdr+")
+    scheme, _, rest = address.partition(":")
+    if scheme == "csv" and rest.startswith("/"):
+        return CsvSource(Path(rest), zone, kept)
+    if scheme == "sqlite" and rest.startswith("/") and not rest.startswith("//"):
+        return TableSource(RecordTable(f"sqlite:///{rest}", kept.table), zone, kept)
+    if scheme in ("postgresql+asyncpg", "mysql+aiomysql"):
+        return TableSource(RecordTable(address, kept.table), zone, kept)
     raise ValueError(
         "must be csv:/path, sqlite:/path, postgresql+asyncpg://user:password@host/database or "
         "mysql+aiomysql://user:password@host/database, the last two with ?table=name where it is not cel"
@@ -86,8 +104,9 @@ def open_source(address: str, zone: tzinfo) -> CelSource:
 class CsvSource:
     """The file that asterisk-conf/cel_custom.conf has Asterisk write."""
 
-    def __init__(self, path: Path, zone: tzinfo) -> None:
-        self.name = f"csv:{path}"
+    def __init__(self, path: Path, zone: tzinfo, kept: Kind = CEL) -> None:
+        self.name = f"{'' if kept is CEL else 'cdr+'}csv:{path}"
+        self._kept = kept
         self._file = GrowingFile(path)
         self._zone = zone
         self._serial = 0
@@ -101,13 +120,15 @@ class CsvSource:
         found = await asyncio.to_thread(self._file.read, FilePlace(**place))
         rows: list[tuple[CelRow, Place]] = []
         unreadable = 0
-        columns = _columns(found.first_line)
+        named = _columns(found.first_line)
+        columns = named or self._kept.columns
         for at, line in found.lines[:ROWS]:
-            if at.offset == 0 and columns is not OUR_COLUMNS:
+            if at.offset == 0 and named is not None:
                 continue
             self._serial += 1
             try:
-                rows.append((read_cells(self._serial, next(csv.reader([line])), columns, self._zone), asdict(at)))
+                values = cells_by_name(next(csv.reader([line])), columns)
+                rows += [(row, asdict(at)) for row in self._kept.read(self._serial, values, self._zone)]
             except (CelError, csv.Error, StopIteration):
                 unreadable += bool(line.strip())
         left = found.lines[ROWS:]
@@ -126,11 +147,13 @@ class CsvSource:
         """Nothing is held open."""
 
 
-def _columns(first_line: str) -> Sequence[str]:
+def _columns(first_line: str) -> Sequence[str] | None:
+    """The columns that a first line names, None where it is a row already."""
     try:
-        return csv_columns(next(csv.reader([first_line])))
-    except (CelError, csv.Error, StopIteration):
-        return OUR_COLUMNS
+        names = [cell.strip().lower() for cell in next(csv.reader([first_line]))]
+    except (csv.Error, StopIteration):
+        return None
+    return names if "uniqueid" in names else None
 
 
 def _last_write(path: Path) -> float:
@@ -141,8 +164,9 @@ def _last_write(path: Path) -> float:
 class TableSource:
     """A table in a database."""
 
-    def __init__(self, table: RecordTable, zone: tzinfo) -> None:
+    def __init__(self, table: RecordTable, zone: tzinfo, kept: Kind = CEL) -> None:
         self.name = table.name
+        self._kept = kept
         self._table = table
         self._zone = zone
 
@@ -158,7 +182,7 @@ class TableSource:
         before = place["id"]
         for row_id, values in found:
             try:
-                rows.append((read_row(row_id, values, self._zone), {"id": before}))
+                rows += [(row, {"id": before}) for row in self._kept.read(row_id, values, self._zone)]
             except CelError:
                 unreadable += 1
             before = row_id
@@ -168,7 +192,7 @@ class TableSource:
         """When the newest row happened."""
         last = await self._table.last()
         rows = await self._table.after(last - 1, 1)
-        return read_row(last, rows[0][1], self._zone).at if rows else None
+        return self._kept.read(last, rows[0][1], self._zone)[-1].at if rows else None
 
     async def trouble(self) -> tuple[str, str] | None:
         """With other journals than WAL, SQLite makes Asterisk lose the rows that it writes while somebody reads."""
