@@ -113,5 +113,6 @@ def compose_plan(small: Mapping[str, Mapping[str, str]], numbers: Mapping[str, s
     steps = steps[len(record) :]
     own = small[EMPLOYEE_FAMILY].get(who, "")
     if own and steps and own.split(",")[2] == steps[0].split(",")[2]:
-        steps = steps[1:]
+        kind, seconds, *ringing = own.split(",")
+        own = ",".join((kind, str(int(seconds) + int(steps.pop(0).split(",")[1])), *ringing))
     return "|".join(("L1", names, *record, *filter(None, (own,)), *steps))

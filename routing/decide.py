@@ -5,6 +5,7 @@ the dialplan goes along it.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -144,7 +145,7 @@ class _Chain:
         """Add phones that ring together.
 
         A phone that has rung alone may ring again with its group: its owner may have come back, and the group is
-        promised to the caller whole. Only ringing the very same phones twice running would be nothing but waiting.
+        promised to the caller whole. The very same phones twice running ring once, for the time of both.
         """
         rings = tuple(Ring(phone, self._call_waiting(phone)) for phone in dict.fromkeys(extensions))
         last = self.steps[-1] if self.steps else None
@@ -153,7 +154,9 @@ class _Chain:
             and last.kind is StepKind.PHONES
             and {ring.extension for ring in last.rings} == {ring.extension for ring in rings}
         ):
-            self.reasons.append(f"{why} The same has just rung, so it is not rung again.")
+            longer = f"{why} The same rings already, so it rings {seconds} s longer."
+            self.steps[-1] = replace(last, seconds=last.seconds + seconds, why=f"{last.why} {longer}")
+            self.reasons.append(longer)
             return
         self._add(Step(StepKind.PHONES, seconds, f"{why} Ring time: {seconds} s.", rings))
 
@@ -191,7 +194,8 @@ def _who_calls(caller: Number, known: tuple[Person, ...] | None) -> str:
 
 
 def _introduce(person: Person) -> str:
-    return f"the {_KINDS[person.kind]} {person.name}" if person.name else f"a {_KINDS[person.kind]} without a name"
+    kind = f"closed {_KINDS[person.kind]}" if person.closed else _KINDS[person.kind]
+    return f"the {kind} {person.name}" if person.name else f"a {kind} without a name"
 
 
 def _in_order(people: tuple[Person, ...]) -> tuple[Person, ...]:

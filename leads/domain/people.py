@@ -20,6 +20,7 @@ class Person(NamedTuple):
 
     `id` is the lead's, counterparty's or contact person's own; `counterparty_id` is set for the latter two.
     `responsible_id` is the employee in charge (a contact person's own wins over the counterparty's).
+    `closed`: a lead that is to be opened again by the call of this number, which nobody else has (L12).
     """
 
     kind: PersonKind
@@ -28,6 +29,7 @@ class Person(NamedTuple):
     name: str | None
     language: str | None
     responsible_id: int | None
+    closed: bool = False
 
 
 class LookupAnswer(NamedTuple):

@@ -22,15 +22,16 @@ MOST_WAITING = 5000
 
 STATEMENT = """
 SELECT asked.value, v.version, p.lead_id, l.name, l.named, l.language, l.responsible_id,
-       p.contact_person_id, k.name, k.language, k.responsible_id, c.id, c.name, c.language, c.responsible_id
+       p.contact_person_id, k.name, k.language, k.responsible_id, c.id, c.name, c.language, c.responsible_id,
+       p.on_active_lead
 FROM {asked} CROSS JOIN directory_version v
-LEFT JOIN phone_number p ON p.number = asked.value AND (p.on_active_lead OR p.lead_id IS NULL)
+LEFT JOIN phone_number p ON p.number = asked.value
 LEFT JOIN lead l ON l.id = p.lead_id
 LEFT JOIN contact_person k ON k.id = p.contact_person_id
 LEFT JOIN counterparty c ON c.id = COALESCE(p.counterparty_id, k.counterparty_id)
 WHERE v.id = 1
 """
-"""A closed lead's number finds nobody: who it became, a counterparty, has the number itself."""
+"""A closed lead counts only where nobody else has the number: who it became, a counterparty, should have it."""
 
 _NOBODY = ""
 _ORDER = list(PersonKind)
@@ -207,7 +208,7 @@ class CallerLookup:
 def owner_in(row: Sequence[Any]) -> Person | None:
     """The owner in one row; a contact person's own responsible wins over the counterparty's."""
     if row[2] is not None:
-        return Person(PersonKind.LEAD, row[2], None, row[3] if row[4] else None, row[5], row[6])
+        return Person(PersonKind.LEAD, row[2], None, row[3] if row[4] else None, row[5], row[6], not row[15])
     if row[7] is not None:
         responsible = row[10] if row[10] is not None else row[14]
         return Person(PersonKind.CONTACT_PERSON, row[7], row[11], _named(row[8]), row[9] or row[13], responsible)
@@ -222,6 +223,8 @@ def _named(name: str) -> str | None:
 
 
 def _in_order(people: list[Person]) -> tuple[Person, ...]:
+    """All who have the number; else the newest closed lead that had it, which this call is going to reopen (L12)."""
     if len(people) > 1:
+        people = [one for one in people if not one.closed] or [max(people, key=lambda lead: lead.id)]
         people.sort(key=lambda person: (_ORDER.index(person.kind), person.id))
     return tuple(people)

@@ -1,6 +1,7 @@
 """Reads whose every number is, piece by piece, and which have changed since: for copies elsewhere (C9).
 
-The statement is the call path's own, so that a copy cannot tell another owner than a call would find.
+The statement is the call path's own, so that a copy cannot tell another owner than a call would find; only closed leads
+are left out, which a call may reopen.
 """
 
 import json
@@ -48,7 +49,7 @@ async def _owners(session: AsyncSession, statement: TextClause, values: Mapping[
     people: dict[str, list[Person]] = {}
     for row in await session.execute(statement, values):
         owners = people.setdefault(row[0], [])
-        if (person := owner_in(row)) is not None:
+        if (person := owner_in(row)) is not None and not person.closed:
             owners.append(person)
     return {number: _in_order(owners) for number, owners in people.items()}
 

@@ -46,12 +46,14 @@ def add_people(session: AsyncSession) -> None:
             Lead(id=1, name="Щербань", named=True, language="uk", status_id=1, responsible_id=1, **times),
             Lead(id=2, name="+380501112233", status_id=1, **times),
             Lead(id=3, name="Closed", named=True, status_id=1, counterparty_id=5, closed_at=NOW, **times),
+            Lead(id=4, name="Closed later", named=True, status_id=1, responsible_id=2, closed_at=NOW, **times),
         ]
     )
     session.add_all(
         [
             number(LEAD_NUMBER, True, lead_id=1),
             number("+380501112233", True, lead_id=2),
+            number("+380503334455", lead_id=4),
             number("+380503334455", lead_id=3),
             number("+380504445566", lead_id=3),
             number("+380504445566", counterparty_id=5),
@@ -82,7 +84,7 @@ async def lookup(people: Database, database_url: str) -> AsyncIterator[CallerLoo
     [
         (LEAD_NUMBER, [Person(PersonKind.LEAD, 1, None, "Щербань", "uk", 1)]),
         ("+380501112233", [Person(PersonKind.LEAD, 2, None, None, None, None)]),
-        ("+380503334455", []),
+        ("+380503334455", [Person(PersonKind.LEAD, 4, None, "Closed later", None, 2, closed=True)]),
         ("+380504445566", [Person(PersonKind.COUNTERPARTY, 5, 5, "ТОВ Ромашка", "uk", 2)]),
         (
             "+380441112233",

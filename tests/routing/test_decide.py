@@ -87,7 +87,7 @@ CHAINS: list[tuple[str, tuple[Person, ...] | None, Did | None, list[str]]] = [
     ("a queue, then the company's default", (lead(),), QUEUED, ["101 15", "support 45", COMPANY]),
     ("a group of people who left", (), EMPTY, [COMPANY]),
     ("a number without a route", (), NOTHING, [COMPANY]),
-    ("the group is the same phone", (lead(),), ALONE, ["101 15", COMPANY]),
+    ("the group is the same phone", (lead(),), ALONE, ["101 40", COMPANY]),
     ("a default that is no phone", (), STRANGE, [COMPANY]),
     ("a group that was deleted", (), LOST_GROUP, [LAST]),
     ("not one of our numbers", (lead(),), None, ["101 15", COMPANY]),
@@ -199,7 +199,7 @@ def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
             (lead(),),
             ALONE,
             None,
-            "+380441234571 leads to the group Oleh alone: phone 101. The same has just rung, so it is not rung again.",
+            "+380441234571 leads to the group Oleh alone: phone 101. The same rings already, so it rings 25 s longer.",
         ),
     ],
 )
