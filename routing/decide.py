@@ -124,6 +124,9 @@ class CallerFacts(NamedTuple):
 def caller_facts(people: tuple[Person, ...], name_language: str | None) -> CallerFacts:
     """Tell what `decide` makes of the owners of a number, for who keeps it instead of deciding."""
     known = _in_order(people)
+    if len(known) == 1:
+        name = known[0].name or None
+        return CallerFacts(known[0].responsible_id, name, _language(name, known, name_language))
     ids = _distinct(person.responsible_id for person in known)
     name = _joined_name(known)
     return CallerFacts(ids[0] if len(ids) == 1 else None, name, _language(name, known, name_language))
@@ -154,9 +157,8 @@ class _Chain:
             and last.kind is StepKind.PHONES
             and {ring.extension for ring in last.rings} == {ring.extension for ring in rings}
         ):
-            longer = f"{why} The same rings already, so it rings {seconds} s longer."
-            self.steps[-1] = replace(last, seconds=last.seconds + seconds, why=f"{last.why} {longer}")
-            self.reasons.append(longer)
+            self.steps[-1] = replace(last, seconds=last.seconds + seconds)
+            self.reasons.append(f"{why} The same rings already, so it rings {seconds} s longer.")
             return
         self._add(Step(StepKind.PHONES, seconds, f"{why} Ring time: {seconds} s.", rings))
 
