@@ -23,7 +23,7 @@ FIRST_FORM = 3
 NO_NAME = "o"
 """The kind of a display that shows no names."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9 ./-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9А-Яа-яІіЇїЄєҐґЁё ./-]*")
 _SIGNS = {DisplayMode.LATIN: "l", DisplayMode.UTF8: "u"}
 _KEY = re.compile(r"[0-9A-Za-z+_.-]{1,64}")
 
