@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from agi.protocol import MAX_LINE
 from dialplan.words import PLAN, ROUTE_PATH
@@ -15,7 +16,14 @@ from dialplan.words import PLAN, ROUTE_PATH
 SERVER_SECONDS = 0.45
 """From the connection to the answer at the latest: the server itself gives one within 0.4 s, or is not well."""
 
-Address = tuple[str, int]
+
+class Address(NamedTuple):
+    """Where a server listens, and by which path to ask there; the path may name this Asterisk (see agi.askers)."""
+
+    host: str
+    port: int
+    path: str = ROUTE_PATH
+
 
 _ASKED = ("callerid", "calleridname", "callingpres", "arg_1", "arg_2")
 _MOST_SIGNS = 500
@@ -39,20 +47,20 @@ class ServerAnswer:
 
 
 def ask_server(address: Address, variables: Mapping[str, str]) -> ServerAnswer | None:
-    """Have the FastAGI server at `address` (host and port) decide; None where it gives no plan in time.
+    """Have the FastAGI server at `address` decide; None where it gives no plan in time.
 
     Args:
-        address: where it listens.
+        address: where it listens, and in which Asterisk's name to ask.
         variables: what Asterisk said of the call, named without `agi_`; any text without line breaks.
     """
     give_up = time.monotonic() + SERVER_SECONDS
     try:
-        connection = socket.create_connection(address, timeout=SERVER_SECONDS)
+        connection = socket.create_connection(address[:2], timeout=SERVER_SECONDS)
     except (OSError, UnicodeError):
         # Nobody there, or a host name that cannot be one.
         return None
     try:
-        connection.sendall(_question(variables))
+        connection.sendall(_question(address.path, variables))
         command = _read_command(connection, give_up)
     except OSError:
         command = None
@@ -62,8 +70,8 @@ def ask_server(address: Address, variables: Mapping[str, str]) -> ServerAnswer |
     return ServerAnswer(command, connection)
 
 
-def _question(variables: Mapping[str, str]) -> bytes:
-    lines = [f"agi_network_script: {ROUTE_PATH}"]
+def _question(path: str, variables: Mapping[str, str]) -> bytes:
+    lines = [f"agi_network_script: {path}"]
     lines += [f"agi_{name}: {variables[name][:_MOST_SIGNS]}" for name in _ASKED if name in variables]
     return ("\n".join(lines) + "\n\n").encode()
 

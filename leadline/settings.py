@@ -115,6 +115,12 @@ class Settings(PbxSettings):
             raise ValueError("two of the names are alike: case, dot, dash and underscore do not tell names apart")
         return value
 
+    @model_validator(mode="after")
+    def _one_of_the_names(self) -> "Settings":
+        if self.pbx_names and "pbx_name" in self.model_fields_set and self.pbx_name not in self.pbx_names:
+            raise ValueError("LEADLINE_PBX_NAME must be one of LEADLINE_PBX_NAMES, or not be set")
+        return self
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:

@@ -8,6 +8,7 @@ import time
 
 from agi.oneshot import Answer, run_oneshot
 from agi.protocol import Request
+from agi.relay import Address
 from agi.service import RoutingService
 from dialplan.plan import encode_plan
 from leads.store.lookup import LookupUnavailable
@@ -38,5 +39,5 @@ def decide_alone(request: Request, answer: Answer) -> None:
 
 
 if __name__ == "__main__":
-    server = ("127.0.0.1", int(sys.argv[2])) if sys.argv[2:] else None
+    server = Address("127.0.0.1", int(sys.argv[2])) if sys.argv[2:] else None
     sys.exit(run_oneshot(server, lambda: decide_alone, sys.stdin.buffer, sys.stdout.buffer))

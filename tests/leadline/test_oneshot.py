@@ -10,9 +10,11 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agi.relay import Address
 from dialplan.plan import encode_plan
 from leadline.agi_script import find_server
 from leadline.demo.company import seed_company
@@ -165,19 +167,21 @@ def test_a_frozen_server_is_done_without(url: str, server: tuple[ServerProcess, 
         ("LEADLINE_FASTAGI_PORT=${PORT}\n", None),
         ("LEADLINE_FASTAGI_PORT=70000\n", None),
         ("LEADLINE_FASTAGI_HOST=\n", None),
+        ("LEADLINE_PBX_NAMES=a,b\nLEADLINE_PBX_NAME=b\nLEADLINE_PBX_B_AMI_PORT=5039\n", ("127.0.0.1", 4573, "route/b")),
     ],
 )
 def test_the_server_is_looked_for_where_the_settings_say(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, address: tuple[str, int] | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, address: tuple[Any, ...] | None
 ) -> None:
     file = tmp_path / "leadline.env"
     file.write_text(text)
     monkeypatch.delenv("LEADLINE_FASTAGI_PORT")
     monkeypatch.setenv("LEADLINE_ENV_FILE", str(file))
-    assert find_server() == address
-    if address is not None:
+    found = find_server()
+    assert found == (address and Address(*address))
+    if found is not None:
         settings = load_settings()
-        assert address == (settings.fastagi_host, settings.fastagi_port)
+        assert found[:2] == (settings.fastagi_host, settings.fastagi_port)
 
 
 def test_the_decision_is_kept_on_the_call(url: str) -> None:

@@ -122,6 +122,7 @@ def test_each_of_several_asterisks_has_what_is_set_for_it_else_what_is_set_for_a
         ("LEADLINE_PBX_LVIV_PBX_NAME", "odesa", "unknown setting"),
         ("LEADLINE_PBX_LVIV_PANEL_PORT", "8089", "unknown setting"),
         ("LEADLINE_PBX_LVIV_AMI_PORT", "5038", "is kyiv's already"),
+        ("LEADLINE_PBX_NAME", "odesa", "one of LEADLINE_PBX_NAMES"),
         ("LEADLINE_CEL_SOURCE", "csv:/var/log/asterisk/cel-custom/leadline.csv", "LVIV_CEL_SOURCE: is kyiv's already"),
         ("LEADLINE_RECORDINGS_FOLDER", "/recordings", "LVIV_RECORDINGS_FOLDER: is kyiv's already"),
     ],
