@@ -72,12 +72,48 @@ def test_an_end_seen_from_the_beginning_needs_no_other() -> None:
     assert _sum(ENDED, AFTER) == ENDED
 
 
+KEPT = replace(ENDED, recovered=True, progress=20, answered_by="102")
+"""The whole call as CEL tells it."""
+
+
+def test_who_saw_all_of_it_live_knows_it_best() -> None:
+    assert _sum(KEPT, ENDED) == ENDED
+
+
+def test_what_asterisk_kept_completes_a_call_that_nobody_saw_whole() -> None:
+    assert _sum(KEPT) == _sum(TALKING, KEPT) == _sum(AFTER, KEPT) == _sum(TALKING, AFTER, KEPT) == KEPT
+    assert _sum(ended_unseen(TALKING, NOW), KEPT) == KEPT
+
+
+def test_a_caller_who_withheld_his_number_is_hidden_in_what_asterisk_kept() -> None:
+    assert _sum(replace(TALKING, caller_hidden=True), KEPT).caller_hidden
+
+
+def test_what_asterisk_kept_of_a_part_does_not_replace_what_was_seen_of_the_end() -> None:
+    part = replace(KEPT, incomplete=True)
+    assert _sum(TALKING, AFTER, part) == _sum(TALKING, AFTER)
+    assert _sum(ended_unseen(RINGING, NOW), part) == part
+    assert _sum(replace(AFTER, talk_seconds=None), part) == part
+
+
+def test_a_call_that_began_unseen_and_goes_on_live_has_its_beginning() -> None:
+    running = replace(TALKING, recovered=True, progress=7)
+    both = _sum(replace(AFTER, phase=Phase.TALKING, ended_at=None, result=None), running)
+    assert (both.phase, both.caller, both.started_at, both.recovered) == (Phase.TALKING, RINGING.caller, NOW, True)
+
+
 VIEWS = st.builds(
-    lambda phase, progress, incomplete, caller: replace(
-        RINGING, phase=phase, progress=progress, incomplete=incomplete, caller=f"{caller}{phase}{progress}{incomplete}"
+    lambda phase, progress, incomplete, recovered, caller: replace(
+        RINGING,
+        phase=phase,
+        progress=progress,
+        incomplete=incomplete,
+        recovered=recovered,
+        caller=f"{caller}{phase}{progress}{incomplete}{recovered}",
     ),
     st.sampled_from(Phase),
     st.integers(1, 3),
+    st.booleans(),
     st.booleans(),
     st.just("0"),
 )
