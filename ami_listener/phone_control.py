@@ -93,7 +93,7 @@ class PhoneControl:
             raise ValueError(f"{phone.endpoint!r} or {number!r} is no phone or number")
         variables = [f"CONNECTEDLINE(num,i)={number}"]
         if name and (shown := self._display(name, language, phone)):
-            variables.append(f"CONNECTEDLINE(name,i)={_NOT_FOR_VALUES.sub(' ', shown).strip()}")
+            variables.append(f"CONNECTEDLINE(name,i)={' '.join(_NOT_FOR_VALUES.sub(' ', shown).split())}")
         answer = await self._ask(
             "Originate",
             {

@@ -31,13 +31,15 @@ class Behaviour:
 
     It rings for `ring_seconds` and then gives `status`: 200 answers and talks for `talk_seconds` (None: until the
     other side hangs up), 486 is busy, 603 declines, 302 sends the call to `forward_to`. With status None it only
-    rings until the caller or the PBX gives up.
+    rings until the caller or the PBX gives up. `on_talk` is what a NOTIFY `Event: talk` does while it rings: 200 makes
+    it answer, another status refuses; None takes no notice of it.
     """
 
     status: int | None = 200
     ring_seconds: float = 0.2
     talk_seconds: float | None = None
     forward_to: str | None = None
+    on_talk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,22 @@ def phone(user: str, behaviour: Behaviour) -> str:
     """A phone that waits for calls and treats each by `behaviour`."""
     steps = [_invited(), _answer(user, 180, "Ringing")]
     milliseconds = round(behaviour.ring_seconds * 1000)
-    if behaviour.status is None:
-        steps.append('<recv request="CANCEL" next="cancelled"/>')
-    else:
-        steps.append(f'<recv request="CANCEL" timeout="{max(1, milliseconds)}" ontimeout="decide" next="cancelled"/>')
+    limit = "" if behaviour.status is None else f' timeout="{max(1, milliseconds)}" ontimeout="decide"'
+    if behaviour.on_talk is not None:
+        # Of a row of optional steps sipp heeds the time-out of the first.
+        steps.append(f'<label id="ring"/><recv request="NOTIFY" optional="true" next="talk"{limit}/>')
+    steps.append(f'<recv request="CANCEL"{limit} next="cancelled"/>')
+    if behaviour.on_talk is not None:
+        steps.append('<label id="talk"/>')
+        steps.append(
+            _send(
+                _OK.replace("200 OK", f"{behaviour.on_talk} Scripted"),
+                goto=None if behaviour.on_talk == 200 else "ring",
+            )
+        )
+    if behaviour.status is not None:
         steps.append('<label id="decide"/>')
-    if behaviour.status == 200:
+    if behaviour.status == 200 or (behaviour.status is None and behaviour.on_talk == 200):
         steps += _conversation_of_phone(user, behaviour.talk_seconds)
     elif behaviour.status is not None:
         contact = f"Contact: <sip:{literal(behaviour.forward_to)}@[remote_ip]>\n" if behaviour.forward_to else ""
