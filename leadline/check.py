@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agi.askers import Askers
 from agi.protocol import set_variable
 from dialplan.words import CHECK_DID, PLAN, ROUTE_PATH
-from leadline import check_cel, check_pbx
+from leadline import check_cel, check_copy, check_pbx
 from leadline.check_recordings import look_at_recordings
 from leadline.database import NoDatabaseError, existing_database, refuse_missing
 from leadline.findings import Finding, Level, trouble
@@ -38,6 +38,7 @@ async def check_installation(settings: Settings) -> list[Finding]:
     for pbx in settings.pbxes:
         of_one = await _take([(name, partial(look, pbx)) for name, look in check_pbx.LOOKS])
         of_one += await _take([(check_cel.NAME, partial(check_cel.look_at_call_records, settings, pbx))])
+        of_one += await _take([(check_copy.NAME, partial(check_copy.look_at_copy, settings, pbx))])
         several = len(settings.pbxes) > 1
         findings += [replace(one, name=f"{pbx.pbx_name}: {one.name}") for one in of_one] if several else of_one
     return findings

@@ -24,7 +24,7 @@ async def look_at_ami(settings: PbxSettings) -> list[Finding]:
     """Whether the events account gets in, may read the running channels and no more, and the clocks agree."""
     name = "AMI events account"
     try:
-        async with _logged_in(settings, settings.ami_username, settings.ami_secret) as link:
+        async with logged_in(settings, settings.ami_username, settings.ami_secret) as link:
             findings = [Finding(name, Level.GOOD, f"{settings.ami_username} is logged in, protocol {link.version}")]
             findings.append(await _clock(link))
             findings += await _rights(link)
@@ -77,8 +77,8 @@ async def look_from_asterisk(settings: PbxSettings) -> list[Finding]:
     heard = asyncio.Event()
     try:
         async with (
-            _logged_in(settings, settings.ami_control_username, settings.ami_control_secret) as control,
-            _logged_in(settings, settings.ami_username, settings.ami_secret, lambda _: heard.set()),
+            logged_in(settings, settings.ami_control_username, settings.ami_control_secret) as control,
+            logged_in(settings, settings.ami_username, settings.ami_secret, lambda _: heard.set()),
         ):
             return [
                 await _from_dialplan(control, settings.pbx_name),
@@ -155,9 +155,14 @@ async def _cel_is_on(control: AmiLink) -> Finding:
 
 
 @asynccontextmanager
-async def _logged_in(
+async def logged_in(
     settings: PbxSettings, username: str, secret: SecretStr, on_event: Callable[[bytes], None] = lambda _: None
 ) -> AsyncIterator[AmiLink]:
+    """A connection of an account to this Asterisk, for as long as the block lasts.
+
+    Raises:
+        AmiError, OSError: it is not let in.
+    """
     tls = tls_context(settings.ami_tls_ca) if settings.ami_tls else None
     link = await AmiLink.open(settings.ami_host, settings.ami_port, on_event, frozenset({CALL_EVENT}), tls)
     try:

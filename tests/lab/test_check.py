@@ -43,14 +43,31 @@ def test_a_whole_installation_is_found_whole(leadline_server: LeadlineServer, as
     cel = asterisk.instance.log / "cel-custom" / "leadline.csv"
     status, found = findings({**leadline_server.settings, "LEADLINE_CEL_SOURCE": f"csv:{cel}"})
     assert {name for name in found if not name.endswith("/good")} == set()
-    assert {"from the dialplan/good", "call events/good", "CEL/good", "call records/good", "clock/good"} <= set(found)
+    assert {
+        "copy in Asterisk/good",
+        "from the dialplan/good",
+        "call events/good",
+        "CEL/good",
+        "call records/good",
+        "clock/good",
+    } <= set(found)
     assert status == 0
 
 
 def test_without_the_control_account_the_rest_is_still_looked_at(leadline_server: LeadlineServer) -> None:
     status, found = findings({**leadline_server.settings, "LEADLINE_AMI_CONTROL_SECRET": ""})
-    assert "from the dialplan/note" in found
+    assert {"from the dialplan/note", "copy in Asterisk/note"} <= set(found)
     assert status == 0
+
+
+def test_a_copy_that_differs_is_found(leadline_server: LeadlineServer, asterisk: Pbx) -> None:
+    asterisk.instance.cli('database put leadline-number +380990000000 "1|Nobody"')
+    try:
+        status, found = findings(leadline_server.settings)
+    finally:
+        asterisk.instance.cli("database del leadline-number +380990000000")
+    assert "1 are there that nobody has" in found["copy in Asterisk/trouble"]["detail"]
+    assert status != 0
 
 
 @pytest.mark.parametrize(
