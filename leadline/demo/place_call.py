@@ -13,6 +13,7 @@ from leadline.demo.asterisk import ask_console
 from leadline.demo.phones import Calls, Outcome, Phone
 from leadline.demo.scenarios import Behaviour, Dialling
 from leadline.demo.state import DemoError, Running, find_running, keep_secrets
+from leadline.demo.voice import Voice
 from leads.domain.numbers import NumberKind, read_number
 
 HIDDEN = "anonymous"
@@ -96,12 +97,24 @@ def _console(running: Running, command: str) -> str:
 
 
 def _tell(calls: Calls, phones: dict[str, Phone]) -> Outcome:
-    """Print each thing that happens, once, as soon as it is seen, until the call is over."""
+    """Print each thing that happens, once, as soon as it is seen, until the call is over.
+
+    The caller's voice is a tone, so that a recording of the call has something in it.
+    """
+    with ExitStack() as speaking:
+        return _tell_all(calls, phones, speaking)
+
+
+def _tell_all(calls: Calls, phones: dict[str, Phone], speaking: ExitStack) -> Outcome:
     began = time.monotonic()
     told: set[str] = set()
+    speaks = False
     while True:
         over = not calls.running
         outcome = next(iter(calls.outcomes()), None)
+        if outcome and outcome.answered_at and not speaks:
+            speaking.enter_context(Voice(outcome.messages))
+            speaks = True
         for line in (*_of_phones(phones), *(_of_caller(outcome) if outcome else ())):
             if line not in told:
                 told.add(line)

@@ -231,8 +231,10 @@ async def _send(request: web.Request, use: Use) -> web.StreamResponse:
             )
         noted = await recordings.is_noted(session, row.id, viewer.id, use, panel.clock())
     folder = panel.recordings.folders.get(row.pbx)
-    if row.deleted_at is not None or folder is None:
+    if row.deleted_at is not None:
         raise web.HTTPNotFound(text=_("This recording is not kept any more."))
+    if folder is None:
+        raise web.HTTPNotFound(text=_("This server does not know the folder of recordings."))
     async with AsyncExitStack() as opened:
         try:
             context = folder.open(row.path)

@@ -9,9 +9,9 @@ import pytest
 from dialplan.plan import NOTHING
 from dialplan.words import OUTGOING_KEY, PHONE_KEY, RECORD_FAMILY
 from leadline.demo.sipp import await_value
+from leadline.demo.voice import Voice
 from tests.lab.stage.ends import Caller, Interval, Phone, Ringing
 from tests.lab.stage.stage import Scene, Stage
-from tests.lab.voice import Voice
 
 TOLERANCE = 1.0
 """Seconds that a recording and the conversation may differ by."""

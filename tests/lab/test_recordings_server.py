@@ -10,12 +10,12 @@ import pytest
 from leadline.demo.outside_line import OutsideLine
 from leadline.demo.scenarios import Behaviour
 from leadline.demo.sipp import await_value
+from leadline.demo.voice import Voice
 from leads.store.access import create_admin
 from leads.store.engine import Database
 from tests.admin.conftest import Visitor
 from tests.conftest import run_apart
 from tests.lab.conftest import Call, LeadlineServer, Pbx, Phones
-from tests.lab.voice import Voice
 
 STRANGER, MAIN = "+380501234567", "0441234567"
 PASSWORD = "correct horse battery"

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from leadline.demo.sip_messages import SipMessage
+from leadline.demo.sipp import PhoneError
 
-_LOCAL = "127.0.0.1"
 FRAME_SECONDS = 0.02
+_HOST = re.compile(r"^c=IN IP4 (\S+)", re.MULTILINE)
 _AUDIO = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
 
@@ -32,18 +33,23 @@ class Voice:
     """A tone of 440 Hz from one end of a call, of which `messages` are known, from `with` on until it closes."""
 
     def __init__(self, messages: Sequence[SipMessage]) -> None:
-        self._to = (_LOCAL, self._port(messages))
+        self._to = self._address(messages)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
 
     @staticmethod
-    def _port(messages: Sequence[SipMessage]) -> int:
-        """The port that Asterisk's last session description names."""
-        bodies = [m.body for m in messages if not m.sent and _AUDIO.search(m.body)]
-        found = _AUDIO.search(bodies[-1])
-        assert found
-        return int(found[1])
+    def _address(messages: Sequence[SipMessage]) -> tuple[str, int]:
+        """Where Asterisk's last session description wants to hear.
+
+        Raises:
+            PhoneError: it sent none.
+        """
+        for message in reversed(messages):
+            audio, host = _AUDIO.search(message.body), _HOST.search(message.body)
+            if not message.sent and audio and host:
+                return host[1], int(audio[1])
+        raise PhoneError("no session description came: the call was not answered")
 
     def __enter__(self) -> "Voice":
         self._thread.start()
