@@ -88,19 +88,19 @@ def server(asterisk: Pbx, filled_database: Path, tmp_path_factory: pytest.TempPa
 
 
 @contextmanager
-def display(server: LeadlineServer, pbx: Pbx, mode: str, length: int = 24) -> Iterator[None]:
-    """Another display at 103, and Asterisk knows of it."""
-    before = server.rows("SELECT display_mode, display_length FROM extension WHERE number = '103'")[0]
-    _set_display(server, pbx, mode, length)
+def display(server: LeadlineServer, pbx: Pbx, mode: str, length: int = 24, phone: str = "103") -> Iterator[None]:
+    """Another display at a phone, and Asterisk knows of it."""
+    (before,) = server.rows("SELECT display_mode, display_length FROM extension WHERE number = ?", phone)
+    _set_display(server, pbx, phone, mode, length)
     yield
-    _set_display(server, pbx, before["display_mode"], before["display_length"])
+    _set_display(server, pbx, phone, before["display_mode"], before["display_length"])
 
 
-def _set_display(server: LeadlineServer, pbx: Pbx, mode: str, length: int) -> None:
-    server.execute("UPDATE extension SET display_mode = ?, display_length = ? WHERE number = '103'", mode, length)
+def _set_display(server: LeadlineServer, pbx: Pbx, phone: str, mode: str, length: int) -> None:
+    server.execute("UPDATE extension SET display_mode = ?, display_length = ? WHERE number = ?", mode, length, phone)
     kind = "o" if mode == "off" else f"{mode[0]}{length}"
     await_value(
-        lambda: pbx.instance.cli(f"database get {PHONE_FAMILY} 103").startswith(f"Value: {kind}~") or None,
+        lambda: pbx.instance.cli(f"database get {PHONE_FAMILY} {phone}").startswith(f"Value: {kind}~") or None,
         10,
         "the display's kind in Asterisk",
     )
@@ -205,6 +205,30 @@ def test_attended_transfer_by_refer(company: Company, semi: bool, to: str, colle
     if semi:
         second.answer()
     second.await_display(form, CALLER)
+
+
+def test_a_name_of_eighty_letters_goes_through_a_transfer(company: Company) -> None:
+    """It is as long as names on displays are, in three forms; Asterisk's messages have room for them."""
+    long = "Щ" * 80
+    company.server.execute("UPDATE lead SET name = ? WHERE name = 'Ольга Мельниченко'", long)
+    outside = company.phones["outside"] = Softphone("+380672223344", None, company.pbx.sip)
+    for number in ("101", "102", "103"):
+        company.phone(number)
+    with display(company.server, company.pbx, "utf8", 80, "102"):
+        outside.call(MAIN)
+        first = company.rings("101")
+        assert first.display == ("SHCH" * 6, outside.user)
+        first.answer()
+        for to, form in (("102", long), ("103", "SHCHSHCH"), ("101", "SHCH" * 6)):
+            company.await_conversations()
+            consulting = first.phone.call(to)
+            second = company.rings(to)
+            second.answer()
+            company.await_conversations()
+            first.refer(to, replaces=consulting)
+            second.await_display(form, outside.user)
+            first = second
+    company.server.execute("UPDATE lead SET name = 'Ольга Мельниченко' WHERE name = ?", long)
 
 
 def test_who_takes_the_call_back_sees_the_caller_again(company: Company) -> None:
