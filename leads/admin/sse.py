@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-STREAMS_OF_ONE = 5
-"""Open streams of one kind and session; browsers have six connections to a server, one must stay free for the rest."""
+STREAMS_OF_ONE = 4
+"""Open streams of one kind and session. Browsers have six connections to a server: one is for the question on the
+screen, which all windows share, and one must stay free for the rest."""
 WRITE_SECONDS = 20.0
 
 

@@ -143,8 +143,9 @@
     if (event.target.matches?.("#card_key")) {
       if (!/^(?:(?=Ctrl|Alt|Meta)(?:Ctrl\+)?(?:Alt\+)?(?:Shift\+)?(?:Meta\+)?[A-Z0-9]|(?:Shift\+)?F(?:[1-9]|1[0-2]))$/.test(key)) return;
       event.target.value = key;
-    } else if (key === texts.cardKey) openCard({});
-    else if (key === "F8" && shown.size > 0) {
+    } else if (key === texts.cardKey) {
+      if (!event.repeat) openCard({});
+    } else if (key === "F8" && shown.size > 0) {
       const inside = frame.contains(document.activeElement);
       if (!inside) before = document.activeElement;
       if (inside) before?.focus({ preventScroll: true });
@@ -186,7 +187,8 @@
   const state = document.querySelector("[data-notifications]");
   const turnOn = document.querySelector("[data-notifications-on]");
   function tellNotifications() {
-    state.textContent = whyNoNotifications() || texts.on;
+    const text = whyNoNotifications() || texts.on;
+    state.textContent = text[0].toLocaleUpperCase() + text.slice(1);
     turnOn.hidden = whyNoNotifications() !== texts.off;
   }
   if (state) {
