@@ -21,6 +21,8 @@ Place = Any
 """Where a source of CEL stands, in its own terms; kept as JSON."""
 MOST_ROWS = 200_000
 """Of calls that have not ended; more, and the oldest is told as far as it came."""
+MOST_OF_ONE = 20_000
+"""Of calls that met, as in a conference."""
 _OTHERS = (
     "channel2_uniqueid",
     "transferee_channel_uniqueid",
@@ -130,10 +132,9 @@ class CallBook:
         """Take out the oldest calls while there are more rows than memory is for."""
         over = []
         for group in self.open_groups():
-            if self._rows <= MOST_ROWS:
-                break
-            self.forget(group)
-            over.append(group)
+            if self._rows > MOST_ROWS or len(group.rows) > MOST_OF_ONE:
+                self.forget(group)
+                over.append(group)
         return over
 
     def forget(self, group: CallGroup) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from ami_listener.cel_file import FilePlace, GrowingFile
 from ami_listener.cel_rows import OUR_COLUMNS, CelError, CelRow, cells_by_name, read_row
 from leads.store.cel_table import RecordTable
 
-ROWS = 200
+ROWS = 100
 """In one go, so that a call that comes meanwhile waits for some milliseconds at most."""
 Place = Any
 
@@ -113,11 +113,11 @@ class CsvSource:
 
     async def present(self) -> Place:
         """Behind its last whole line."""
-        return asdict(await asyncio.to_thread(self._file.end))
+        return _kept(await asyncio.to_thread(self._file.end))
 
     async def read(self, place: Place) -> Slice:
         """The next lines, out of this file or of one that it was renamed to."""
-        found = await asyncio.to_thread(self._file.read, FilePlace(**place))
+        found = await asyncio.to_thread(self._file.read, FilePlace(*place))
         rows: list[tuple[CelRow, Place]] = []
         unreadable = 0
         named = _columns(found.first_line)
@@ -126,14 +126,15 @@ class CsvSource:
             if at.offset == 0 and named is not None:
                 continue
             self._serial += 1
+            kept_place = _kept(at)
             try:
                 values = cells_by_name(next(csv.reader([line])), columns)
-                rows += [(row, asdict(at)) for row in self._kept.read(self._serial, values, self._zone)]
+                rows += [(row, kept_place) for row in self._kept.read(self._serial, values, self._zone)]
             except (CelError, csv.Error, StopIteration):
                 unreadable += bool(line.strip())
         left = found.lines[ROWS:]
         next_place = left[0][0] if left else found.next
-        return Slice(rows, asdict(next_place), found.at_end and not left, unreadable, found.note)
+        return Slice(rows, _kept(next_place), found.at_end and not left, unreadable, found.note)
 
     async def newest(self) -> datetime | None:
         """When the file was written last."""
@@ -145,6 +146,10 @@ class CsvSource:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+def _kept(place: FilePlace) -> Place:
+    return [place.device, place.inode, place.offset, place.beginning]
 
 
 def _columns(first_line: str) -> Sequence[str] | None:

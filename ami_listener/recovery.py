@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,6 +33,8 @@ SILENT = timedelta(seconds=10)
 FORGOTTEN = timedelta(hours=24)
 """The same where nobody can say what Asterisk has."""
 BATCH = 50
+AT_ONCE = 200
+"""Rows of calls that are told on the loop; a conference of a whole day is told beside it."""
 LONGEST_RETRY = 30.0
 
 
@@ -212,8 +215,7 @@ class Recovery:
         views: list[CallView] = []
         for group in groups:
             if not group.linkedids <= whole:
-                views += [view for view in self._views(group, over=True) if view.linkedid not in whole]
-                await asyncio.sleep(0)
+                views += [view for view in await self._views(group, over=True) if view.linkedid not in whole]
         if views:
             await self._recorder.store_past(views)
             self.health.recovered += len(views)
@@ -226,8 +228,7 @@ class Recovery:
             if len(group.rows) == group.told or now - group.last_at < BEHIND or self._is_seen(group):
                 continue
             group.told = len(group.rows)
-            views += self._views(group, over=False)
-            await asyncio.sleep(0)
+            views += await self._views(group, over=False)
         if views:
             await self._recorder.store_past(views)
 
@@ -237,9 +238,11 @@ class Recovery:
         running = {row.linkedid for row in group.rows if row.uniqueid in group.running}
         return live is not None and all(map(live.sees_whole, running))
 
-    def _views(self, group: CallGroup, *, over: bool) -> list[CallView]:
+    async def _views(self, group: CallGroup, *, over: bool) -> list[CallView]:
+        await asyncio.sleep(0)
+        tell = partial(calls_of, group, self._pbx, self._is_trunk, over=over)
         try:
-            return calls_of(group, self._pbx, self._is_trunk, over=over)
+            return tell() if len(group.rows) <= AT_ONCE else await asyncio.to_thread(tell)
         except Exception:
             logger.exception("recovery of %s: CEL of %s tells no call", self._pbx, ", ".join(sorted(group.linkedids)))
             return []
