@@ -54,7 +54,8 @@ class PbxSettings(BaseSettings):
         15.0, ge=2, le=600, description="Seconds without an event or a pong after which a connection counts as dead."
     )
     ami_control_username: str = Field(
-        "leadline-control", description="The optional account that keeps Asterisk's own copy of the routes."
+        "leadline-control",
+        description="The optional account for actions: Asterisk's own copy of the routes, buttons on the screen.",
     )
     ami_control_secret: SecretStr = Field(
         SecretStr(""), description="Its secret; empty: not used. It is worth a shell on the PBX: loopback only."
