@@ -19,9 +19,9 @@ from agi.relay import Address, ask_server
 from dialplan.words import PLAN
 
 DEADLINE_SECONDS = 1.2
-"""For the server's answer, and for the database's; the dialplan waits 1.5 s in all, and then goes on by itself."""
-LOAD_SECONDS = 5.0
-"""For loading what deciding without the server takes; a busy machine may need longer than the dialplan waits."""
+"""For the server's answer; the dialplan waits 1.5 s in all, and then goes on by itself."""
+ALONE_SECONDS = 5.0
+"""For the database's answer, if Asterisk waits so long: when it does not, it ends us."""
 RECORD_SECONDS = 5.0
 """For the record, which nobody waits for."""
 
@@ -87,9 +87,8 @@ def _decide(asterisk: _Asterisk, load_decider: Callable[[], DecideAlone], answer
         _end_after(RECORD_SECONDS)
         return taken
 
-    _end_after(LOAD_SECONDS)
+    _end_after(ALONE_SECONDS)
     decide_alone = load_decider()
-    _end_after(DEADLINE_SECONDS)
     decide_alone(read_variables(asterisk.variables), answer)
 
 
@@ -100,7 +99,7 @@ def _answer_apart(work: Callable[[Callable[[], None]], None]) -> int:
     nothing for as long as a slow database takes for the record.
     """
     told, tells = os.pipe()
-    if os.fork() == 0:
+    if (other := os.fork()) == 0:
         os.close(told)
         try:
             work(lambda: _say(tells))
@@ -109,9 +108,9 @@ def _answer_apart(work: Callable[[Callable[[], None]], None]) -> int:
         finally:
             os._exit(0)
     os.close(tells)
-    # A caller who hangs up ends this process, as Asterisk means to; the other one finds the pipes closed.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    _end_after(LOAD_SECONDS + DEADLINE_SECONDS)
+    # The caller hung up, or the dialplan waits no longer: with a database that hangs, processes must not pile up.
+    signal.signal(signal.SIGHUP, lambda _number, _frame: os.kill(other, signal.SIGKILL))
+    _end_after(ALONE_SECONDS + RECORD_SECONDS)
     return 0 if os.read(told, 1) else 1
 
 

@@ -27,6 +27,9 @@ def decide_alone(request: Request, answer: Answer) -> None:
         raise RuntimeError("no such table")
     elif kind == "hanging":
         asyncio.run(asyncio.Event().wait())
+    elif kind == "announced":
+        print(os.getpid(), file=sys.stderr, flush=True)
+        signal.sigwait({signal.SIGUSR1})
     elif kind == "stuck":
         time.sleep(60)
     service = RoutingService(lookup, FakeDirectories(), region="UA", default_extension="102", name_language="uk")

@@ -116,6 +116,20 @@ def test_the_process_that_asterisk_waits_for_ends_before_the_record(start: Start
     assert process.stderr.read() == b"recorded 1732190000.17 +380501234567\n"
 
 
+def test_a_caller_who_hangs_up_ends_the_wait_for_the_database(start: Start) -> None:
+    process = start("announced")
+    assert process.stdin
+    assert process.stderr
+    process.stdin.write(BLOCK)
+    process.stdin.flush()
+    other = int(process.stderr.readline())
+    process.send_signal(signal.SIGHUP)
+    # Both have ended when nobody holds the pipe open any more.
+    assert process.stderr.read() == b""
+    assert process.wait(30) == 1
+    assert other != process.pid
+
+
 @pytest.mark.parametrize("kind", ["hanging", "stuck"])
 def test_nothing_keeps_the_script_longer_than_its_deadline(start: Start, kind: str) -> None:
     process = start(kind)
