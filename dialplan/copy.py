@@ -10,7 +10,7 @@
     leadline-company/numbers        00,+!0,+380!,+380!,+                     see dialplan.number_rules
 
 The dialplan puts a known caller's way together of his responsible's step and the dialled number's: so a change of one
-card, phone or number changes one entry.
+card, phone or number changes one entry. Where both ring the very same phones, these ring once, for the time of both.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,6 @@ from leads.domain.people import Person, PersonKind
 from routing.decide import caller_facts, decide
 
 _RECORD_STEP = "R,"
-_UNKNOWN = Number(NumberKind.HIDDEN, "")
 
 
 class CompanyEntries:

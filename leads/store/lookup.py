@@ -159,7 +159,7 @@ class CallerLookup:
                 people[row[0]].append(person)
         for number, waiter in zip(batch.numbers, batch.waiters, strict=True):
             if not waiter.done():
-                waiter.set_result(LookupAnswer(version, _in_order(people[number])))
+                waiter.set_result(LookupAnswer(version, in_order(people[number])))
         self._finish(batch)
 
     def failed(self, batch: Batch, reason: str) -> None:
@@ -222,7 +222,7 @@ def _named(name: str) -> str | None:
     return name if any(letter.isalpha() for letter in name) else None
 
 
-def _in_order(people: list[Person]) -> tuple[Person, ...]:
+def in_order(people: list[Person]) -> tuple[Person, ...]:
     """All who have the number; else the newest closed lead that had it, which this call is going to reopen (L12)."""
     if len(people) > 1:
         people = [one for one in people if not one.closed] or [max(people, key=lambda lead: lead.id)]

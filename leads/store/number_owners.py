@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import TextClause, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.domain.people import Person, PersonKind
-from leads.store.lookup import STATEMENT, owner_in
+from leads.domain.people import Person
+from leads.store.lookup import STATEMENT, in_order, owner_in
 from leads.store.models import NumberChange
 
 MOST_CHANGES = 200
@@ -31,7 +31,6 @@ _GIVEN = {
     "postgresql": "json_array_elements_text(CAST(:numbers AS json)) AS asked(value)",
 }
 _OLDEST_OPEN = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
-_ORDER = list(PersonKind)
 
 
 async def next_owners(session: AsyncSession, after: str, most: int) -> Owners:
@@ -46,16 +45,13 @@ async def owners_of(session: AsyncSession, numbers: Collection[str]) -> Owners:
 
 
 async def _owners(session: AsyncSession, statement: TextClause, values: Mapping[str, Any]) -> Owners:
+    """Read the owners; closed leads have no place in a copy."""
     people: dict[str, list[Person]] = {}
     for row in await session.execute(statement, values):
         owners = people.setdefault(row[0], [])
         if (person := owner_in(row)) is not None and not person.closed:
             owners.append(person)
-    return {number: _in_order(owners) for number, owners in people.items()}
-
-
-def _in_order(people: list[Person]) -> tuple[Person, ...]:
-    return tuple(sorted(people, key=lambda person: (_ORDER.index(person.kind), person.id)))
+    return {number: in_order(owners) for number, owners in people.items()}
 
 
 @dataclass(slots=True)
