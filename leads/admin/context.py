@@ -73,6 +73,11 @@ class Panel:
     recordings: "Recordings"
     asterisks: "Asterisks"
 
+    def check_sessions(self) -> None:
+        """Let each open page make sure at once that its session is still valid."""
+        self.live.check_sessions()
+        self.questions.streams.check_sessions()
+
 
 USUAL_CARD_KEY = "Ctrl+Q"
 

@@ -94,7 +94,7 @@ async def save_employee(request: web.Request) -> web.Response:
     if form.errors:
         return _card(request, form, employee, status=422)
     await panel.directory.refresh()
-    panel.live.check_sessions()
+    panel.check_sessions()
     return redirect(request, f"/company/employees/{saved}", flash=_("Saved."))
 
 

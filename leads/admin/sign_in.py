@@ -81,8 +81,7 @@ async def sign_out(request: web.Request) -> web.Response:
     viewer = viewer_of(request)
     async with panel.database.write() as session:
         await access.end_session(session, viewer.session_hash)
-    panel.live.check_sessions()
-    panel.questions.streams.check_sessions()
+    panel.check_sessions()
     response = redirect(request, "/sign-in")
     response.del_cookie(session_cookie(panel.secure), path="/", secure=panel.secure, httponly=True, samesite="Lax")
     return response
@@ -139,8 +138,7 @@ async def change_password(request: web.Request) -> web.Response:
     hashed = await panel.passwords.hash(new)
     async with panel.database.write() as session:
         await access.keep_password_hash(session, viewer.id, hashed, but_session=viewer.session_hash)
-    panel.live.check_sessions()
-    panel.questions.streams.check_sessions()
+    panel.check_sessions()
     return redirect(request, "/me", flash=_("Your password is changed. Other browsers are signed out."))
 
 

@@ -177,6 +177,16 @@ async def test_the_name_is_routings_and_the_card_follows_with_its_note(
     assert (await yurii.get(f"/leads/{lead}")).status == 404
 
 
+async def test_the_question_waits_for_no_database(
+    yurii: Visitor, asked: Questions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "find_caller", lambda *_: asyncio.Event().wait())
+    async with told(yurii) as events:
+        await events.next("questions")
+        asked.take([RING])
+        assert json.loads(await events.next("questions"))[0]["title"] == "Kyivstar calls"
+
+
 async def test_what_comes_from_outside_is_text(yurii: Visitor, asked: Questions) -> None:
     async with told(yurii) as events:
         await events.next("questions")
@@ -285,6 +295,17 @@ async def test_a_session_that_ends_ends_the_stream(yurii: Visitor, asked: Questi
     async with told(yurii) as events:
         await events.next("questions")
         await yurii.post("/sign-out")
+        assert b"event: signed-out" in await events.ended()
+
+
+async def test_who_does_not_work_here_any_more_is_asked_nothing(
+    admin: Visitor, yurii: Visitor, company: Company
+) -> None:
+    async with told(yurii) as events:
+        await events.next("questions")
+        await admin.get(f"/company/employees/{company.yurii}")
+        fields = {"version": 1, "name": "Щербань Юрій", "login": "yurii", "role": "employee", "ring_seconds": 20}
+        assert (await admin.post(f"/company/employees/{company.yurii}", fields)).status == 303
         assert b"event: signed-out" in await events.ended()
 
 

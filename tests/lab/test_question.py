@@ -159,6 +159,19 @@ async def test_reject_sends_the_caller_on_and_he_hears_nothing_of_it(
     server.await_rows("SELECT * FROM call WHERE legs LIKE '%rejected%'")
 
 
+async def test_reject_stops_that_phone_only(chromium: str, server: LeadlineServer, phones: Phones, call: Call) -> None:
+    """A stranger's call rings both phones of the group at once."""
+    olena, andriy = phones("101", RINGS_ON), phones("102", RINGS_ON)
+    async with desk_of("olena", chromium, server) as desk:
+        calls = call("+380501234569", MAIN)
+        await desk.page.click("[data-act=reject]")
+        await expect(desk.page.locator(".question")).to_have_count(0)
+        await asyncio.to_thread(olena.await_end)
+        assert [one.end for one in andriy.calls()] == ["ringing"]
+        (outcome,) = calls.outcomes()
+        assert (outcome.status, {status for _at, status in outcome.heard}) == (None, {100, 180})
+
+
 async def test_a_hundred_rejects_that_race_an_answer_end_no_conversation(
     server: LeadlineServer, phones: Phones, call: Call
 ) -> None:
