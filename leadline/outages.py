@@ -42,6 +42,10 @@ class _Watched:
     is_away: bool = False
 
 
+_Change = tuple[_Watched, datetime | None, datetime | None]
+"""An Asterisk that is away from a time on, or was until another; without a beginning: that is here now."""
+
+
 class OutageKeeper:
     """Watches, while `run` runs.
 
@@ -63,7 +67,7 @@ class OutageKeeper:
         self._watched = [_Watched(pbx, listener) for pbx, listener in listeners]
         self._database_away: datetime | None = None
         self._is_down_noted = False
-        self._changes: list[tuple[_Watched, datetime, datetime | None]] = []
+        self._changes: list[_Change] = []
 
     async def run(self) -> None:
         """Beat until cancelled, through every trouble of the database."""
@@ -107,9 +111,9 @@ class OutageKeeper:
                     _log.info("leadline was down", since=before.isoformat(), until=self._started_at.isoformat())
         self._is_down_noted = True
 
-    def _look_around(self) -> list[tuple[_Watched, datetime, datetime | None]]:
+    def _look_around(self) -> list[_Change]:
         """The Asterisks that have gone, or were gone since the last look: from when, and until when if back."""
-        changes: list[tuple[_Watched, datetime, datetime | None]] = []
+        changes: list[_Change] = []
         now = self._clock()
         for watched in self._watched:
             connection = watched.listener.connection
@@ -121,15 +125,19 @@ class OutageKeeper:
                 changes.append((watched, since, None))
             elif link is not None and (watched.is_away or (watched.connects and connects != watched.connects)):
                 changes.append((watched, since, connection.health.since or now))
+            elif link is not None and not watched.connects:
+                # One that a Leadline noted which was killed before Asterisk was back would last for ever.
+                changes.append((watched, None, connection.health.since or now))
             watched.is_away, watched.connects = link is None, connects
             if link is not None:
                 silent = asyncio.get_running_loop().time() - link.received_at
                 watched.heard_at = now - timedelta(seconds=max(0.0, silent))
         return changes
 
-    async def _note_away(self, watched: _Watched, start: datetime, end: datetime | None) -> None:
-        if end is None:
+    async def _note_away(self, watched: _Watched, start: datetime | None, end: datetime | None) -> None:
+        if start is not None and end is None:
             await begin_outage(self._database, watched.pbx, OutageKind.AMI, start)
-        else:
+        elif start is not None and end is not None:
             await add_outage(self._database, watched.pbx, OutageKind.AMI, start, end)
+        if end is not None:
             await end_outage(self._database, watched.pbx, OutageKind.AMI, end)

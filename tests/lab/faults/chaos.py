@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tests.conftest import PostgresServer
 from tests.lab.faults.world import Server, World, now
 
 DATABASE_SECONDS = 10.0
+QUIET_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,12 @@ class Chaos:
         self._postgres = postgres
         self._locks: list[threading.Thread] = []
         self.faults: list[Fault] = []
+        self.quiet_until = now()
 
     def run(self, going_on: Callable[[], bool]) -> None:
-        """Break one thing after the other, each at least once, until `going_on` says no."""
+        """After a while in which all is well break one thing after the other until `going_on` says no."""
+        time.sleep(QUIET_SECONDS)
+        self.quiet_until = now()
         kinds = [
             *(self._kill_server, self._kill_server, self._cut_ami, self._freeze_ami, self._lock_database),
             *(self._restart_asterisk, self._kill_asterisk, self._ask_another),
@@ -54,6 +58,15 @@ class Chaos:
 
     def of(self, *kinds: str) -> list[Fault]:
         return [fault for fault in self.faults if fault.kind in kinds]
+
+    def unheard(self) -> list[Fault]:
+        """When no server at all was there to hear of calls."""
+        return self.of("server") if len(self._world.servers) == 1 else []
+
+    def lasting(self, least: timedelta) -> list[Fault]:
+        """What must be on record as an outage: what lasted, and was away for every server."""
+        kinds = ["database", "asterisk", *(["server", "freeze"] if len(self._world.servers) == 1 else [])]
+        return [fault for fault in self.of(*kinds) if fault.until - fault.since >= least]
 
     def _pause(self, least: float, most: float) -> None:
         time.sleep(self._random.uniform(least, most))

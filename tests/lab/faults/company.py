@@ -6,9 +6,12 @@ from sqlalchemy import select
 
 from leadline.demo.company import seed_company
 from leadline.demo.scenarios import Behaviour
+from leads.store.access import create_admin
 from leads.store.engine import Database
 from leads.store.models import Did, Employee, Extension, Lead, LeadStatus, PhoneNumber
 
+ADMIN = ("admin", "Administrator", "a-password-for-tests")
+"""Login, name and password."""
 MAIN = "+380441234567"
 OURS = {
     "101": Behaviour(ring_seconds=0.3),
@@ -31,6 +34,7 @@ async def fill(database: Database) -> None:
     now = datetime.now(UTC)
     await seed_company(database, now)
     async with database.write() as session:
+        await create_admin(session, *ADMIN, now)
         for number in LEADS_TO.values():
             session.add(
                 Employee(

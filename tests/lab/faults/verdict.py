@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from leadline.demo.phones import PhoneCall
-from tests.lab.faults.chaos import Fault
+from tests.lab.faults.chaos import Chaos, Fault
 from tests.lab.faults.traffic import SeenCall
 
 SAME_CALL = timedelta(seconds=4)
@@ -31,18 +31,16 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
 
-def judge(
-    seen: Sequence[SeenCall], rung: Sequence[PhoneCall], rows: Sequence[dict[str, Any]], deaths: Sequence[Fault]
-) -> Verdict:
+def judge(seen: Sequence[SeenCall], rung: Sequence[PhoneCall], rows: Sequence[dict[str, Any]], chaos: Chaos) -> Verdict:
     """Compare call by call.
 
     Args:
         seen: the calls as their callers saw them.
         rung: the calls as phones and the public network saw them.
         rows: the rows of table `call`.
-        deaths: when Asterisk was away.
+        chaos: what broke when.
     """
-    verdict = Verdict(len(seen))
+    verdict, deaths = Verdict(len(seen)), chaos.of("asterisk")
     by_key: dict[Key, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["role"] == "call":
@@ -55,9 +53,10 @@ def judge(
         left = sorted(by_key.pop(key, []), key=_start)
         for call in sorted(ours, key=lambda one: one.started_at):
             row = next((one for one in left if abs(_start(one) - call.started_at) < SAME_CALL), None)
+            _judge_one(verdict, call, row, refused, deaths)
             if row is not None:
                 left.remove(row)
-            _judge_one(verdict, call, row, refused, deaths)
+                _judge_mark(verdict, call, row, chaos)
         verdict.wrong += [f"on record, but nobody called (or twice): {_told(row)}" for row in left]
     for rest in by_key.values():
         verdict.wrong += [f"on record, but nobody called: {_told(row)}" for row in rest]
@@ -84,7 +83,7 @@ def _judge_one(
     if row["phase"] != 3:
         verdict.wrong.append(f"still running: {_told(row)}")
     elif death is not None:
-        if not row["incomplete"] and row["result"] != expected:
+        if not row["incomplete"] and expected is not None and row["result"] != expected:
             verdict.wrong.append(f"Asterisk ended in it, yet it is neither marked nor {expected}: {_told(row)}")
     elif row["incomplete"]:
         verdict.wrong.append(f"not seen whole, though Asterisk kept it: {_told(row)} for {call}")
@@ -92,6 +91,17 @@ def _judge_one(
         verdict.wrong.append(f"{expected}, not {row['result']}: {_told(row)} for {call}")
     elif call.talked is not None and abs((row["talk_seconds"] or 0) - call.talked) > TALK_SECONDS:
         verdict.wrong.append(f"talked {call.talked:.1f} s, not {row['talk_seconds']}: {_told(row)}")
+
+
+def _judge_mark(verdict: Verdict, call: SeenCall, row: dict[str, Any], chaos: Chaos) -> None:
+    """What nobody heard of live is marked as recovered, what was heard from beginning to end is not."""
+    if call.ended_at is None:
+        return
+    if call.ended_at < chaos.quiet_until and row["recovered"]:
+        verdict.wrong.append(f"marked as recovered, though nothing broke in it: {_told(row)}")
+    unheard = (down for down in chaos.unheard() if down.since < call.started_at and call.ended_at < down.until)
+    if any(unheard) and not row["recovered"] and not row["incomplete"]:
+        verdict.wrong.append(f"not marked, though nobody was there in it: {_told(row)}")
 
 
 def _died_in(call: SeenCall, death: Fault) -> bool:
@@ -135,7 +145,10 @@ def _digits(number: str) -> str:
 
 
 def _start(row: dict[str, Any]) -> datetime:
-    at = row["started_at"]
+    return _moment(row["started_at"])
+
+
+def _moment(at: object) -> datetime:
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     assert isinstance(moment, datetime)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -144,3 +157,27 @@ def _start(row: dict[str, Any]) -> datetime:
 def _told(row: dict[str, Any]) -> str:
     names = ("linkedid", "direction", "caller", "dialled", "phase", "result", "talk_seconds", "incomplete", "recovered")
     return f"{_start(row):%T.%f} " + " ".join(f"{name}={row[name]}" for name in names)
+
+
+def judge_leads(leads: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What is wrong with the leads: one for each outside number, and each call from outside with its own."""
+    by_number: dict[str, list[int]] = defaultdict(list)
+    for lead in leads:
+        by_number[lead["main_number"]].append(lead["id"])
+    wrong = [f"{number} has {len(ids)} leads" for number, ids in by_number.items() if len(ids) > 1]
+    for row in rows:
+        number = row["outside_number"]
+        if number is not None and by_number.get(number) != [row["lead_id"]] and row["result"] != "failed":
+            wrong.append(f"a call with the lead {row['lead_id']}, not {by_number.get(number)}: {_told(row)}")
+    return wrong
+
+
+def judge_outages(outages: Sequence[dict[str, Any]], faults: Sequence[Fault]) -> list[str]:
+    """The faults that lasted and are not among the outages."""
+    times = [(_moment(row["started_at"]), _moment(row["ended_at"])) for row in outages if row["ended_at"] is not None]
+    wrong = [f"an outage lasts, though all is well: {row}" for row in outages if row["ended_at"] is None]
+    return wrong + [
+        f"no outage is on record for {fault}"
+        for fault in faults
+        if not any(start < fault.until and end > fault.since for start, end in times)
+    ]

@@ -1,8 +1,11 @@
 """Everything that runs while calls are made: Asterisk, its phones, the database, one or two Leadline servers."""
 
 import asyncio
+import re
 import secrets
 import socket
+import urllib.parse
+import urllib.request
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +21,11 @@ from leadline.demo.scenarios import Account, Behaviour
 from leadline.demo.server_process import ServerProcess
 from leadline.demo.sipp import await_value, free_port, free_ports
 from leads.store.engine import Database
-from tests.lab.faults.company import OURS, fill
+from tests.lab.faults.company import ADMIN, OURS, fill
 from tests.lab.faults.proxy import LOCAL, AmiWire
 from tests.lab.faults.traffic import End
 
+_CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 _PHONE = """
 [{number}](phone)
 aors = {number}
@@ -51,11 +55,24 @@ class Server:
                 "LEADLINE_FASTAGI_PORT": str(self.fastagi_port),
                 "LEADLINE_PANEL_PORT": str(self.panel_port),
                 "LEADLINE_DEFAULT_EXTENSION": "103",
-                "LEADLINE_ASTERISK_CEL_FILE": str(asterisk.log / "cel-custom" / "leadline.csv"),
+                "LEADLINE_CEL_SOURCE": f"csv:{asterisk.log / 'cel-custom' / 'leadline.csv'}",
             },
             log=folder / f"{name}.log",
             health_url=f"http://{LOCAL}:{self.panel_port}/healthz",
         )
+
+    def page(self, path: str) -> str:
+        """A page of the panel, as the administrator sees it."""
+        base, (login, _, password) = f"http://{LOCAL}:{self.panel_port}", ADMIN
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(f"{base}/sign-in", timeout=10) as form:
+            token = _CSRF.search(form.read().decode())
+        assert token
+        fields = urllib.parse.urlencode({"csrf": token[1], "login": login, "password": password, "next": ""})
+        with browser.open(f"{base}/sign-in", fields.encode(), timeout=10):
+            pass
+        with browser.open(f"{base}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
 
     def close(self) -> None:
         self.process.stop()
