@@ -49,7 +49,9 @@ class Sipp:
         self._process = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL", "sipp", f"{pbx[0]}:{pbx[1]}"),
-                *("-sf", str(folder / "scenario.xml"), "-i", local[0], "-p", str(local[1]), "-nostdin"),
+                *("-sf", str(folder / "scenario.xml"), "-i", local[0], "-p", str(local[1])),
+                # Its control port would listen on all addresses.
+                *("-ci", "127.0.0.1", "-nostdin"),
                 *("-trace_msg", "-message_file", str(self._log), "-trace_err", "-error_file", str(self._errors)),
                 *arguments,
             ],

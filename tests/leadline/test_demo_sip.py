@@ -1,13 +1,17 @@
 """What the simulated phones say they saw is what was on the wire, whatever callers put into their names."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadline.demo.outside_line import OutsideLine
 from leadline.demo.scenarios import Account, Behaviour, Dialling, caller, literal, phone, quoted, register
 from leadline.demo.sip_messages import SipAddress, read_address, read_log
+from leadline.demo.sipp import await_value, free_port, port_is_free
 
 LOG = b"""----------------------------------------------- 2026-11-21 19:29:35.675800
 UDP message received [996] bytes :
@@ -29,6 +33,28 @@ CSeq: 5190 INVITE
 UDP message received [408] bytes :
 
 ACK sip:101@127"""
+
+
+def children() -> set[int]:
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def udp_sockets(pid: int) -> set[tuple[str, str]]:
+    """A process's UDP addresses and ports, as the kernel writes them: 0100007F is 127.0.0.1."""
+    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
+    bound = [row[1].split(":") for row in rows if f"socket:[{row[9]}]" in inodes]
+    return {(address, port) for address, port in bound}
+
+
+def test_a_simulated_phone_listens_on_the_loopback_alone() -> None:
+    before = children()
+    port = free_port(socket.SOCK_DGRAM)
+    with OutsideLine(port):
+        [sipp] = children() - before
+        await_value(lambda: None if port_is_free(socket.SOCK_DGRAM, "127.0.0.1", port) else True, 10, "sipp")
+        await_value(lambda: len(udp_sockets(sipp)) > 2 or None, 10, "its media and control ports")
+        assert {address for address, _port in udp_sockets(sipp)} == {"0100007F"}
 
 
 def test_reads_both_directions_and_waits_for_a_message_that_is_still_being_written(tmp_path: Path) -> None:
