@@ -137,7 +137,8 @@ class Lab:
         return subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL", "sipp", f"{HOST}:{self.values.sip_port}"),
-                *("-sf", str(self._folder / scenario), "-i", HOST, "-p", str(port), "-nostdin", *arguments),
+                *("-sf", str(self._folder / scenario), "-i", HOST, "-p", str(port), "-ci", HOST, "-nostdin"),
+                *arguments,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
