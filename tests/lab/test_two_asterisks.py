@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -105,6 +106,8 @@ def company(filled_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             settings[f"{prefix}_PORT"] = str(pbx.values.ami_port)
             settings[f"{prefix}_SECRET"] = pbx.values.ami_events_secret
             settings[f"{prefix}_CONTROL_SECRET"] = pbx.values.ami_control_secret or ""
+            source = pbx.instance.log / "cel-custom" / "leadline.csv"
+            settings[f"LEADLINE_PBX_{name.upper()}_CEL_SOURCE"] = f"csv:{source}"
         health = f"http://127.0.0.1:{panel_port}/healthz"
         with ServerProcess(settings, log=folder / "server.log", health_url=health) as process:
             process.await_health()
@@ -174,6 +177,25 @@ def test_a_dialplan_that_asks_in_the_other_ones_name_is_found(company: Company) 
     finally:
         lviv.instance.cli(f"dialplan set global LEADLINE_AGI {address}/lviv")
     assert (found["lviv: from the dialplan"], found["kyiv: from the dialplan"]) == ("trouble", "good")
+
+
+def test_what_each_kept_is_recovered_as_its_own(company: Company, phones: dict[str, Phones]) -> None:
+    for name in NAMES:
+        phones[name]("101", Behaviour(ring_seconds=0.3))
+    company.server.process.kill()
+    began = datetime.now(UTC)
+    for calls in _placed_within_one_second(company):
+        assert calls.wait_one().status == 200
+    company.server.process.start()
+    rows = company.server.await_rows(
+        "SELECT * FROM call WHERE recovered AND started_at >= ? ORDER BY pbx", f"{began:%F %T.%f}", count=2, seconds=60
+    )
+    company.server.process.await_health()
+    assert [(row["pbx"], row["result"], row["incomplete"]) for row in rows] == [
+        ("kyiv", "answered", 0),
+        ("lviv", "answered", 0),
+    ]
+    assert [row["talk_seconds"] for row in rows] == [pytest.approx(0.5, abs=0.3), pytest.approx(1.5, abs=0.3)]
 
 
 def test_when_one_dies_the_other_goes_on_and_health_tells_which(company: Company, phones: dict[str, Phones]) -> None:
