@@ -151,16 +151,18 @@ def _signed_in(messages: list[SipMessage]) -> bool | None:
 
 
 class Calls:
-    """One or more equal calls on their way; they are placed at once."""
+    """One or more equal calls on their way; they are placed at once, or `per_second`."""
 
-    def __init__(self, dialling: Dialling, pbx: tuple[str, int], count: int = 1) -> None:
-        """Start `count` calls at the same time."""
+    def __init__(
+        self, dialling: Dialling, pbx: tuple[str, int], count: int = 1, *, per_second: int | None = None
+    ) -> None:
+        """Start `count` calls."""
         local = (_LOCAL, free_port(socket.SOCK_DGRAM, _LOCAL))
         self._sipp = Sipp(
             scenarios.caller(dialling),
             pbx=pbx,
             local=local,
-            arguments=("-m", str(count), "-l", str(count), "-r", str(count * 100)),
+            arguments=("-m", str(count), "-l", str(count), "-r", str(per_second or count * 100)),
         )
         self._count = count
         self._kept: list[SipMessage] | None = None

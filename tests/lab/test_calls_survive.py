@@ -27,6 +27,8 @@ MAIN = "0441234567"
 OLHA, YURII, NATALIIA = "0672223344", "+380501112233", "00380631234500"
 """A lead of 101's, one of 102's and a contact person of 103's, as trunks may write their numbers."""
 EACH = 50
+TALK = 6.0
+"""Seconds: the first caller is still talking when the last of the 200 comes."""
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +141,14 @@ def test_every_caller_reaches_whom_he_would_with_the_name(
     before = {number: len(phone.calls()) for number, phone in phones.items()}
     with failure(server):
         placed = {
-            caller: Calls(Dialling(caller, MAIN, "Trunk", talk_seconds=1.0), pbx.sip, EACH)
+            caller: Calls(Dialling(caller, MAIN, "Trunk", talk_seconds=TALK), pbx.sip, EACH, per_second=EACH // 2)
             for caller in (OLHA, YURII, NATALIIA, stranger)
         }
         outcomes = {caller: calls.wait() for caller, calls in placed.items()}
         pbx.await_idle()
-    assert {outcome.status for some in outcomes.values() for outcome in some} == {200}
+    every = [outcome for some in outcomes.values() for outcome in some]
+    assert {outcome.status for outcome in every} == {200}
+    assert max(outcome.started_at for outcome in every) < min(outcome.ended_at for outcome in every if outcome.ended_at)
     rung = {number: phone.calls()[before[number] :] for number, phone in phones.items()}
     shown = {
         caller: {(phone, call.name) for phone, calls in rung.items() for call in calls if call.number == caller}
