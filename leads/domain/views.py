@@ -63,7 +63,10 @@ def _tells_more(kept: CallView, live: CallView) -> bool:
 
 
 def ended_unseen(view: CallView, at: datetime | None) -> CallView:
-    """The call that `view` shows as running, once it is known to be over but not how; `at` is when that was noticed."""
+    """The call that `view` shows as running, once it is known to be over but not how; `at` is when that was noticed.
+
+    Live events say so, also of a call whose beginning is told by what Asterisk kept.
+    """
     talked = view.phase is Phase.TALKING
     legs = tuple(
         leg if leg.result else replace(leg, result=Result.CANCELLED if talked else Result.NO_ANSWER)
@@ -78,6 +81,7 @@ def ended_unseen(view: CallView, at: datetime | None) -> CallView:
         talk_seconds=None,
         legs=legs,
         incomplete=True,
+        recovered=False,
     )
 
 

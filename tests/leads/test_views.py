@@ -124,3 +124,12 @@ def test_order_and_repetition_do_not_matter(views: list[CallView], random: objec
     again = [*views, *views[: len(views) // 2]]
     random.shuffle(again)  # type: ignore[attr-defined]
     assert _sum(*again) == _sum(*views)
+
+
+def test_a_call_whose_beginning_asterisk_kept_ends_when_it_is_gone_after_a_restart() -> None:
+    listed = replace(TALKING, incomplete=True, dialled=None)
+    kept = replace(TALKING, recovered=True)
+    shown = _sum(listed, kept)
+    assert (shown.recovered, shown.dialled) == (True, RINGING.dialled)
+    over = _sum(listed, kept, ended_unseen(shown, NOW + timedelta(seconds=60)))
+    assert (over.phase, over.incomplete, over.dialled) == (Phase.ENDED, True, RINGING.dialled)
