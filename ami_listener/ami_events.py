@@ -159,10 +159,37 @@ def _succeeded(h: Headers) -> bool:
     return h.get("Result", "Success") == "Success"
 
 
+def pickup(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
+    """Pickup: a phone took the call that rang at another."""
+    ids, target = _identity(h), _identity(h, "Target")
+    return e.PickedUp(at, *ids, target[0]) if ids and target else None
+
+
+def parked(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
+    """ParkedCall: a caller waits on a parking space."""
+    ids = _identity(h, "Parkee")
+    return e.Parked(at, *ids, _text(h, "ParkingSpace") or "") if ids else None
+
+
+def unparked(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
+    """UnParkedCall, ParkedCallTimeOut, ParkedCallGiveUp: a parked caller waits no longer."""
+    ids = _identity(h, "Parkee")
+    retriever = _identity(h, "Retriever") or ("", "")
+    return e.Unparked(at, *ids, retriever[0], h.get("Event") == "ParkedCallGiveUp") if ids else None
+
+
+def new_exten(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
+    """Newexten: a step of the dialplan, of which only VoiceMail means anything here: a machine takes the call."""
+    ids = _identity(h)
+    if ids is None or h.get("Application") != "VoiceMail":
+        return None
+    return e.VoicemailReached(at, *ids, (_text(h, "AppData") or "").partition("@")[0].partition(",")[0])
+
+
 def queue_join(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
     """QueueCallerJoin: a caller waits in a queue; that the queue answered the channel is no conversation."""
     ids = _identity(h)
-    return e.QueueJoined(at, *ids) if ids else None
+    return e.QueueJoined(at, *ids, _text(h, "Queue") or "") if ids else None
 
 
 def queue_leave(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
@@ -230,6 +257,12 @@ READERS: Mapping[str, Reader] = {
     "BridgeLeave": bridge_leave,
     "BlindTransfer": blind_transfer,
     "AttendedTransfer": attended_transfer,
+    "Pickup": pickup,
+    "ParkedCall": parked,
+    "UnParkedCall": unparked,
+    "ParkedCallTimeOut": unparked,
+    "ParkedCallGiveUp": unparked,
+    "Newexten": new_exten,
     "QueueCallerJoin": queue_join,
     "QueueCallerLeave": queue_leave,
     "QueueCallerAbandon": queue_abandon,

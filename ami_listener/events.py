@@ -126,8 +126,39 @@ class AttendedTransferred(ChannelEvent):
 
 
 @dataclass(slots=True)
+class PickedUp(ChannelEvent):
+    """The phone on `uniqueid` took the call that rang at another one, on channel `target`."""
+
+    target: str
+
+
+@dataclass(slots=True)
+class Parked(ChannelEvent):
+    """A caller was put on a parking space."""
+
+    space: str
+
+
+@dataclass(slots=True)
+class Unparked(ChannelEvent):
+    """A parked caller was taken back by channel `retriever`; empty: nobody did in time, or he hung up (`gave_up`)."""
+
+    retriever: str
+    gave_up: bool
+
+
+@dataclass(slots=True)
+class VoicemailReached(ChannelEvent):
+    """A caller is asked to leave a message."""
+
+    mailbox: str
+
+
+@dataclass(slots=True)
 class QueueJoined(ChannelEvent):
     """A caller began to wait in a queue."""
+
+    queue: str = ""
 
 
 @dataclass(slots=True)

@@ -8,10 +8,11 @@ from enum import Enum
 from typing import Any
 
 from ami_listener.results import ANSWERED_ELSEWHERE, leg_result
-from leads.domain.calls import Result, Role, TransferType
+from leads.domain.calls import LegKind, Result, Role, TransferType
 
 MAX_LEGS = 200
 MAX_TRANSFERS = 50
+MAX_STATIONS = 50
 SHORT_NUMBER = 6
 LINE_DIGITS = 9
 _PSEUDO = frozenset(
@@ -98,6 +99,7 @@ class LegState:
     forwarded: bool = False
     talked: bool = False
     ended: bool = False
+    kind: LegKind = LegKind.RANG
     handed_to: "Call | None" = None
 
     @property
@@ -114,8 +116,25 @@ class LegState:
 
 
 @dataclass(slots=True, eq=False)
+class StationState:
+    """A queue, parking space or mailbox that a call came to after its first `after` legs, and left after `until`.
+
+    `left` says how it went on, None while he waits there; a queue does not say it.
+    """
+
+    kind: LegKind
+    name: str
+    after: int
+    until: int | None = None
+    left: Result | None = None
+
+
+@dataclass(slots=True, eq=False)
 class TransferState:
-    """One hand-over; while `pending` its target has not been reached, and `legs` are the attempts to."""
+    """One hand-over; while `pending` its target has not been reached, and `legs` are the attempts to.
+
+    Without a target and no longer pending it was in vain: who handed over was rung back and talks again.
+    """
 
     type: TransferType
     by: Channel
@@ -123,6 +142,7 @@ class TransferState:
     legs: list[LegState]
     pending: bool = True
     target: Channel | None = None
+    parked: bool = False
 
 
 def age_of(linkedid: str, serial: int) -> tuple[int, int]:
@@ -146,6 +166,7 @@ class Call:
     visible: bool = False
     legs: list[LegState] = field(default_factory=list)
     ended_legs: list[LegState] = field(default_factory=list)
+    stations: list[StationState] = field(default_factory=list)
     transfers: list[TransferState] = field(default_factory=list)
     talked: set[str] = field(default_factory=set)
     answerer: Channel | None = None
@@ -156,6 +177,7 @@ class Call:
     talk: timedelta = timedelta()
     role: Role = Role.CALL
     parent: str | None = None
+    handed_on_at: datetime | None = None
     begun: bool = False
     in_queue: bool = False
     waited_in_queue: bool = False
@@ -177,6 +199,24 @@ class Call:
         for transfer in self.transfers:
             if transfer.pending and len(transfer.legs) < MAX_LEGS:
                 transfer.legs.append(leg)
+
+    def come_to(self, kind: LegKind, name: str) -> None:
+        """Note that the call came to a station; the same one twice in a row is one."""
+        last = self.stations[-1] if self.stations else None
+        same = last is not None and (last.kind, last.name, last.until) == (kind, name, None)
+        if not same and len(self.stations) < MAX_STATIONS:
+            self.stations.append(StationState(kind, name, len(self.legs)))
+
+    def leave_station(self, kind: LegKind, result: Result | None = None) -> None:
+        """Note that the wait at the newest station of a kind ended, and how."""
+        station = next((one for one in reversed(self.stations) if one.kind is kind), None)
+        if station is not None and station.until is None:
+            station.until, station.left = len(self.legs), result
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether the caller waits on a parking space."""
+        return bool(self.stations) and self.stations[-1].kind is LegKind.PARKED and self.stations[-1].until is None
 
     def stop_talking(self, at: datetime | None) -> None:
         """Count the time that people talked until now."""

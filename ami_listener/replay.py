@@ -135,7 +135,14 @@ def call_as_json(call: ReplayedCall) -> dict[str, Any]:
         "ring_seconds": view.ring_seconds,
         "talk_seconds": view.talk_seconds,
         "transfers": [_transfer(transfer) for transfer in view.transfers],
-        "legs": [{"endpoint": _party(leg.endpoint), "number": leg.number, "result": leg.result} for leg in view.legs],
+        "legs": [
+            {"endpoint": _party(leg.endpoint), "number": leg.number, "result": leg.result, "kind": leg.kind}
+            for leg in view.legs
+            if not leg.kind.is_station
+        ],
+        "stations": [
+            {"kind": leg.kind, "name": leg.endpoint, "result": leg.result} for leg in view.legs if leg.kind.is_station
+        ],
         "lead": _lead(call.lead),
     }
 
@@ -208,7 +215,7 @@ def _phones(views: list[CallView], is_trunk: IsTrunk) -> list[tuple[str, str | N
     numbers: dict[str, str | None] = {}
     for view in views:
         for leg in view.legs:
-            if not is_trunk(f"{leg.endpoint}-0"):
+            if not leg.kind.is_station and not is_trunk(f"{leg.endpoint}-0"):
                 numbers[leg.endpoint] = numbers.get(leg.endpoint) or leg.number
     return list(numbers.items())
 
@@ -238,6 +245,9 @@ def _duration(seconds: float | None) -> str:
 
 def _details(call: ReplayedCall) -> Iterator[str]:
     for leg in call.view.legs:
+        if leg.kind.is_station:
+            yield f"{leg.kind} {leg.endpoint}: {leg.result or '-'}"
+            continue
         yield f"{_party(leg.endpoint)} ({leg.number or 'number unknown'}): {leg.result or 'ringing'}"
     for transfer in call.view.transfers:
         by, to = _party(transfer.by), _party(transfer.to)

@@ -17,6 +17,11 @@ _SAID_BY_STATUS = {
 _WEIGHT = (Result.NO_ANSWER, Result.BUSY, Result.REJECTED, Result.FAILED)
 
 
+def says_why(cause: int) -> bool:
+    """Whether a hangup cause tells more than that the call is over."""
+    return cause not in _CAUSE_SAYS_NOTHING
+
+
 def leg_result(status: str | None, cause: int) -> Result:
     """How a leg ended in which nobody talked.
 
@@ -33,7 +38,7 @@ def leg_result(status: str | None, cause: int) -> Result:
         return _SAID_BY_CAUSE[cause]
     if cause == ANSWERED_ELSEWHERE:
         return Result.CANCELLED
-    if cause not in _CAUSE_SAYS_NOTHING:
+    if says_why(cause):
         return Result.FAILED
     return _SAID_BY_STATUS.get(status or "", Result.NO_ANSWER)
 

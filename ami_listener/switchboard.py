@@ -9,6 +9,7 @@ from ami_listener.bridges import Bridges
 from ami_listener.memory import Memory
 from ami_listener.model import Call, Channel, Kind, LegState, age_of, kind_of
 from ami_listener.ringing import Ringing
+from leads.domain.calls import Role
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,9 @@ class Switchboard:
                 target.add_leg(channel.leg)
         self.touch(target)
         if not origin.channels:
+            if origin.originated and not origin.answered:
+                # Asterisk's own call into a call that runs, as when it rings back who transferred in vain.
+                origin.role, origin.parent = Role.CONSULTATION, target.linkedid
             self._finish(origin, at)
 
     def converse(self, people: list[Channel], at: datetime | None) -> None:
@@ -132,7 +136,8 @@ class Switchboard:
             return
         transfer = call.pending_transfer()
         if transfer is not None:
-            transfer.pending, transfer.target = False, person
+            came_back = person.endpoint == transfer.by.endpoint
+            transfer.pending, transfer.target = False, None if came_back else person
 
     def check_silence(self, call: Call, at: datetime | None) -> None:
         """Stop counting talk time when no two people of the call hear each other any more."""

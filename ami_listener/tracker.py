@@ -13,7 +13,7 @@ from ami_listener.model import Call, Channel, Kind, LegState, TransferState, dia
 from ami_listener.switchboard import Switchboard
 from ami_listener.transfers import handed_over_within, joined
 from ami_listener.views import new_view
-from leads.domain.calls import CallView, TransferType
+from leads.domain.calls import CallView, LegKind, Result, TransferType
 from leads.domain.rings import Ring
 from leads.domain.views import ended_unseen
 
@@ -50,6 +50,10 @@ class Tracker:
             e.BridgeLeft: self._bridge_left,
             e.BlindTransferred: self._blind_transferred,
             e.AttendedTransferred: self._attended_transferred,
+            e.PickedUp: self._picked_up,
+            e.Parked: self._parked,
+            e.Unparked: self._unparked,
+            e.VoicemailReached: self._voicemail_reached,
             e.QueueJoined: self._queue_joined,
             e.QueueLeft: self._queue_left,
             e.ChannelEnded: self._ended,
@@ -196,11 +200,14 @@ class Tracker:
         """A phone or an outside line is rung; the first phone of a call that Asterisk originated is its caller."""
         dialled = dialled_number(event.dial_string) if target.kind is Kind.TRUNK else None
         leg = target.leg or LegState(target, dialled)
-        leg.dialled = leg.dialled or dialled
+        leg.dialled, leg.status = leg.dialled or dialled, None
         target.leg = leg
         if call.originated and target.kind is Kind.PHONE and call.caller is None:
             call.caller = target
         if target is not call.caller and leg not in call.legs:
+            if call.legs and call.legs[-1].forwarded:
+                leg.kind = LegKind.FORWARDED
+            call.gave_up = call.gave_up and call.in_queue
             call.add_leg(leg)
         if target.kind is Kind.PHONE:
             call.visible = True
@@ -237,7 +244,8 @@ class Tracker:
     def _blind_transferred(self, event: e.BlindTransferred) -> None:
         channel = self._board.channels.get(event.uniqueid)
         if channel is not None:
-            self._hand_over(channel.call, TransferState(TransferType.BLIND, channel, event.to, []))
+            call = channel.call
+            self._hand_over(call, TransferState(TransferType.BLIND, channel, event.to, [], parked=call.is_parked))
 
     def _attended_transferred(self, event: e.AttendedTransferred) -> None:
         first, second = self._board.channels.get(event.uniqueid), self._board.channels.get(event.second)
@@ -250,6 +258,8 @@ class Tracker:
                 self._hand_over(first.call, within)
             return
         main, consultation = sorted((first.call, second.call), key=lambda c: c.age)
+        if not consultation.answered:
+            consultation.handed_on_at = consultation.handed_on_at or event.at
         self._hand_over(main, joined(main, consultation, *((first, second) if first.call is main else (second, first))))
         self._board.touch(consultation)
 
@@ -257,18 +267,60 @@ class Tracker:
         if call.hand_over(transfer):
             self._board.touch(call)
 
-    # Queues, and how it ends
+    def _picked_up(self, event: e.PickedUp) -> None:
+        picker, target = self._board.channels.get(event.uniqueid), self._board.channels.get(event.target)
+        if target is not None and target.leg is not None:
+            target.leg.status = target.leg.status or "CANCEL"
+        if picker is not None:
+            self._mark(picker, LegKind.PICKED_UP)
+
+    def _mark(self, channel: Channel, kind: LegKind) -> None:
+        """Say how a phone that dialled its way into another's call came into it."""
+        channel.leg = channel.leg or LegState(channel, None)
+        channel.leg.kind = kind
+        self._board.touch(channel.call)
+
+    # Queues and other stations, and how it ends
+
+    def _parked(self, event: e.Parked) -> None:
+        parkee = self._board.channels.get(event.uniqueid)
+        if parkee is None:
+            return
+        call = parkee.call
+        call.come_to(LegKind.PARKED, event.space)
+        transfer = call.pending_transfer()
+        if transfer is not None:
+            transfer.parked = True
+        self._board.touch(call)
+
+    def _unparked(self, event: e.Unparked) -> None:
+        parkee, retriever = self._board.channels.get(event.uniqueid), self._board.channels.get(event.retriever)
+        if retriever is not None:
+            self._mark(retriever, LegKind.TAKEN_BACK)
+        if parkee is not None:
+            waited = Result.CANCELLED if event.gave_up else Result.NO_ANSWER
+            parkee.call.leave_station(LegKind.PARKED, Result.ANSWERED if event.retriever else waited)
+            self._board.touch(parkee.call)
+
+    def _voicemail_reached(self, event: e.VoicemailReached) -> None:
+        channel = self._board.channels.get(event.uniqueid)
+        if channel is not None:
+            channel.call.come_to(LegKind.VOICEMAIL, event.mailbox)
+            self._board.touch(channel.call)
 
     def _queue_joined(self, event: e.QueueJoined) -> None:
         channel = self._board.channels.get(event.uniqueid)
         if channel is not None:
             channel.call.in_queue = channel.call.waited_in_queue = channel.call.visible = True
+            channel.call.gave_up = False
+            channel.call.come_to(LegKind.QUEUE, event.queue)
             self._board.touch(channel.call)
 
     def _queue_left(self, event: e.QueueLeft) -> None:
         channel = self._board.channels.get(event.uniqueid)
         if channel is not None:
             channel.call.in_queue = False
+            channel.call.leave_station(LegKind.QUEUE)
             channel.call.gave_up = channel.call.gave_up or event.abandoned
 
     def _ended(self, event: e.ChannelEnded) -> None:

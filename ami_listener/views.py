@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from ami_listener.model import LINE_DIGITS, Call, Channel, Kind, LegState, TransferState
-from ami_listener.results import result_without_legs, unanswered_result
-from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer
+from ami_listener.model import LINE_DIGITS, Call, Channel, Kind, LegState, StationState, TransferState
+from ami_listener.results import result_without_legs, says_why, unanswered_result
+from leads.domain.calls import CallView, Direction, Leg, LegKind, Phase, Result, Role, Transfer
 
 
 def new_view(call: Call, pbx: str) -> CallView | None:
@@ -37,13 +37,17 @@ def _facts(call: Call) -> dict[str, Any]:
         "started_at": call.started_at,
         "answered_at": call.answered_at,
         "ended_at": call.ended_at,
-        "ring_seconds": _seconds(call.started_at, call.answered_at if call.answered else call.ended_at),
+        "ring_seconds": _seconds(call.started_at, _stopped_ringing_at(call)),
         "talk_seconds": _talk_seconds(call),
         "transfers": tuple(_transfer(transfer, call, shared) for transfer in call.transfers),
-        "legs": tuple(Leg(leg.channel.endpoint, _leg_number(leg, call, shared), leg.result) for leg in call.legs),
+        "legs": _legs(call, shared),
         "parent_linkedid": call.parent,
         "incomplete": call.incomplete,
     }
+
+
+def _stopped_ringing_at(call: Call) -> datetime | None:
+    return call.answered_at if call.answered else call.handed_on_at or call.ended_at
 
 
 def direction_of(call: Call) -> Direction | None:
@@ -125,10 +129,57 @@ def _result(call: Call) -> Result | None:
         return Result.ANSWERED
     if not call.ended:
         return None
-    if call.role is Role.CONSULTATION or call.in_queue or call.gave_up:
+    if call.role is Role.CONSULTATION or _gave_up(call):
         return Result.CANCELLED  # handed over while it rang, or the caller did not wait
     met = unanswered_result([leg.result for leg in call.ended_legs if leg.counts and leg.result])
     return met or _result_without_legs(call)
+
+
+def _legs(call: Call, shared: frozenset[str]) -> tuple[Leg, ...]:
+    """The attempts in order, and between them the stations where the caller waited."""
+    legs = [
+        Leg(leg.channel.endpoint, _leg_number(leg, call, shared), _result_of(leg, call), _kind(leg, call))
+        for leg in call.legs
+    ]
+    for station in reversed(call.stations):
+        legs.insert(station.after, Leg(station.name, None, _station_result(station, call), station.kind))
+    return tuple(legs)
+
+
+def _result_of(leg: LegState, call: Call) -> Result | None:
+    """How a leg ended. Asterisk stops ringing the target itself before it rings back who handed over in vain."""
+    if leg.result is not Result.CANCELLED:
+        return leg.result
+    in_vain = any(leg in one.legs and not one.pending and one.target is None for one in call.transfers)
+    return Result.NO_ANSWER if in_vain else Result.CANCELLED
+
+
+def _kind(leg: LegState, call: Call) -> LegKind:
+    for transfer in call.transfers:
+        if leg.kind is LegKind.RANG and leg in transfer.legs:
+            came_back = leg.channel.endpoint == transfer.by.endpoint
+            return LegKind.TAKEN_BACK if came_back else LegKind.TRANSFERRED
+    return leg.kind
+
+
+def _station_result(station: StationState, call: Call) -> Result | None:
+    """How the wait ended. A queue does not say whether somebody took the caller: the legs from there on do."""
+    if station.left is not None or station.kind is LegKind.VOICEMAIL:
+        return station.left
+    if any(leg.talked for leg in call.legs[station.after : station.until]):
+        return Result.ANSWERED
+    if not call.ended and station.until is None:
+        return None
+    return Result.CANCELLED if station is call.stations[-1] and _gave_up(call) else Result.NO_ANSWER
+
+
+def _gave_up(call: Call) -> bool:
+    return call.in_queue or (call.gave_up and not _was_refused(call))
+
+
+def _was_refused(call: Call) -> bool:
+    """Whether we ended the call: a queue calls a caller whose time is over one who gave up, too."""
+    return call.caller is not None and says_why(call.caller.cause)
 
 
 def _result_without_legs(call: Call) -> Result:
@@ -142,11 +193,14 @@ def _result_without_legs(call: Call) -> Result:
 
 def _transfer(transfer: TransferState, call: Call, shared: frozenset[str]) -> Transfer:
     result: Result | None = None
-    if not transfer.pending:
+    tried = [leg for leg in transfer.legs if leg.channel.endpoint != transfer.by.endpoint]
+    if transfer.target is not None:
         result = Result.ANSWERED
-    elif call.ended or (transfer.legs and all(leg.ended for leg in transfer.legs)):
-        tried = [leg.result for leg in transfer.legs if leg.counts and leg.result]
-        result = unanswered_result(tried) or Result.FAILED
+    elif transfer.parked and not tried:
+        result = Result.NO_ANSWER if not transfer.pending else Result.CANCELLED if call.ended else None
+    elif call.ended or not transfer.pending or (tried and all(leg.ended for leg in tried)):
+        met = [_result_of(leg, call) for leg in tried if leg.counts]
+        result = unanswered_result([one for one in met if one]) or Result.FAILED
     return Transfer(
         type=transfer.type,
         by=number_of(transfer.by, call, shared),

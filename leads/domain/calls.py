@@ -39,6 +39,27 @@ class TransferType(StrEnum):
     SEMI_ATTENDED = "semi-attended"
 
 
+class LegKind(StrEnum):
+    """How one end came into a call; the last three are stations where a caller waits, and ring nowhere."""
+
+    RANG = "rang"
+    TRANSFERRED = "transferred"
+    FORWARDED = "forwarded"
+    PICKED_UP = "picked-up"
+    TAKEN_BACK = "taken-back"
+    QUEUE = "queue"
+    PARKED = "parked"
+    VOICEMAIL = "voicemail"
+
+    @property
+    def is_station(self) -> bool:
+        """Whether no end is tried there."""
+        return self in _STATIONS
+
+
+_STATIONS = frozenset({LegKind.QUEUE, LegKind.PARKED, LegKind.VOICEMAIL})
+
+
 class Phase(IntEnum):
     """How far a call has come; it only ever grows, so a late or repeated view cannot take a call back."""
 
@@ -49,11 +70,16 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One attempt to reach one end: a phone that rang, or the outside line that was dialled."""
+    """One attempt to reach one end: a phone that rang, or the outside line that was dialled.
+
+    Of a station `endpoint` is the queue's name, the parking space or the mailbox; `result` says whether somebody then
+    took the caller, and is None for a mailbox.
+    """
 
     endpoint: str
     number: str | None
     result: Result | None
+    kind: LegKind = LegKind.RANG
 
 
 @dataclass(frozen=True, slots=True)

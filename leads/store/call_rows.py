@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer, TransferType
+from leads.domain.calls import CallView, Direction, Leg, LegKind, Phase, Result, Role, Transfer, TransferType
 from leads.domain.views import Halves
 
 _TEXTS = {
@@ -40,7 +40,9 @@ def cleaned(view: CallView) -> CallView:
         changes["caller"] = changes["caller_name"] = None
     if _is_clean(view):
         return replace(view, **changes) if changes else view
-    legs = tuple(Leg(_party(leg.endpoint), _party(leg.number), leg.result) for leg in view.legs[-_MOST_LEGS:])
+    legs = tuple(
+        replace(leg, endpoint=_party(leg.endpoint), number=_party(leg.number)) for leg in view.legs[-_MOST_LEGS:]
+    )
     if legs != view.legs:
         changes["legs"] = legs
     transfers = tuple(
@@ -84,11 +86,17 @@ def columns_of(halves: Halves, started_at: datetime) -> dict[str, Any]:
         "ring_seconds": view.ring_seconds,
         "talk_seconds": view.talk_seconds,
         "transfers": [asdict(transfer) for transfer in view.transfers],
-        "legs": [{"endpoint": leg.endpoint, "number": leg.number, "result": leg.result} for leg in view.legs],
+        "legs": [_leg_as_json(leg) for leg in view.legs],
         "incomplete": view.incomplete,
         "recovered": view.recovered,
         "halves": [_as_json(half) for half in halves.all] if _needs_all(halves) else None,
     }
+
+
+def _leg_as_json(leg: Leg) -> dict[str, Any]:
+    """A leg; its kind only where it did not simply ring, because nearly all do."""
+    kept: dict[str, Any] = {"endpoint": leg.endpoint, "number": leg.number, "result": leg.result}
+    return kept if leg.kind is LegKind.RANG else kept | {"kind": leg.kind}
 
 
 def halves_of(row: Mapping[Any, Any]) -> Halves:
@@ -142,7 +150,10 @@ def _view(row: Mapping[Any, Any], hidden: bool) -> CallView:
             Transfer(TransferType(t["type"]), t["by"], t["to"], result(t["result"]), t["answered_by"])
             for t in row["transfers"]
         ),
-        legs=tuple(Leg(leg["endpoint"], leg["number"], result(leg["result"])) for leg in row["legs"]),
+        legs=tuple(
+            Leg(leg["endpoint"], leg["number"], result(leg["result"]), LegKind(leg.get("kind", LegKind.RANG)))
+            for leg in row["legs"]
+        ),
         parent_linkedid=row["parent_linkedid"],
         incomplete=row["incomplete"],
         recovered=row.get("recovered", False),

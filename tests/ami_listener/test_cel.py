@@ -18,7 +18,7 @@ from ami_listener.cel_calls import calls_of_rows
 from ami_listener.cel_rows import OUR_COLUMNS, CelError, csv_rows, read_time
 from ami_listener.replay import PBX, calls_of_stream
 from ami_listener.trunks import trunk_matcher
-from leads.domain.calls import CallView, Phase, Result
+from leads.domain.calls import CallView, LegKind, Phase, Result
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures").glob("*/cel.csv"))
 ANSWERED = next(path for path in FIXTURES if path.parent.name == "plain_answered")
@@ -49,7 +49,9 @@ def calls(rows: Sequence[dict[str, str]]) -> list[CallView]:
 def told(view: CallView) -> CallView:
     """A view without what only says how and when exactly it was seen."""
     exact = dict.fromkeys(("started_at", "answered_at", "ended_at", "ring_seconds", "talk_seconds", "caller_name"))
-    return replace(view, progress=0, recovered=False, **exact)
+    # CEL has no word for how a phone came into a call, nor for stations.
+    legs = tuple(replace(leg, kind=LegKind.RANG) for leg in view.legs if not leg.kind.is_station)
+    return replace(view, progress=0, recovered=False, legs=legs, **exact)
 
 
 def by_linkedid(views: list[CallView]) -> list[CallView]:
@@ -79,7 +81,7 @@ def test_tables_of_whole_seconds_are_read_in_the_order_of_their_ids(path: Path) 
         (view.linkedid, view.direction, view.result, view.answered_by) for view in exact
     ]
     for one, other in zip(exact, coarse, strict=True):
-        assert (other.talk_seconds or 0) == pytest.approx(one.talk_seconds or 0, abs=1.1)
+        assert (other.talk_seconds or 0) == pytest.approx(one.talk_seconds or 0, abs=2.1)
 
 
 @pytest.mark.parametrize("missing", sorted(set(OUR_COLUMNS) - {"eventtype", "eventtime"}))
@@ -142,6 +144,17 @@ def test_a_call_without_end_rows_ends_with_its_last_event() -> None:
     assert view.ended_at == read_time(rows[last - 1]["eventtime"])
 
 
+def test_events_of_the_dialplans_own_and_rows_without_a_time_do_no_harm() -> None:
+    rows = rows_of(ANSWERED)
+    mixed = [
+        *rows[:3],
+        rows[3] | {"eventtype": "our own: word"},
+        rows[3] | {"eventtype": "", "eventtime": ""},
+        *rows[3:],
+    ]
+    assert [told(view) for view in calls(mixed)] == [told(view) for view in calls(rows)]
+
+
 def test_numbers_stand_for_event_types() -> None:
     kinds = "CHAN_START CHAN_END HANGUP ANSWER APP_START APP_END BRIDGE_ENTER BRIDGE_EXIT"
     numbers = {name: number for number, name in enumerate(kinds.split(), 1)}
@@ -177,7 +190,7 @@ def test_a_time_without_a_zone_is_of_the_zone_that_is_meant() -> None:
         ("eventtype,eventtime\nANSWER,1\n", "line 1: the header names no column uniqueid"),
         ("eventtime,uniqueid\n1,2\n", "no column eventtype"),
         ("eventtype,eventtime,uniqueid\n\nANSWER,yesterday,1.1\n", "line 3: the time 'yesterday'"),
-        ("eventtype,eventtime,uniqueid\nwhat?,1416000000,1.1\n", "line 2: the event type 'WHAT?'"),
+        ("eventtype,eventtime,uniqueid\nANSWER,,1.1\n", "line 2: the time ''"),
         ("eventtype,eventtime,uniqueid\nANSWER,1416000000,\n", "line 2: names no channel"),
         ("eventtype,eventtime,uniqueid\nANSWER,1416000000,1.1,2\n", "line 2: 4 values for 3 columns"),
     ],

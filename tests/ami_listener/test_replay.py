@@ -52,7 +52,8 @@ async def test_json_lines_hold_every_call_with_its_lead(tmp_path: Path) -> None:
         "ring_seconds": 5.0,
         "talk_seconds": 60.0,
         "transfers": [],
-        "legs": [{"endpoint": "101", "number": "101", "result": "answered"}],
+        "legs": [{"endpoint": "101", "number": "101", "result": "answered", "kind": "rang"}],
+        "stations": [],
         "lead": {"number": "+380501234567", "name": "+380501234567", "responsible": "101"},
     }
     assert (hidden["result"], hidden["lead"]) == ("cancelled", None)

@@ -70,7 +70,7 @@ def test_each_freepbx_global_is_known_to_the_plain_pbx() -> None:
 
 def test_ami_sends_all_that_the_tracker_reads() -> None:
     """Answers to CoreShowChannels are no events that a filter could hold back."""
-    sent = set(re.findall(r"^eventfilter\(action\(include\),name\((\w+)\)\)", CONF["manager.conf"], flags=re.MULTILINE))
+    sent = set(re.findall(r"^eventfilter\(action\(include\),name\((\w+)\)", CONF["manager.conf"], flags=re.MULTILINE))
     assert set(READERS) - {"CoreShowChannel", "CoreShowChannelsComplete"} <= sent
 
 

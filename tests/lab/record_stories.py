@@ -6,6 +6,7 @@
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from tests.lab.stage.performance import play
@@ -26,7 +27,8 @@ def main() -> int:
         for one in played:
             if one.error is not None:
                 failed += 1
-                print(f"{one.name}: {one.error}")
+                print(f"{one.name}: ", end="")
+                traceback.print_exception(one.error, limit=-3, file=sys.stdout)
                 continue
             mine = events.get(one.name, [])
             keep(one.name, (STORIES[one.name].__doc__ or "").strip(), mine, cel_of(mine, rows), one.calls)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import quote
 
 from leadline.demo.phones import Outcome, PhoneCall, call_outcomes, phone_calls
 from leadline.demo.sip_messages import SipMessage
-from leadline.demo.sipp import PhoneError, Sipp, await_value, free_port, port_is_free
+from leadline.demo.sipp import PhoneError, Sipp, await_value
 from tests.lab.stage.scripts import called, calling
 
 LOCAL = "127.0.0.1"
@@ -24,6 +25,11 @@ class Interval:
 
     start: datetime
     end: datetime
+
+
+def _is_open(port: int) -> bool:
+    """Whether somebody listens there; asked without taking the port even for a moment."""
+    return f" 0100007F:{port:04X} " in Path("/proc/net/udp").read_text()
 
 
 class _End:
@@ -41,7 +47,8 @@ class _End:
         text = (
             f"MESSAGE sip:stage@{LOCAL} SIP/2.0\r\nVia: SIP/2.0/UDP {LOCAL}:9;branch=z9hG4bKtold{number}\r\n"
             f"From: <sip:stage@{LOCAL}>;tag=stage\r\nTo: <sip:stage@{LOCAL}>\r\nCall-ID: {call_id}\r\n"
-            f"CSeq: {number} MESSAGE\r\nX-Do: {what}\r\nX-With: {with_}\r\nX-Cseq: {number}\r\nContent-Length: 0\r\n\r\n"
+            f"CSeq: {number} MESSAGE\r\nX-Do: {what}\r\nX-With: {with_}\r\nX-Cseq: {number}\r\n"
+            "Content-Length: 0\r\n\r\n"
         )
         self._control.sendto(text.encode(), (LOCAL, self._port))
 
@@ -73,8 +80,11 @@ class Talk:
         for key in keys:
             before = self._answered("INFO")
             self._end.tell(self.call_id, "info", key)
-            self._await(lambda n=before: self._answered("INFO") > n, 5, "an answer to INFO")
+            self._await_answers("INFO", before + 1)
             time.sleep(0.12)  # keys pressed faster than a person can are taken for one
+
+    def _await_answers(self, method: str, count: int) -> None:
+        self._await(lambda: self._answered(method) >= count, 5, f"an answer to {method}")
 
     def _answered(self, method: str) -> int:
         return sum(m.answers == method and m.status is not None and not m.sent for m in self.messages())
@@ -88,7 +98,7 @@ class Talk:
     def _reoffer(self, what: str) -> None:
         before = self._answered("INVITE")
         self._end.tell(self.call_id, what)
-        self._await(lambda: self._answered("INVITE") > before, 5, f"an answer to {what}")
+        self._await_answers("INVITE", before + 1)
 
     def refer(self, to: str, replaces: "Talk | None" = None) -> None:
         """Transfer the other end to the number `to`; with `replaces`, to the end of that other call of ours."""
@@ -97,7 +107,13 @@ class Talk:
             theirs, ours = replaces.tags()
             uri += f"?Replaces={quote(replaces.call_id, safe='')}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
         self._end.tell(self.call_id, "refer", f"<{uri}>")
-        self._await(lambda: self._answered("REFER"), 5, "an answer to REFER")
+        self._await_answers("REFER", 1)
+        done = "terminated"
+        self._await(
+            lambda: any((m.header("Subscription-State") or "").startswith(done) for m in self.messages()), 20, done
+        )
+        if not any(m.method == "BYE" for m in self.messages()):
+            self.bye()
 
     def tags(self) -> tuple[str, str]:
         """The tags of Asterisk's end and of ours."""
@@ -145,13 +161,21 @@ class Ringing(Talk):
         assert self.seen.ended_at
         return Interval(self.seen.answered_at, self.seen.ended_at)
 
+    def heard_until(self, method: str) -> Interval:
+        """The same, until this end sent its last such request: who parks a caller hears only a machine then."""
+        return Interval(self.heard().start, max(m.at for m in self.messages() if m.method == method and m.sent))
+
 
 class Caller(Talk):
     """A call as the end that called saw it."""
 
-    def __init__(self, pbx: tuple[str, int], user: str, to: str, name: str | None = None) -> None:
-        port, media = free_port(socket.SOCK_DGRAM, LOCAL), free_port(socket.SOCK_DGRAM, LOCAL)
-        sipp = Sipp(calling(user, to, media, name), pbx=pbx, local=(LOCAL, port), arguments=("-m", "1", "-aa"))
+    def __init__(self, pbx: tuple[str, int], port: int, user: str, to: str, name: str | None = None) -> None:
+        sipp = Sipp(
+            calling(user, to, port + 2, name),
+            pbx=pbx,
+            local=(LOCAL, port),
+            arguments=("-m", "1", "-aa", "-mp", str(port + 2)),
+        )
         end = _End(sipp, port)
         first = await_value(lambda: next(iter(sipp.messages()), None), 5, "the INVITE")
         super().__init__(end, first.call_id, pbx)
@@ -196,9 +220,13 @@ class Phone:
     def __init__(self, pbx: tuple[str, int], user: str, port: int) -> None:
         self._pbx = pbx
         self.user = user
-        media = free_port(socket.SOCK_DGRAM, LOCAL)
-        self._end = _End(Sipp(called(user, media), pbx=pbx, local=(LOCAL, port), arguments=("-aa",)), port)
-        await_value(lambda: not port_is_free(socket.SOCK_DGRAM, LOCAL, port) or None, 5, f"phone {user} to listen")
+        self._end = _End(
+            Sipp(called(user, port + 2), pbx=pbx, local=(LOCAL, port), arguments=("-aa", "-mp", str(port + 2))), port
+        )
+        try:
+            await_value(lambda: _is_open(port) or None, 5, f"phone {user} to listen")
+        except PhoneError as error:
+            raise PhoneError(f"{error}\n{self._end.sipp.report()[-4000:]}") from None
 
     def calls(self, number: str | None = None) -> list[Ringing]:
         """The calls that it got, in order; of the network, those to `number`."""

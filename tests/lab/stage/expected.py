@@ -15,6 +15,17 @@ class ExpectedLeg:
     who: str
     result: str
     kind: str = "rang"
+    at: float | None = None
+    """When it began to ring, to tell which legs were one after the other; None where that does not matter."""
+
+
+@dataclass
+class ExpectedStation:
+    """A queue, parking space or mailbox where the caller waited, and whether he was taken there."""
+
+    kind: str
+    name: str
+    result: str | None
 
 
 @dataclass
@@ -40,6 +51,7 @@ class ExpectedCall:
     talk_seconds: float = 0.0
     legs: list[ExpectedLeg] = field(default_factory=list)
     transfers: list[ExpectedTransfer] = field(default_factory=list)
+    stations: list[ExpectedStation] = field(default_factory=list)
     role: str = "call"
     parent: int | None = None
     lead: str | None = None

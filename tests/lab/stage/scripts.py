@@ -8,6 +8,7 @@ and no step waits for a guessed time.
 _ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, REFER, NOTIFY, UPDATE, INFO, OPTIONS\n"
 _BARE = "Content-Length: 0\n\n"
 _VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+_OWN_VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK[pid]t[call_number]x[$number]\n"
 _SDP = """Content-Type: application/sdp
 Content-Length: [len]
 
@@ -22,6 +23,7 @@ a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-16
 a={mode}
 """
+_KEY = "Content-Type: application/dtmf-relay\nContent-Length: [len]\n\nSignal=[$with]\nDuration=100\n"
 REFUSALS = (302, 404, 480, 486, 503, 600, 603)
 _HEARD_REFUSALS = (400, 403, 404, 408, 410, 480, 484, 486, 487, 488, 500, 502, 503, 600, 603)
 _DO = ("answer", "bye", "refer", "info", "hold", "unhold", "cancel", *map(str, REFUSALS))
@@ -100,12 +102,13 @@ def calling(user: str, to: str, media: int, name: str | None = None) -> str:
 def _talk(ends: str, user: str, media: int) -> list[str]:
     """The conversation: whatever Asterisk asks is answered, whatever the test tells is done."""
 
-    def request(method: str, more: str, *, cseq: str = "CSeq:[$number]", retransmit: bool = True) -> str:
+    def request(method: str, more: str, *, retransmit: bool = True, goto: str | None = None) -> str:
         text = (
-            f"{method} [next_url] SIP/2.0\n{_VIA}{ends}[last_Call-ID:]\n{cseq} {method}\nMax-Forwards: 70\n"
+            f"{method} [next_url] SIP/2.0\n{_OWN_VIA}{ends}[last_Call-ID:]\nCSeq: [$number] {method}\n"
+            "Max-Forwards: 70\n"
             f"Contact: <sip:{user}@[local_ip]:[local_port]>\n{more}"
         )
-        return _send(text, retransmit=retransmit)
+        return _send(text, retransmit=retransmit, goto=goto)
 
     def reoffer(label: str, mode: str, version: int) -> list[str]:
         return [
@@ -113,27 +116,16 @@ def _talk(ends: str, user: str, media: int) -> list[str]:
             request("INVITE", _ALLOW + _sdp(media, mode, version)),
             '<recv response="100" optional="true"/>',
             '<recv response="200"/>',
-            request("ACK", _BARE, retransmit=False),
-            '<nop next="talk"/>',
+            request("ACK", _BARE, retransmit=False, goto="talk"),
         ]
 
     return [
-        '<label id="talk"/>',
-        '<recv request="BYE" optional="true" next="ended"/>',
-        '<recv request="INVITE" optional="true" next="reinvited"/>',
-        *(
-            f'<recv response="{code}" optional="true" next="talk"/>'
-            for code in (100, 200, 202, 400, 481, 488, 500, 603)
-        ),
-        *_told("bye", "refer", "info", "hold", "unhold", otherwise="talk"),
+        # sipp takes an answer only in steps after the one that sends its request, so the wait comes last.
+        '<nop next="talk"/>',
         '<label id="refer"/>',
-        request("REFER", f"Refer-To:[$with]\nReferred-By: <sip:{user}@[local_ip]>\n{_BARE}"),
-        '<nop next="talk"/>',
+        request("REFER", f"Refer-To:[$with]\nReferred-By: <sip:{user}@[local_ip]>\n{_BARE}", goto="talk"),
         '<label id="info"/>',
-        request(
-            "INFO", "Content-Type: application/dtmf-relay\nContent-Length: [len]\n\nSignal=[$with]\nDuration=100\n"
-        ),
-        '<nop next="talk"/>',
+        request("INFO", _KEY, goto="talk"),
         *reoffer("hold", "sendonly", 2),
         *reoffer("unhold", "sendrecv", 3),
         '<label id="reinvited"/>',
@@ -143,7 +135,15 @@ def _talk(ends: str, user: str, media: int) -> list[str]:
         request("BYE", _BARE),
         '<recv response="200" next="end"/>',
         '<label id="ended"/>',
-        _send(_reply(200)),
+        _send(_reply(200), goto="end"),
+        '<label id="talk"/>',
+        '<recv request="BYE" optional="true" next="ended"/>',
+        '<recv request="INVITE" optional="true" next="reinvited"/>',
+        *(
+            f'<recv response="{code}" optional="true" next="talk"/>'
+            for code in (100, 200, 202, 400, 481, 488, 500, 603)
+        ),
+        *_told("bye", "refer", "info", "hold", "unhold", otherwise="talk"),
         '<label id="end"/>',
         "<nop/>",
     ]
@@ -156,16 +156,16 @@ def _told(*known: str, otherwise: str) -> list[str]:
         f'<test assign_to="do{name}" variable="compared" compare="equal" value="0"/>'
         for name in known
     )
+    words = _keep("X-Do", "do") + _keep("X-With", "with") + _keep("X-Cseq", "number", "[0-9]+")
     return [
-        f'<recv request="MESSAGE"><action>{_keep("X-Do", "do")}{_keep("X-With", "with")}{_keep("X-Cseq", "number")}'
-        f"{choice}</action></recv>",
+        f'<recv request="MESSAGE"><action>{words}{choice}</action></recv>',
         *(f'<nop test="do{name}" next="{name}"/>' for name in known),
         f'<nop next="{otherwise}"/>',
     ]
 
 
-def _keep(header: str, name: str) -> str:
-    return f'<ereg regexp=".*" search_in="hdr" header="{header}:" assign_to="{name}"/>'
+def _keep(header: str, name: str, what: str = ".*") -> str:
+    return f'<ereg regexp="{what}" search_in="hdr" header="{header}:" assign_to="{name}"/>'
 
 
 def _sdp(media: int, mode: str = "sendrecv", version: int = 1) -> str:

@@ -1,8 +1,10 @@
 """The stage: one Asterisk with our configuration and many phones, the public network, and a record of all events."""
 
 import itertools
+import random
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,13 +13,19 @@ from dialplan.plan import encode_plan
 from dialplan.render import PHONES, AsteriskValues
 from leadline.demo.asterisk import AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
-from leadline.demo.sipp import await_value, free_port, free_ports
+from leadline.demo.sipp import PhoneError, await_value, free_port, port_is_free
 from leads.domain.directory import DisplayMode, Extension
 from routing.decision import Decision, Ring, Step, StepKind
 from tests.lab.scripted_agi import ScriptedAgi
 from tests.lab.stage.ends import LOCAL, Caller, Phone, Ringing
 
 FIRST_PHONE, PHONE_COUNT = 200, 300
+CALLER_COUNT = 300
+PORTS_EACH = 8
+"""SIP, and what sipp takes for voice and pictures."""
+OWN_GROUP = 4
+"""So many of the phones, the last ones, have a pickup group of their own: *8 there takes nobody else's call."""
+QUEUES = 16
 STRATEGIES = ("ringall", "leastrecent", "fewestcalls", "random", "rrmemory", "linear", "wrandom")
 SECRET = "events-secret"
 
@@ -28,6 +36,29 @@ callerid = <{number}>
 [{number}]
 type = aor
 contact = sip:{number}@{address}:{port}
+"""
+_QUEUE = """
+[{strategy}-{place}]
+strategy = {strategy}
+timeout = 2
+retry = 1
+ringinuse = no
+joinempty = yes
+"""
+_DIALPLAN = """
+; The stage's trunk: 91<phone>… goes there through Local channels, 92<phone>… likewise for good, 93<phone>… has a
+; mailbox behind all else, 94<phone>… meets a menu.
+[stage-inbound]
+exten = _91XXX!,1,Dial(Local/${EXTEN:2:3}@leadline-internal,20,tk)
+exten = _92XXX!,1,Dial(Local/${EXTEN:2:3}@leadline-internal/n,20,tk)
+exten = _93XXX!,1,Set(LEADLINE_THEN=leadline-voicemail,${EXTEN:2:3},1)
+ same = n,Goto(leadline-inbound,${EXTEN},1)
+exten = _94XXX!,1,Answer()
+ same = n,Set(STAGE_DID=${EXTEN})
+ same = n,WaitExten(10)
+ same = n,Hangup()
+exten = 1,1,Goto(leadline-inbound,${STAGE_DID},1)
+include = leadline-inbound
 """
 
 
@@ -58,6 +89,14 @@ class Events:
         self._thread.join(5)
 
 
+def _free_ports(count: int) -> int:
+    """The first of `count` UDP ports in a row, where no other test looks for one."""
+    for first in random.SystemRandom().sample(range(10000, 20000 - count, 2), 50):
+        if all(port_is_free(socket.SOCK_DGRAM, LOCAL, port) for port in range(first, first + count)):
+            return first
+    raise RuntimeError(f"found no {count} free ports in a row")
+
+
 class Stage:
     """Start it with `with`, from the main thread; each story then plays in a scene of its own."""
 
@@ -65,8 +104,13 @@ class Stage:
         self._stack = ExitStack()
         self._scenes = itertools.count(1)
         self._numbers = itertools.count(FIRST_PHONE)
+        self._group_numbers = itertools.count(FIRST_PHONE + PHONE_COUNT - OWN_GROUP)
+        self._queues = itertools.count()
         self._lock = threading.Lock()
-        self.ports = free_ports(socket.SOCK_DGRAM, PHONE_COUNT)
+        ports = range(0, PORTS_EACH * (PHONE_COUNT + CALLER_COUNT), PORTS_EACH)
+        first = _free_ports(ports.stop)
+        self.ports = [first + port for port in ports[:PHONE_COUNT]]
+        self._caller_ports = iter([first + port for port in ports[PHONE_COUNT:]])
         self.asterisk = AsteriskInstance(folder, ensure_root())
         self.values = AsteriskValues(
             ami_events_secret=SECRET,
@@ -87,9 +131,29 @@ class Stage:
         with (self.asterisk.etc / "pjsip.conf").open("a") as file:
             for place, port in enumerate(self.ports):
                 file.write(_ENDPOINT.format(number=FIRST_PHONE + place, address=LOCAL, port=port))
+                if place >= PHONE_COUNT - OWN_GROUP:
+                    file.write(f"[{FIRST_PHONE + place}](+)\ntype = endpoint\ncall_group = 2\npickup_group = 2\n")
+        self._change(
+            "extensions.conf", "Dial(PJSIP/${FILTER(0-9,${EXTEN})},60,", "Dial(PJSIP/${FILTER(0-9,${EXTEN})},4,"
+        )
+        self._change("features.conf", "atxfernoanswertimeout = 20", "atxfernoanswertimeout = 4")
+        self._change("features.conf", "transferdigittimeout = 5", "transferdigittimeout = 2")
+        self._change("res_parking.conf", "parkingtime = 90", "parkingtime = 6")
+        self._change("pjsip.conf", "context = leadline-inbound", "context = stage-inbound")
+        self._append("extensions.conf", _DIALPLAN)
+        self._append("voicemail.conf", "".join(f"{FIRST_PHONE + place} => ,{place}\n" for place in range(PHONE_COUNT)))
+        for place in range(QUEUES):
+            self._append(
+                "queues.conf", "".join(_QUEUE.format(strategy=strategy, place=place) for strategy in STRATEGIES)
+            )
 
-    def append(self, file: str, text: str) -> None:
-        """Add to a file of Asterisk's configuration, before it starts."""
+    def _change(self, file: str, ours: str, shorter: str) -> None:
+        """Times in which a story need not wait, and where the trunk's calls begin."""
+        path = self.asterisk.etc / file
+        assert ours in path.read_text(), f"{file} has no {ours}"
+        path.write_text(path.read_text().replace(ours, shorter))
+
+    def _append(self, file: str, text: str) -> None:
         with (self.asterisk.etc / file).open("a") as opened:
             opened.write(text)
 
@@ -115,9 +179,56 @@ class Stage:
 
     def take_number(self) -> tuple[str, int]:
         """A phone's number and UDP port that no other scene has."""
+        return self._take(self._numbers)
+
+    def take_caller_port(self) -> int:
+        """A UDP port for a caller; the next ones are for his voice."""
         with self._lock:
-            number = next(self._numbers)
-        return str(number), self.ports[number - FIRST_PHONE]
+            return next(self._caller_ports)
+
+    def take_group_number(self) -> tuple[str, int]:
+        """The same, of a phone in the small pickup group."""
+        return self._take(self._group_numbers)
+
+    def _take(self, numbers: Iterator[int]) -> tuple[str, int]:
+        """The next number whose port nobody else took meanwhile."""
+        with self._lock:
+            for number in numbers:
+                port = self.ports[number - FIRST_PHONE]
+                if port_is_free(socket.SOCK_DGRAM, LOCAL, port):
+                    return str(number), port
+        raise RuntimeError("no phones are left")
+
+    def take_queue(self, strategy: str) -> str:
+        """A queue without members that no other scene has."""
+        with self._lock:
+            return f"{strategy}-{next(self._queues)}"
+
+    def originate(self, channel: str, to: str, caller_id: str) -> None:
+        """Click to call: Asterisk rings `channel`, and when it answers, dials `to` for it."""
+        with socket.create_connection((LOCAL, self.values.ami_port), 10) as ami, ami.makefile("rb") as answers:
+            ami.sendall(
+                b"Action: Login\r\nUsername: leadline-control\r\nSecret: control-secret\r\nEvents: off\r\n\r\n"
+                + (
+                    f"Action: Originate\r\nActionID: call\r\nChannel: {channel}\r\nContext: leadline-originate\r\n"
+                    f"Exten: {to}\r\nPriority: 1\r\nCallerID: {caller_id}\r\nAsync: true\r\nTimeout: 20000\r\n\r\n"
+                ).encode()
+            )
+            while not answers.readline().startswith(b"ActionID: call"):
+                pass
+
+    def await_quiet(self) -> None:
+        """Wait until no channel exists.
+
+        Raises:
+            PhoneError: one stayed behind; it is ended then, and named.
+        """
+        try:
+            await_value(lambda: not self.asterisk.channels() or None, 10, "all channels to end")
+        except PhoneError as error:
+            left = self.asterisk.cli("core show channels concise")
+            self.asterisk.cli("channel request hangup all")
+            raise PhoneError(f"{error}:\n{left}") from None
 
     def cel_rows(self) -> list[str]:
         """What Asterisk wrote of the calls on disk."""
@@ -143,15 +254,25 @@ class Scene:
         """Phones that are on."""
         return [self.phone() for _ in range(count)]
 
-    def phone(self) -> Phone:
-        number, port = self.stage.take_number()
+    def phone(self, *, own_group: bool = False) -> Phone:
+        number, port = self.stage.take_group_number() if own_group else self.stage.take_number()
         self.numbers.append(number)
         phone = Phone(self.stage.pbx, number, port)
         self._open.append(phone)
         return phone
 
-    def rings(self, *steps: list[Phone] | str, seconds: int = 20) -> None:
-        """Where a call to our number goes: phones that ring together, or a queue by its name, one after the other."""
+    def queue(self, strategy: str, members: list[Phone]) -> str:
+        """A queue with these members, by its name."""
+        name = self.stage.take_queue(strategy)
+        for phone in members:
+            self.stage.asterisk.cli(f"queue add member PJSIP/{phone.user} to {name}")
+        return name
+
+    def rings(self, *steps: list[Phone] | str, seconds: int = 20, second_call: bool = False) -> None:
+        """Where a call to our number goes: phones that ring together, or a queue by its name, one after the other.
+
+        With `second_call` phones are rung even during a call.
+        """
         made = tuple(
             Step(StepKind.QUEUE, seconds, "", queue=step)
             if isinstance(step, str)
@@ -160,7 +281,7 @@ class Scene:
                 seconds,
                 "",
                 tuple(
-                    Ring(Extension(phone.user, f"PJSIP/{phone.user}", DisplayMode.LATIN, 24, None), False)
+                    Ring(Extension(phone.user, f"PJSIP/{phone.user}", DisplayMode.LATIN, 24, None), second_call)
                     for phone in step
                 ),
             )
@@ -172,12 +293,16 @@ class Scene:
         """Somebody outside calls our number."""
         return self._caller(number or self.stranger, self.did, name)
 
+    def call_to(self, did: str) -> Caller:
+        """A stranger calls another of our numbers."""
+        return self._caller(self.stranger, did)
+
     def call_from(self, phone: Phone, to: str) -> Caller:
         """Somebody dials on his phone."""
         return self._caller(phone.user, to)
 
     def _caller(self, user: str, to: str, name: str | None = None) -> Caller:
-        caller = Caller(self.stage.pbx, user, to, name)
+        caller = Caller(self.stage.pbx, self.stage.take_caller_port(), user, to, name)
         self._open.append(caller)
         return caller
 

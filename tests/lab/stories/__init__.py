@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 from tests.lab.stage.expected import ExpectedCall
 from tests.lab.stage.stage import Scene
-from tests.lab.stories import plain
+from tests.lab.stories import features, outgoing, plain, queues, transfers
 
 Story = Callable[[Scene], list[ExpectedCall]]
 
 STORIES: dict[str, Story] = {
-    f"{module.__name__.rpartition('.')[2]}_{story.__name__}": story for module in (plain,) for story in module.STORIES
+    **{f"plain_{name}": story for name, story in plain.STORIES.items()},
+    **{f"transfer_{name}": story for name, story in transfers.STORIES.items()},
+    **{f"queue_{name}": story for name, story in queues.STORIES.items()},
+    **{f"feature_{name}": story for name, story in features.STORIES.items()},
+    **{f"outgoing_{name}": story for name, story in outgoing.STORIES.items()},
 }

@@ -117,4 +117,6 @@ def gives_up(scene: Scene) -> list[ExpectedCall]:
     ]
 
 
-STORIES = (answered, busy, busy_everywhere, declined, unavailable, no_answer, gives_up)
+STORIES = {
+    story.__name__: story for story in (answered, busy, busy_everywhere, declined, unavailable, no_answer, gives_up)
+}
