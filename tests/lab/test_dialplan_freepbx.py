@@ -5,14 +5,30 @@ from collections.abc import Iterator
 import pytest
 
 from dialplan.render import SOURCE
+from leadline.demo import scenarios
 from leadline.demo.scenarios import Behaviour
+from leadline.demo.sip_messages import read_address
+from leadline.demo.sipp import Sipp
 from leads.domain.directory import DisplayMode
 from tests.lab.dialplan_lab import RINGS_ON, DialplanLab, phones, plan, ring
 from tests.lab.scripted_agi import CLOSES, SILENT
 
 pytestmark = pytest.mark.lab
 
+HOOK = """
+[macro-dialout-trunk-predial-hook]
+exten => s,1,Gosub(leadline-callee,s,1(${FILTER(+0-9,${OUTNUM})}))
+ same => n,Set(DIAL_TRUNK_OPTIONS=${DIAL_TRUNK_OPTIONS}I)
+ same => n,Return()
+"""
+"""What README.md gives FreePBX's users for the name of whom they call."""
+
 FREEPBX = """
+[leadline-internal](+)
+exten = _9X.,1,Set(OUTNUM=${FILTER(0-9,${EXTEN:1})})
+ same = n,Gosub(macro-dialout-trunk-predial-hook,s,1())
+ same = n,Dial(PJSIP/${OUTNUM}@trunk,30,${DIAL_TRUNK_OPTIONS})
+
 [from-trunk]
 exten = _[+0-9]!,1,Set(CALLERID(name)=${CALLERID(name)} to ${EXTEN})
  same = n,Dial(PJSIP/103,20)
@@ -29,7 +45,7 @@ exten = _1XX,1,Dial(PJSIP/${EXTEN},20)
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialplanLab]:
     lab = DialplanLab(tmp_path_factory.mktemp("freepbx"))
     with (lab.asterisk.etc / "extensions.conf").open("a") as extensions:
-        extensions.write((SOURCE / "freepbx/leadline-freepbx.conf").read_text() + FREEPBX)
+        extensions.write((SOURCE / "freepbx/leadline-freepbx.conf").read_text() + FREEPBX + HOOK)
     globals_conf = (SOURCE / "freepbx/globals_custom.conf").read_text()
     (lab.asterisk.etc / "leadline-globals.conf").write_text(
         globals_conf.replace(":4573", f":{lab.values.fastagi_port}")
@@ -78,3 +94,21 @@ def test_without_a_decision_the_inbound_route_has_the_call(lab: DialplanLab, ans
 def test_an_accounts_name_goes_to_the_inbound_route(lab: DialplanLab) -> None:
     with lab.phone("103"):
         assert lab.call("account-7").wait_one().status == 200
+
+
+def test_freepbx_shows_whom_a_phone_calls(lab: DialplanLab) -> None:
+    documented = "\n".join(line.strip() for line in (SOURCE / "README.md").read_text().splitlines())
+    assert "\n".join(line.strip() for line in HOOK.strip().splitlines()) in documented
+    lab.agi.answers["to:0501234567"] = "L1|Shcherban Olha~u24~Щербань Ольга|u24"
+    network = Sipp(
+        scenarios.phone("network", Behaviour()),
+        pbx=lab.pbx,
+        local=("127.0.0.1", lab.values.trunk_port),
+        arguments=("-aa",),
+    )
+    try:
+        outcome = lab.call_between("101", "90501234567").wait_one()
+    finally:
+        network.discard()
+    addresses = (read_address(message.header("P-Asserted-Identity")) for message in outcome.messages)
+    assert {(shown.name, shown.number) for shown in addresses if shown} == {("Щербань Ольга", "0501234567")}
