@@ -143,8 +143,7 @@ def test_a_transfer_by_keys_does_not_end_it(scene: Scene, files: Files) -> None:
     first, second = scene.phones(2)
     caller, talk = answered(scene, first)
     with Voice(caller.messages()):
-        talk.dtmf("*2")
-        talk.dtmf(second.user)
+        talk.dtmf(f"*2{second.user}")
         second.await_call().answer()
         talk_for(1)
         talk.bye()
