@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from leads.admin.context import Viewer
 from leads.admin.words import PHASE_WORDS
-from leads.domain.calls import Direction, Phase, Result
+from leads.domain.calls import Direction, LegKind, Phase, Result
 from leads.domain.directory import Directory
 from leads.domain.participation import participants
 from leads.store.board import BoardCall
@@ -116,10 +117,18 @@ def _outside(call: BoardCall, names: dict[str, str]) -> tuple[str, str | None]:
     return (call.caller_name or "") if call.direction is Direction.INBOUND else "", number
 
 
+def _is_station(leg: dict[str, Any]) -> bool:
+    return LegKind(leg.get("kind", LegKind.RANG)).is_station
+
+
 def _colleagues(call: BoardCall, names: dict[str, str]) -> str:
     if call.direction is not Direction.INBOUND:
         return names.get(call.caller or "") or call.employee_name or call.caller or ""
     if call.answered_by:
         return names.get(call.answered_by) or call.employee_name or call.answered_by
-    ringing = (str(leg.get("endpoint")) for leg in call.legs if call.phase is Phase.ENDED or leg.get("result") is None)
+    ringing = (
+        str(leg.get("endpoint"))
+        for leg in call.legs
+        if not _is_station(leg) and (call.phase is Phase.ENDED or leg.get("result") is None)
+    )
     return ", ".join(dict.fromkeys(names.get(endpoint, endpoint) for endpoint in ringing))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from leads.admin.i18n import N_
-from leads.domain.calls import Direction, Phase, Result, TransferType
+from leads.domain.calls import Direction, LegKind, Phase, Result, TransferType
 from leads.domain.directory import DisplayMode, Role
 from leads.store.models import OutageKind, Use
 
@@ -20,6 +20,13 @@ WORDS: Mapping[object, str] = {
     TransferType.BLIND: N_("Blind transfer"),
     TransferType.ATTENDED: N_("Attended transfer"),
     TransferType.SEMI_ATTENDED: N_("Semi-attended transfer"),
+    LegKind.TRANSFERRED: N_("after a transfer"),
+    LegKind.FORWARDED: N_("forwarded there by the phone"),
+    LegKind.PICKED_UP: N_("picked the call up"),
+    LegKind.TAKEN_BACK: N_("took the call back"),
+    LegKind.QUEUE: N_("Queue"),
+    LegKind.PARKED: N_("Parked"),
+    LegKind.VOICEMAIL: N_("Voicemail"),
     DisplayMode.LATIN: N_("Latin letters"),
     DisplayMode.UTF8: N_("Any letters (UTF-8)"),
     DisplayMode.OFF: N_("No name"),
