@@ -1,7 +1,7 @@
 """Compares what is on record with what the ends of the calls saw; nothing here comes from Leadline's own code."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,13 +41,13 @@ def judge(seen: Sequence[SeenCall], rung: Sequence[PhoneCall], rows: Sequence[di
         chaos: what broke when.
     """
     verdict, deaths = Verdict(len(seen)), chaos.of("asterisk")
-    by_key: dict[Key, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row["role"] == "call":
-            by_key[_key_of_row(row)].append(row)
     calls: dict[Key, list[SeenCall]] = defaultdict(list)
     for call in seen:
         calls[_key_of_call(call)].append(call)
+    by_key: dict[Key, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["role"] == "call":
+            by_key[_key_of_row(row, calls)].append(row)
     refused = _refused(rung)
     for key, ours in calls.items():
         left = sorted(by_key.pop(key, []), key=_start)
@@ -135,8 +135,12 @@ def _key_of_call(call: SeenCall) -> Key:
     return ("outbound", caller, dialled) if len(dialled) > 3 else ("internal", caller, dialled)
 
 
-def _key_of_row(row: dict[str, Any]) -> Key:
-    return str(row["direction"]), _digits(row["caller"] or ""), _digits(row["dialled"] or "")
+def _key_of_row(row: dict[str, Any], calls: Iterable[Key]) -> Key:
+    """Whom a caller dialled may be unknown where Asterisk began to tell and to keep only after the call had begun."""
+    direction, caller, dialled = str(row["direction"]), _digits(row["caller"] or ""), _digits(row["dialled"] or "")
+    if row["incomplete"] and not dialled:
+        dialled = next((key[2] for key in calls if key[:2] == (direction, caller)), "")
+    return direction, caller, dialled
 
 
 def _digits(number: str) -> str:
