@@ -41,6 +41,7 @@ class _Facts:
     own_bridges: bool = False
     last_app: str = ""
     forwarded: bool = False
+    in_voicemail: bool = False
     number: str | None = None
     name: str | None = None
     made: bool = False
@@ -79,6 +80,10 @@ def channel_events(rows: Sequence[CelRow]) -> Iterator[e.ChannelEvent]:
     return _Telling(rows).events()
 
 
+def _mailbox(appdata: str) -> str:
+    return appdata.partition("@")[0].partition(",")[0]
+
+
 class _Telling:
     """One pass to learn what the channels were, one to tell what they did."""
 
@@ -102,7 +107,11 @@ class _Telling:
             "HANGUP": self._ended,
             "CHAN_END": self._ended,
             "LINKEDID_END": self._all_ended,
+            "PICKUP": self._picked_up,
+            "PARK_START": self._parked,
+            "PARK_END": self._unparked,
         }
+        self._has_parking = any(row.event == "PARK_START" for row in rows)
         for row in rows:
             self._learn(row)
         self._learn_forwards()
@@ -117,7 +126,7 @@ class _Telling:
             self._names.setdefault(row.channel, row.uniqueid)
         if row.app in _DIALLED:
             # Who picks up a call takes the place of the phone that was dialled, and the words for it.
-            facts.dialled = facts.dialled or not facts.last_app
+            facts.dialled = facts.dialled or not (facts.last_app or facts.first.exten not in (None, "s"))
             facts.originated = facts.originated or (row.app == _ORIGINATED and row.uniqueid == facts.first.linkedid)
         elif row.app:
             facts.last_app = row.app
@@ -150,6 +159,9 @@ class _Telling:
                 yield from self._make(row, facts)
             elif not facts.gone:
                 yield from self._identify(row, facts)
+            if row.app == "voicemail" and not facts.in_voicemail and not facts.gone:
+                facts.in_voicemail = True
+                yield e.VoicemailReached(row.at, row.uniqueid, row.linkedid, _mailbox(row.appdata))
             handler = self._handlers.get(row.event)
             if handler is not None:
                 yield from handler(row)
@@ -231,7 +243,7 @@ class _Telling:
 
     def _app_started(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         if row.app == "queue":
-            yield e.QueueJoined(row.at, row.uniqueid, row.linkedid)
+            yield e.QueueJoined(row.at, row.uniqueid, row.linkedid, row.appdata.partition(",")[0])
 
     def _app_ended(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         facts = self._channels[row.uniqueid]
@@ -244,6 +256,8 @@ class _Telling:
 
     def _entered(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         if row.extra.get("bridge_technology") == _HOLDING:
+            if not self._has_parking:
+                yield from self._parked(row)
             return
         bridge = row.extra.get("bridge_id") or f"of {row.linkedid}"
         if row.event == "BRIDGE_UPDATE":
@@ -253,6 +267,10 @@ class _Telling:
             yield e.BridgeEntered(row.at, other, row.linkedid, bridge)
 
     def _left(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        if row.extra.get("bridge_technology") == _HOLDING:
+            if not self._has_parking:
+                yield from self._unparked(row)
+            return
         bridge = row.extra.get("bridge_id") or f"of {row.linkedid}"
         yield e.BridgeLeft(row.at, row.uniqueid, row.linkedid, bridge)
         for other in self._silent_peers(row):
@@ -295,6 +313,32 @@ class _Telling:
             target = extra.get("transfer_target_channel_uniqueid")
             yield e.AttendedTransferred(row.at, row.uniqueid, row.linkedid, second, facts.first.linkedid, target)
 
+    def _picked_up(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        picker = row.extra.get("pickup_channel_uniqueid") or self._names.get(row.extra.get("pickup_channel", ""))
+        facts = self._channels.get(picker or "")
+        if picker is not None and facts is not None:
+            yield e.PickedUp(row.at, picker, facts.first.linkedid, row.uniqueid)
+
+    def _parked(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        yield e.Parked(row.at, row.uniqueid, row.linkedid, self._space_of(row))
+
+    def _unparked(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        facts = self._channels[row.uniqueid]
+        retriever = self._retriever(row)
+        gave_up = retriever is None and self._ends_with(facts, row.at)
+        yield e.Unparked(row.at, row.uniqueid, row.linkedid, retriever or "", gave_up)
+
+    def _retriever(self, row: CelRow) -> str | None:
+        """Who took the parked caller back: named, or whoever dialled a parking space last before."""
+        named = self._names.get(row.extra.get("retriever", ""))
+        dialled = [one for one in self._rows if one.app == "parkedcall" and one.at <= row.at and one.event == "ANSWER"]
+        return named or (dialled[-1].uniqueid if dialled else None)
+
+    def _space_of(self, row: CelRow) -> str:
+        """The parking space, which CEL does not tell but by who dialled it then."""
+        taken = (one for one in self._rows if one.app == "parkedcall" and one.at >= row.at)
+        return next((one.exten for one in taken if one.exten), "")
+
     # How it ended
 
     def _ended(self, row: CelRow) -> Iterator[e.ChannelEvent]:
@@ -321,7 +365,7 @@ class _Telling:
         if caller is None or caller is facts or caller.ended_at is None or not self._was_tried_last(facts, at):
             return None
         told = caller.hangup.extra.get("dialstatus", "") if caller.hangup is not None else ""
-        if caller.ended_at - at <= _TOGETHER and caller.gave_up():
+        if caller.ended_at - at <= _TOGETHER and (told == "CANCEL" if told else caller.gave_up()):
             return "CANCEL"
         return told if told in ("BUSY", "CHANUNAVAIL", "CONGESTION", "NOANSWER") else None
 

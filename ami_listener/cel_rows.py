@@ -66,6 +66,8 @@ _NUMBERED = dict(
     )
 )
 """Numbers of event types since Asterisk 12 (include/asterisk/cel.h)."""
+OTHER = "OTHER"
+"""An event that says nothing of a call."""
 _WORD = re.compile(r"[A-Z0-9_]{3,40}")
 _PAIR = re.compile(r'"([a-z0-9_]+)" *: *"?([^",}]*)')
 _EPOCH = re.compile(r"\d{9,10}(\.\d{1,9})?")
@@ -103,7 +105,7 @@ def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelR
         zone: of times that name none.
 
     Raises:
-        CelError: it does not say what happened, when, or to which channel.
+        CelError: it does not say when it happened, or to which channel.
     """
     channel = _text(values.get("channame"), _MAX_ID) or ""
     linkedid = _identity(values.get("linkedid"))
@@ -152,12 +154,11 @@ def read_time(value: Any, zone: tzinfo = UTC) -> datetime:
 
 
 def _event(value: Any) -> str:
+    """The kind of event by its name; what a dialplan's own words say is none of ours."""
     text = str(value if value is not None else "").strip().upper()
     if text.isdecimal() and len(text) < 4:
-        return _NUMBERED.get(int(text), "OTHER")
-    if not _WORD.fullmatch(text):
-        raise CelError(f"the event type {text[:40]!r} is neither a name such as CHAN_START nor a number")
-    return text
+        return _NUMBERED.get(int(text), OTHER)
+    return text if _WORD.fullmatch(text) else OTHER
 
 
 def _text(value: Any, limit: int = _MAX_TEXT) -> str | None:
@@ -190,17 +191,20 @@ def _extra(value: Any) -> Mapping[str, str]:
         pairs = _PAIR.findall(text)
     else:
         pairs = [("extension", text)]
-    return {name: clean for name, told in pairs if (clean := _text(told, _MAX_ID))}
+    return {name: clean for name, told in pairs if (clean := _text(told, _MAX_ID)) and clean != "N/A"}
 
 
 def csv_rows(lines: Iterable[str], zone: tzinfo = UTC) -> Iterator[CelRow]:
     """Read CSV: with a header line of column names, or without one in the order of OUR_COLUMNS.
+
+    A row without a time has that of the row before.
 
     Raises:
         CelError: it holds no CEL, or a line cannot be read; the text names the line and the mend.
     """
     reader = csv.reader(lines)
     columns: Sequence[str] | None = None
+    last: CelRow | None = None
     while True:
         try:
             cells = next(reader)
@@ -215,7 +219,8 @@ def csv_rows(lines: Iterable[str], zone: tzinfo = UTC) -> Iterator[CelRow]:
             if columns is not OUR_COLUMNS:
                 continue
         try:
-            yield read_cells(reader.line_num, cells, columns, zone)
+            last = read_cells(reader.line_num, cells, columns, zone, last.at if last else None)
+            yield last
         except CelError as error:
             raise CelError(f"line {reader.line_num}: {error}") from None
     if columns is None:
@@ -244,13 +249,24 @@ def csv_columns(first: Sequence[str]) -> Sequence[str]:
     )
 
 
-def read_cells(serial: int, cells: Sequence[str], columns: Sequence[str], zone: tzinfo) -> CelRow:
+def read_cells(
+    serial: int, cells: Sequence[str], columns: Sequence[str], zone: tzinfo, before: datetime | None
+) -> CelRow:
     """Make a row of a CSV line's values; a column `id` orders rows better than their place does.
+
+    Args:
+        serial: its place.
+        cells: the values.
+        columns: what they are.
+        zone: of times that name none.
+        before: when it happened, where it does not tell.
 
     Raises:
         CelError: there are more values than columns, or `read_row` cannot use them.
     """
     values = cells_by_name(cells, columns)
+    if before is not None and values.get("eventtime", "") in _NOTHING:
+        values = values | {"eventtime": before.isoformat()}
     number = values.get("id", "")
     return read_row(int(number) if number.isdecimal() and len(number) < 19 else serial, values, zone)
 

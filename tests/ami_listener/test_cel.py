@@ -49,8 +49,8 @@ def calls(rows: Sequence[dict[str, str]]) -> list[CallView]:
 def told(view: CallView) -> CallView:
     """A view without what only says how and when exactly it was seen."""
     exact = dict.fromkeys(("started_at", "answered_at", "ended_at", "ring_seconds", "talk_seconds", "caller_name"))
-    # CEL has no word for how a phone came into a call, nor for stations.
-    legs = tuple(replace(leg, kind=LegKind.RANG) for leg in view.legs if not leg.kind.is_station)
+    # CEL does not say on which parking space a caller waited whom nobody took back.
+    legs = tuple(replace(leg, endpoint="") if leg.kind is LegKind.PARKED else leg for leg in view.legs)
     return replace(view, progress=0, recovered=False, legs=legs, **exact)
 
 
