@@ -164,12 +164,16 @@ async def test_a_consultation_is_part_of_its_call_and_no_line_of_its_own(
 async def test_a_calls_page_tells_legs_transfers_and_reasons(admin: Visitor, database: Database, clock: Clock) -> None:
     transfer: dict[str, Any] = {"type": "blind", "by": "101", "to": "102", "result": "answered", "answered_by": "102"}
     leg = {"endpoint": "PJSIP/101", "number": "101", "result": "busy"}
-    call_id = await add_call(database, clock, "1.1", legs=[leg], transfers=[transfer])
+    queue = {"endpoint": "sales-desk", "number": None, "result": "no-answer", "kind": "queue"}
+    mailbox = {"endpoint": "101", "number": None, "result": None, "kind": "voicemail"}
+    legs = [queue, leg | {"kind": "picked-up"}, mailbox]
+    call_id = await add_call(database, clock, "1.1", legs=legs, transfers=[transfer])
     decision = {"reasons": ["It is <b>Tuesday</b>."], "name": "Щербань", "steps": []}
     async with database.write() as session:
         session.add(RoutingDecision(pbx="asterisk", linkedid="1.1", decided_at=clock(), decision=decision))
     page = (await admin.get(f"/calls/{call_id}")).text
-    for words in ("Blind transfer", "Busy", "Марія Коваленко · 102", "It is &lt;b&gt;Tuesday&lt;/b&gt;.", "Щербань"):
+    told = ("Queue", "sales-desk", "picked the call up", "Voicemail", "Blind transfer", "Busy")
+    for words in (*told, "Марія Коваленко · 102", "It is &lt;b&gt;Tuesday&lt;/b&gt;.", "Щербань"):
         assert words in page
 
 

@@ -2,9 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ami_listener.ami_events import WANTED
 from ami_listener.tracker import Tracker
@@ -12,6 +15,7 @@ from ami_listener.trunks import trunk_matcher
 from ami_listener.wire import Decoder
 from leads.domain.calls import CallView, Phase
 from tests.ami_listener.stories import Event, finals, play
+from tests.ami_listener.test_tracker_properties import check_sane
 from tests.ami_listener.told import as_told, differences
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures").glob("*/events.ami.txt"))
@@ -31,6 +35,11 @@ def in_order(views: dict[str, CallView]) -> list[CallView]:
     return sorted(views.values(), key=lambda view: view.started_at or EPOCH)
 
 
+@cache
+def story(path: Path) -> tuple[Event, ...]:
+    return tuple(events_of(path))
+
+
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.parent.name)
 def test_the_record_is_what_took_place(path: Path) -> None:
     expected = json.loads((path.parent / "expected.json").read_text())["calls"]
@@ -39,3 +48,71 @@ def test_the_record_is_what_took_place(path: Path) -> None:
     assert differences(expected, [as_told(view) for view in views]) == []
     assert all(view.phase is Phase.ENDED and not view.incomplete for view in views)
     assert (tracker.live_calls, tracker.live_channels, tracker.live_bridges) == (0, 0, 0)
+
+
+STORY = st.sampled_from(FIXTURES)
+EXAMPLES = settings(max_examples=150, deadline=None)
+LAST_LISTING: Event = {"Event": "CoreShowChannelsComplete"}
+
+
+def alone(path: Path) -> dict[str, CallView]:
+    return finals(play(story(path), new_tracker()))
+
+
+@EXAMPLES
+@given(st.lists(STORY, min_size=2, max_size=5, unique=True), st.randoms(use_true_random=False))
+def test_any_interleaving_gives_the_union_of_the_calls(paths: list[Path], random: object) -> None:
+    streams = [iter(_apart(story(path), number)) for number, path in enumerate(paths)]
+    order = [number for number, path in enumerate(paths) for _ in story(path)]
+    random.shuffle(order)  # type: ignore[attr-defined]
+    tracker = new_tracker()
+    views = play([next(streams[number]) for number in order], tracker)
+    check_sane(views, tracker)
+    apart = [finals(play(_apart(story(path), number), new_tracker())) for number, path in enumerate(paths)]
+    assert finals(views) == {linkedid: view for calls in apart for linkedid, view in calls.items()}
+
+
+def _apart(events: tuple[Event, ...], number: int) -> list[Event]:
+    """A story with ids of its own, because two recordings may use the same."""
+    ids = ("Uniqueid", "Linkedid")
+    return [
+        {
+            key: f"{value}{number}" if key.endswith(ids) and "Bridge" not in key else value
+            for key, value in event.items()
+        }
+        for event in events
+    ]
+
+
+@EXAMPLES
+@given(STORY, st.data())
+def test_a_stream_that_begins_late_or_breaks_off_leaves_nothing_behind(path: Path, data: st.DataObject) -> None:
+    events = story(path)
+    start = data.draw(st.integers(0, len(events)))
+    end = data.draw(st.integers(start, len(events)))
+    tracker = new_tracker()
+    views = play(events[start:end], tracker)
+    tracker.begin_resync()
+    views += tracker.feed(LAST_LISTING, None)
+    check_sane(views, tracker)
+
+
+@EXAMPLES
+@given(STORY, st.data())
+def test_repeated_events_change_no_call(path: Path, data: st.DataObject) -> None:
+    events = story(path)
+    twice = data.draw(st.sets(st.integers(0, len(events) - 1)))
+    tracker = new_tracker()
+    views = play([copy for n, event in enumerate(events) for copy in [event] * (1 + (n in twice))], tracker)
+    check_sane(views, tracker)
+    assert finals(views).keys() == alone(path).keys()
+
+
+@EXAMPLES
+@given(STORY, st.data())
+def test_neighbours_that_change_places_do_no_harm(path: Path, data: st.DataObject) -> None:
+    events = list(story(path))
+    place = data.draw(st.integers(0, len(events) - 2))
+    events[place], events[place + 1] = events[place + 1], events[place]
+    tracker = new_tracker()
+    check_sane(play(events, tracker), tracker)
