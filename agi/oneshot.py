@@ -20,8 +20,8 @@ from dialplan.words import PLAN
 
 DEADLINE_SECONDS = 1.2
 """For the server's answer; the dialplan waits 1.5 s in all, and then goes on by itself."""
-ALONE_SECONDS = 5.0
-"""For the database's answer, if Asterisk waits so long: when it does not, it ends us."""
+ALONE_SECONDS = 15.0
+"""For the database's answer, if Asterisk waits so long: when it does not, it ends us (SIGHUP) long before."""
 RECORD_SECONDS = 5.0
 """For the record, which nobody waits for."""
 
