@@ -132,7 +132,7 @@ def bridge_enter(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
     bridge = h.get("BridgeUniqueid", "")[:MAX_ID]
     if ids is None or not bridge or h.get("BridgeTechnology") == _HOLDING:
         return None
-    return e.BridgeEntered(at, *ids, bridge)
+    return e.BridgeEntered(at, *ids, bridge, h.get("BridgeCreator") == "ConfBridge")
 
 
 def bridge_leave(h: Headers, at: datetime | None) -> e.ChannelEvent | None:

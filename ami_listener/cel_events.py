@@ -262,9 +262,11 @@ class _Telling:
         bridge = row.extra.get("bridge_id") or f"of {row.linkedid}"
         if row.event == "BRIDGE_UPDATE":
             yield from self._leave_old_peers(row)
-        yield e.BridgeEntered(row.at, row.uniqueid, row.linkedid, bridge)
+        conference = row.app == "confbridge"
+        yield e.BridgeEntered(row.at, row.uniqueid, row.linkedid, bridge, conference)
         for other in self._silent_peers(row):
-            yield e.BridgeEntered(row.at, other, row.linkedid, bridge)
+            if not conference:
+                yield e.BridgeEntered(row.at, other, row.linkedid, bridge)
 
     def _left(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         if row.extra.get("bridge_technology") == _HOLDING:

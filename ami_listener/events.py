@@ -97,9 +97,13 @@ class DialEnded(ChannelEvent):
 
 @dataclass(slots=True)
 class BridgeEntered(ChannelEvent):
-    """A channel joined a bridge, where it hears the others; never used for bridges that only hold people."""
+    """A channel joined a bridge, where it hears the others; never used for bridges that only hold people.
+
+    In a conference each stays in his own call.
+    """
 
     bridge: str
+    conference: bool = False
 
 
 @dataclass(slots=True)

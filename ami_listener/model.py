@@ -143,6 +143,7 @@ class TransferState:
     pending: bool = True
     target: Channel | None = None
     parked: bool = False
+    conferred: bool = False
 
 
 def age_of(linkedid: str, serial: int) -> tuple[int, int]:

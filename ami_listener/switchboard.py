@@ -126,6 +126,19 @@ class Switchboard:
             call.answered, call.answered_at, call.visible = True, at, True
             self.touch(call)
 
+    def confer(self, people: list[Channel], at: datetime | None) -> None:
+        """People hear each other in a conference room: each of their calls goes on by itself, as Asterisk has it."""
+        for person in people:
+            call = person.call
+            if not call.talking:
+                call.talking, call.talking_since = True, at
+            transfer = call.pending_transfer()
+            if transfer is not None and not transfer.legs:
+                transfer.pending, transfer.conferred = False, True
+            if not call.answered:
+                call.answered, call.answered_at, call.visible = True, at, True
+            self.touch(call)
+
     def _has_answered(self, person: Channel, call: Call) -> None:
         if person.leg is not None:
             person.leg.talked = True

@@ -228,7 +228,9 @@ class Tracker:
             return
         left = self._board.bridges.enter(channel, event.bridge)
         people = self._board.bridges.people_heard_by(channel)
-        if len(people) > 1:
+        if len(people) > 1 and event.conference:
+            self._board.confer(people, event.at)
+        elif len(people) > 1:
             self._board.converse(people, event.at)
         if left:
             self._board.check_silence(channel.call, event.at)

@@ -150,7 +150,7 @@ def _result_of(leg: LegState, call: Call) -> Result | None:
     """How a leg ended. Asterisk stops ringing the target itself before it rings back who handed over in vain."""
     if leg.result is not Result.CANCELLED:
         return leg.result
-    in_vain = any(leg in one.legs and not one.pending and one.target is None for one in call.transfers)
+    in_vain = any(leg in one.legs and not one.pending and not one.target for one in call.transfers)
     return Result.NO_ANSWER if in_vain else Result.CANCELLED
 
 
@@ -194,7 +194,7 @@ def _result_without_legs(call: Call) -> Result:
 def _transfer(transfer: TransferState, call: Call, shared: frozenset[str]) -> Transfer:
     result: Result | None = None
     tried = [leg for leg in transfer.legs if leg.channel.endpoint != transfer.by.endpoint]
-    if transfer.target is not None:
+    if transfer.target is not None or transfer.conferred:
         result = Result.ANSWERED
     elif transfer.parked and not tried:
         result = Result.NO_ANSWER if not transfer.pending else Result.CANCELLED if call.ended else None

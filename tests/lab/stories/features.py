@@ -313,6 +313,24 @@ def menu_answered(scene: Scene) -> list[ExpectedCall]:
     return [call]
 
 
+def conference(scene: Scene) -> list[ExpectedCall]:
+    """She brings the caller into a conference room, where a colleague waits."""
+    andriy = scene.phone()
+    room = "*6" + andriy.user[-1]
+    waiting = scene.call_from(andriy, room).await_answer()
+    time.sleep(0.5)
+    talk = conversation(scene)
+    talk.ringing.refer(room)
+    time.sleep(TALK)
+    talk.caller.bye()
+    waiting.bye()
+    together = seconds(talk.ringing.seen.ended_at, talk.caller.seen.ended_at)
+    call = talk.expected(transfers=[ExpectedTransfer("blind", talk.olena.user, room, "answered")])
+    call.talk_seconds = round(call.talk_seconds + together, 2)
+    waited = seconds(waiting.seen.started_at, talk.ringing.seen.ended_at)
+    return [ExpectedCall("internal", andriy.user, room, "answered", waited, None, together), call]
+
+
 STORIES = {
     story.__name__: story
     for story in (
@@ -333,5 +351,6 @@ STORIES = {
         voicemail,
         menu_given_up,
         menu_answered,
+        conference,
     )
 }
