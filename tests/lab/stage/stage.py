@@ -136,7 +136,7 @@ class Stage:
         self._change(
             "extensions.conf", "Dial(PJSIP/${FILTER(0-9,${EXTEN})},60,", "Dial(PJSIP/${FILTER(0-9,${EXTEN})},4,"
         )
-        self._change("features.conf", "atxfernoanswertimeout = 20", "atxfernoanswertimeout = 4")
+        self._change("features.conf", "atxfernoanswertimeout = 20", "atxfernoanswertimeout = 8")
         self._change("features.conf", "transferdigittimeout = 5", "transferdigittimeout = 2")
         self._change("res_parking.conf", "parkingtime = 90", "parkingtime = 6")
         self._change("pjsip.conf", "context = leadline-inbound", "context = stage-inbound")
