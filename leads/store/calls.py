@@ -25,6 +25,7 @@ from leads.store.people_of_calls import Conversation, Wanted, note_calls, note_c
 MOST_AT_ONCE = 400
 """Calls in one transaction: bounded, so that the panel's writers wait for some milliseconds only."""
 _JUDGED_AGAIN = 5
+_DRIVERS = ("aiosqlite", "asyncpg", "sqlite3")
 
 _VERSION = select(DirectoryVersion.__table__.c.version)
 _log = structlog.get_logger(__name__)
@@ -79,6 +80,16 @@ class CallWriter:
                 for decision in decisions:
                     await self._write_some((), (decision,))
                 return
+            await self._insist(calls, decisions)
+
+    async def _insist(self, calls: Sequence[Sequence[CallView]], decisions: Sequence[RecordedDecision]) -> None:
+        """Try a row once more, and give it up only where a database that is otherwise well refuses it again."""
+        await self._database.run_write(_ask_anything)
+        try:
+            await self._transaction(calls, decisions)
+        except Exception as error:
+            if not _is_the_rows_fault(error):
+                raise
             bad = calls[0][0] if calls else decisions[0]
             _log.error("call not stored", pbx=bad.pbx, linkedid=bad.linkedid, error=str(error)[:500])
 
@@ -168,4 +179,10 @@ def _is_the_rows_fault(error: Exception) -> bool:
     if isinstance(error, DBAPIError):
         state = str(getattr(error.orig, "sqlstate", None) or "")
         return isinstance(error, IntegrityError | DataError) or state[:2] in ("22", "23")
+    if type(error).__module__.partition(".")[0] in _DRIVERS:
+        return False  # what a driver says past SQLAlchemy is about its connection
     return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError | OSError | TimeoutError)
+
+
+def _ask_anything(connection: Connection) -> None:
+    connection.execute(_VERSION)

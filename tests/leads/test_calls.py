@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -561,3 +562,36 @@ def test_order_and_repetition_do_not_matter(rounds: Any, stories: list[tuple[Cal
     cut = data.draw(st.integers(0, len(shuffled)))
     expected = loop.run_until_complete(_rows(desk, [[view] for view in views]))
     assert loop.run_until_complete(_rows(desk, [shuffled[:cut], shuffled[cut:]])) == expected
+
+
+async def test_a_connection_that_breaks_past_sqlalchemy_loses_no_call(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_write = desk.database.run_write
+
+    async def broken(work: Any) -> Any:
+        raise asyncpg.InterfaceError("connection is closed")
+
+    monkeypatch.setattr(desk.database, "run_write", broken)
+    with pytest.raises(asyncpg.InterfaceError):
+        await desk.writer.write([RINGING], [])
+    monkeypatch.setattr(desk.database, "run_write", run_write)
+    await desk.writer.write([RINGING], [])
+    async with desk.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(Call)) == 1
+
+
+async def test_a_row_is_given_up_only_by_a_database_that_is_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_write, refusals = desk.database.run_write, 0
+
+    async def refuses_then_is_gone(work: Any) -> Any:
+        nonlocal refusals
+        refusals += 1
+        if refusals == 1:
+            raise KeyError("a strange row")
+        raise OSError("gone")
+
+    monkeypatch.setattr(desk.database, "run_write", refuses_then_is_gone)
+    with pytest.raises(OSError, match="gone"):
+        await desk.writer.write([RINGING], [])
+    monkeypatch.setattr(desk.database, "run_write", run_write)
