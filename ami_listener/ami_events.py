@@ -178,12 +178,10 @@ def unparked(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
     return e.Unparked(at, *ids, retriever[0], h.get("Event") == "ParkedCallGiveUp") if ids else None
 
 
-def new_exten(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
-    """Newexten: a step of the dialplan, of which only VoiceMail means anything here: a machine takes the call."""
+def message_waiting(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
+    """MessageWaiting: a mailbox changed; where it names a channel, its caller has left a message."""
     ids = _identity(h)
-    if ids is None or h.get("Application") != "VoiceMail":
-        return None
-    return e.VoicemailReached(at, *ids, (_text(h, "AppData") or "").partition("@")[0].partition(",")[0])
+    return e.VoicemailReached(at, *ids, (_text(h, "Mailbox") or "").partition("@")[0]) if ids else None
 
 
 def queue_join(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
@@ -262,7 +260,7 @@ READERS: Mapping[str, Reader] = {
     "UnParkedCall": unparked,
     "ParkedCallTimeOut": unparked,
     "ParkedCallGiveUp": unparked,
-    "Newexten": new_exten,
+    "MessageWaiting": message_waiting,
     "QueueCallerJoin": queue_join,
     "QueueCallerLeave": queue_leave,
     "QueueCallerAbandon": queue_abandon,

@@ -153,7 +153,7 @@ class Unparked(ChannelEvent):
 
 @dataclass(slots=True)
 class VoicemailReached(ChannelEvent):
-    """A caller is asked to leave a message."""
+    """A caller left a message (AMI), or was asked for one (CEL)."""
 
     mailbox: str
 

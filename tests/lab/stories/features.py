@@ -4,10 +4,14 @@ import re
 import time
 
 from leadline.demo.sipp import await_value
+from leadline.demo.voice import Voice
 from tests.lab.stage.ends import Ringing
 from tests.lab.stage.expected import ExpectedCall, ExpectedLeg, ExpectedStation, ExpectedTransfer, seconds, total
 from tests.lab.stage.stage import Scene
 from tests.lab.stories.common import TALK, conversation, unanswered
+
+MESSAGE = 3.0
+"""Seconds of speech after the tone: a shorter message would be thrown away."""
 
 
 def _inbound(scene: Scene, dialled: str, waited: float, talk: list[Ringing], by: str) -> ExpectedCall:
@@ -271,14 +275,16 @@ def local_kept(scene: Scene) -> list[ExpectedCall]:
 
 
 def voicemail(scene: Scene) -> list[ExpectedCall]:
-    """Nobody takes the call, and the caller talks to a machine."""
+    """Nobody takes the call, and the caller leaves a message with a machine."""
     olena = scene.phone()
     did = _special(scene, 93, olena.user)
     scene.rings([olena], seconds=2)
     caller = scene.call_to(did)
     ringing = olena.await_call()
     caller.await_answer()
-    time.sleep(TALK)
+    caller.dtmf("#")
+    with Voice(caller.messages()):
+        time.sleep(MESSAGE)
     caller.bye()
     assert ringing.seen.end == "cancelled"
     call = unanswered(scene, caller, "no-answer", [ExpectedLeg(olena.user, "no-answer")])
