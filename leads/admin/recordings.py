@@ -177,7 +177,8 @@ async def delete(request: web.Request) -> web.Response:
     return redirect(request, f"/calls/{call.id}", flash=_("The recording is deleted."))
 
 
-@routes.post(f"/calls/{ID}/recording/{{what:pause|resume}}")
+@routes.post(f"/calls/{ID}/recording/pause")
+@routes.post(f"/calls/{ID}/recording/resume")
 async def pause_or_resume(request: web.Request) -> web.Response:
     """Let whoever talks in a call stop its recording for a while, or go on."""
     panel, viewer = panel_of(request), viewer_of(request)
@@ -190,7 +191,7 @@ async def pause_or_resume(request: web.Request) -> web.Response:
     if not may_pause(viewer, call, control):
         raise web.HTTPForbidden(text=_("Only the employee who talks in this call can pause its recording."))
     assert control is not None
-    pausing = request.match_info["what"] == "pause"
+    pausing = request.path.endswith("/pause")
     try:
         await (control.pause if pausing else control.resume)(call.pbx, call.linkedid)
     except RecordingUnavailableError as error:
