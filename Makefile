@@ -6,7 +6,6 @@ LISTEN ?= 127.0.0.1
 FROM ?=
 TO ?=
 NAME ?=
-TESTS ?=
 
 help: ## This list
 	@echo 'Leadline. The targets, each of which sets up by itself what it needs:'
@@ -27,7 +26,12 @@ call: ## While `make run` runs: a call from outside; simulated phones answer whe
 	@tools/setup run && exec .venv/bin/leadline demo call --from '$(subst ','\'',$(FROM))' --to '$(subst ','\'',$(TO))' --name '$(subst ','\'',$(NAME))'
 
 test: setup lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Chromium; before them, lint
+ifdef TESTS
 	@.venv/bin/pytest $(TESTS)
+else
+	@.venv/bin/pytest -m 'not alone' -n 2 --dist loadfile
+	@.venv/bin/pytest -m alone
+endif
 
 lint: ## ruff and mypy --strict
 	@tools/setup venv

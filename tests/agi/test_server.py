@@ -247,7 +247,7 @@ async def test_when_the_database_hangs_the_dialled_number_decides(
     assert rung(await ask(server)) == DEFAULT_ROUTE
     assert server.figures.defaulted == 1
     assert lookup.waiters[0].done()
-    assert records.decisions[0][1].reasons[0].startswith("The database did not answer in time")
+    assert records.decisions[0][1].reasons[0].startswith("The database did not tell in time who")
     lookup.hanging = False
     assert rung(await ask(server)) == RESPONSIBLE_FIRST
 

@@ -23,6 +23,8 @@ from tests.lab.faults.verdict import Verdict, judge, judge_leads, judge_outages
 from tests.lab.faults.world import World
 
 BUSY, DECLINES, DOES_NOT_ANSWER, RINGS_ON = LEADS_TO
+pytestmark = pytest.mark.alone
+
 OUTAGE = timedelta(seconds=4)
 """What is away for longer is on record as an outage."""
 SEED_VARIABLE = "LEADLINE_TEST_SEED"

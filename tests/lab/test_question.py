@@ -24,6 +24,8 @@ from tests.admin.chromium import chromium_process
 from tests.admin.conftest import PASSWORD, Visitor
 from tests.lab.conftest import Call, LeadlineServer, Pbx, Phones, running_server
 
+pytestmark = pytest.mark.alone
+
 STRANGER = "+380501234567"
 MELNYCHENKO = "+380672223344"
 MAIN = "0441234567"
