@@ -1,6 +1,6 @@
 """With Leadline dead, stuck, without its database or out of reach, 200 calls at once reach whom they would (C8, C9).
 
-The bound of 3 s is what the dialplan promises, between the SIP ends: from the INVITE that comes in to that at the phone.
+The bound of 3 s, which the dialplan promises, is between the SIP ends: from INVITE in to INVITE at the phone.
 """
 
 import secrets
