@@ -85,9 +85,9 @@ def ended_unseen(view: CallView, at: datetime | None) -> CallView:
     )
 
 
-def _rank(view: CallView) -> tuple[bool, Phase, int]:
+def _rank(view: CallView) -> tuple[bool, Phase, int, bool]:
     """Phase before progress: a tracker that was restarted counts its views from one again."""
-    return view.phase is Phase.ENDED and not view.incomplete, view.phase, view.progress
+    return view.phase is Phase.ENDED and not view.incomplete, view.phase, view.progress, not view.incomplete
 
 
 def _joined(whole: CallView, later: CallView) -> CallView:

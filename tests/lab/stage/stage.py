@@ -13,7 +13,7 @@ from dialplan.plan import encode_plan
 from dialplan.render import PHONES, AsteriskValues
 from leadline.demo.asterisk import AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
-from leadline.demo.sipp import PhoneError, await_value, free_port, port_is_free
+from leadline.demo.sipp import PhoneError, await_value, free_port, free_ports, port_is_free
 from leads.domain.directory import DisplayMode, Extension
 from routing.decision import Decision, Ring, Step, StepKind
 from tests.lab.scripted_agi import ScriptedAgi
@@ -22,6 +22,7 @@ from tests.lab.stage.ends import LOCAL, Caller, Phone, Ringing
 FIRST_PHONE, PHONE_COUNT = 200, 300
 CALLER_COUNT = 300
 PORTS_EACH = 8
+RTP_PORTS = 2000
 """SIP, and what sipp takes for voice and pictures."""
 OWN_GROUP = 4
 """So many of the phones, the last ones, have a pickup group of their own: *8 there takes nobody else's call."""
@@ -112,13 +113,14 @@ class Stage:
         self.ports = [first + port for port in ports[:PHONE_COUNT]]
         self._caller_ports = iter([first + port for port in ports[PHONE_COUNT:]])
         self.asterisk = AsteriskInstance(folder, ensure_root())
+        rtp = free_ports(socket.SOCK_DGRAM, RTP_PORTS)
         self.values = AsteriskValues(
             ami_events_secret=SECRET,
             ami_control_secret="control-secret",
             phone_secrets=dict.fromkeys(PHONES, "phone-secret"),
             sip_port=free_port(socket.SOCK_DGRAM),
-            rtp_start=32768,
-            rtp_end=34767,
+            rtp_start=rtp.start,
+            rtp_end=rtp.stop - 1,
             trunk_port=free_port(socket.SOCK_DGRAM),
             ami_port=free_port(socket.SOCK_STREAM),
             fastagi_port=free_port(socket.SOCK_STREAM),
