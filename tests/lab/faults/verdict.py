@@ -153,6 +153,8 @@ def _key_of_call(call: SeenCall) -> Key:
 def _key_of_row(row: dict[str, Any], calls: Iterable[Key]) -> Key:
     """Whom a caller dialled may be unknown where Asterisk began to tell and to keep only after the call had begun."""
     direction, caller, dialled = str(row["direction"]), _digits(row["caller"] or ""), _digits(row["dialled"] or "")
+    if direction == "internal" and len(dialled) > 3:
+        direction = "outbound"  # Asterisk ended before it dialled the trunk, by which a call to the outside is known
     if row["incomplete"] and not dialled:
         dialled = next((key[2] for key in calls if key[:2] == (direction, caller)), "")
     return direction, caller, dialled
