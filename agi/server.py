@@ -365,16 +365,7 @@ class _Connection:
         self._waits = False
         if not self._takes_turn():
             self.deadline = time.monotonic() + REPLY_SECONDS
-            return
-        try:
-            self._send_plan(self._server)
-        except OSError:
-            # The caller has hung up, or the peer takes nothing.
-            self._server.figures.abandoned += 1
-            self.drop()
-        except Exception:
-            # Whoever brought the look-up's answer has more to tell it to.
-            _log.exception("call not answered", linkedid=self._request and self._request.linkedid)
+        elif not self._has_answered(self._server):
             self.drop()
 
     def answer_overdue(self, spare: FastAgiServer, now: float) -> None:
@@ -382,12 +373,21 @@ class _Connection:
         if not self._waits or now < self.deadline - OVERDUE_SECONDS or not self._takes_turn():
             return
         with self._server.ending:
-            if self._connection is None:
-                return
-            try:
-                self._send_plan(spare)
-            except OSError:
-                self._server.figures.abandoned += 1
+            if self._connection is not None:
+                self._has_answered(spare)
+
+    def _has_answered(self, server: FastAgiServer) -> bool:
+        """Answer as `server` would; trouble with one call is nobody else's, who may be told or answered after it."""
+        try:
+            self._send_plan(server)
+        except OSError:
+            # The caller has hung up, or the peer takes nothing.
+            server.figures.abandoned += 1
+            return False
+        except Exception:
+            _log.exception("call not answered", linkedid=self._request and self._request.linkedid)
+            return False
+        return True
 
     def _takes_turn(self) -> bool:
         try:

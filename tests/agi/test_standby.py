@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agi import server as server_module
 from agi.server import FastAgiServer
 from agi.service import RoutingService
 from agi.standby import Standby
+from routing.decision import Decision
 from tests.agi.company import FakeLookup
 from tests.agi.test_server import BLOCK, TAKEN, Records, ask, eventually, serving
 
@@ -90,3 +92,26 @@ async def test_the_loop_that_goes_on_answers_again(server: FastAgiServer, standb
     await eventually(lambda: not standby.stands_in)
     for _ in range(20):
         assert b'"L1|Melnychenko Olha|' in await ask(server)
+
+
+async def test_trouble_with_one_call_does_not_end_the_standby(
+    server: FastAgiServer, lookup: FakeLookup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    encode = server_module.encode_plan
+
+    def fail_once(decision: Decision) -> str:
+        if not failed.is_set():
+            failed.set()
+            raise KeyError("a strange call")
+        return encode(decision)
+
+    monkeypatch.setattr(server_module, "encode_plan", fail_once)
+    lookup.hanging = True
+    Asterisk(server.port).start()
+    await lookup.began.wait()
+    assert failed.wait(GIVE_UP)
+    second = Asterisk(server.port)
+    second.start()
+    assert second.answered.wait(GIVE_UP)
+    assert is_for_unknown(second.command)
