@@ -63,7 +63,8 @@ class PhoneControl:
 
         AMI's Hangup asks nobody whether the phone has been answered meanwhile. Here Asterisk looks and acts in one go,
         while it holds the channel's lock, without which the channel cannot go up: IMPORT evaluates on a locked channel.
-        A time limit of a microsecond then ends it; the handler gives it the cause "call rejected" (21).
+        A time limit of a microsecond then ends it; the handler gives it the cause "call rejected" (21). An answer that
+        Asterisk has received but not yet read still comes through; Dial finds GOSUB_RESULT, and sends the caller on.
 
         Raises:
             PhonesUnavailableError: Asterisk cannot be asked.
@@ -117,8 +118,9 @@ class PhoneControl:
             return f"${{LEN(${{SET(${{IF({rings}?{variable}:LEADLINE_LATE)}}={value})}})}}"
 
         cause = put("CHANNEL(hangup_handler_push)", f"{self._reject_context},s,1")
+        answered_meanwhile = put("GOSUB_RESULT", "CONTINUE")
         end = put("TIMEOUT(absolute)", "0.000001")
-        return f"IMPORT({ring.channel},EVAL(${{CHANNEL(state)}} ${{UNIQUEID}} {cause}{end}))"
+        return f"IMPORT({ring.channel},EVAL(${{CHANNEL(state)}} ${{UNIQUEID}} {cause}{answered_meanwhile}{end}))"
 
     async def _ask(self, action: str, headers: dict[str, str | list[str]]) -> str | None:
         """The value that the answer carries; None where Asterisk refuses, as it does for a channel that is gone."""

@@ -168,8 +168,11 @@ def _station_result(station: StationState, call: Call) -> Result | None:
         return station.left
     if any(leg.talked for leg in call.legs[station.after : station.until]):
         return Result.ANSWERED
-    if not call.ended and station.until is None:
-        return None
+    if station.until is None:
+        if not call.ended:
+            return None
+        if station.kind is LegKind.PARKED:
+            return Result.CANCELLED  # he hung up there: Asterisk says so on a way of its own, perhaps too late
     return Result.CANCELLED if station is call.stations[-1] and _gave_up(call) else Result.NO_ANSWER
 
 

@@ -17,6 +17,7 @@ CALLED = "leadline-called"
 OUTGOING = "leadline-outgoing"
 LINE = "leadline-line"
 ORIGINATE = "leadline-originate"
+TAKEN = "leadline-taken"
 REJECT = "leadline-reject"
 CHECK = "leadline-check"
 INTERNAL = "leadline-internal"
@@ -42,6 +43,7 @@ CONTEXTS = frozenset(
         OUTGOING,
         LINE,
         ORIGINATE,
+        TAKEN,
         REJECT,
         CHECK,
         INTERNAL,

@@ -108,6 +108,25 @@ def test_repeated_events_change_no_call(path: Path, data: st.DataObject) -> None
     assert finals(views).keys() == alone(path).keys()
 
 
+PARKING = [path for path in FIXTURES if b"\nParkeeUniqueid: " in path.read_bytes()]
+
+
+@EXAMPLES
+@given(st.sampled_from(PARKING), st.data())
+def test_what_asterisk_says_of_parking_may_come_late(path: Path, data: st.DataObject) -> None:
+    """It goes to AMI by a way of its own, and is overtaken by what happens to the channels, never by its like."""
+    events = list(story(path))
+    limit = len(events)
+    for place in reversed([place for place, event in enumerate(events) if "ParkeeUniqueid" in event]):
+        soon = float(events[place]["Timestamp"]) + 0.1
+        overtaking = sum(float(event["Timestamp"]) < soon for event in events[place + 1 : limit])
+        limit = data.draw(st.integers(place, place + overtaking))
+        events.insert(limit, events.pop(place))
+    expected = json.loads((path.parent / "expected.json").read_text())["calls"]
+    views = in_order(finals(play(events, new_tracker())))
+    assert differences(expected, [as_told(view) for view in views]) == []
+
+
 @EXAMPLES
 @given(STORY, st.data())
 def test_neighbours_that_change_places_do_no_harm(path: Path, data: st.DataObject) -> None:

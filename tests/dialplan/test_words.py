@@ -52,7 +52,7 @@ def test_variables_from_outside_are_those_of_the_words() -> None:
         words.DID_PLAN,
         words.PHONE_DISPLAY,
     }:
-        made = rf"Set\((LOCAL\()?{variable}[)=]|MixMonitor\(.*i\({variable}\)|ARRAY\([A-Z_,]*{variable}[,)]"
+        made = rf"Set\(_?(LOCAL\()?{variable}[)=]|MixMonitor\(.*i\({variable}\)|ARRAY\([A-Z_,]*{variable}[,)]"
         assert re.search(rf"{made}|^(set_var = )?{variable} ?=", CODE, re.MULTILINE)
 
 

@@ -174,9 +174,6 @@ async def test_reject_stops_that_phone_only(chromium: str, server: LeadlineServe
         assert (outcome.status, {status for _at, status in outcome.heard}) == (None, {100, 180})
 
 
-@pytest.mark.xfail(
-    strict=False, reason="of some hundred races one ends a call in the instant in which it is answered; see decision 6"
-)
 async def test_a_hundred_rejects_that_race_an_answer_end_no_conversation(
     server: LeadlineServer, phones: Phones, call: Call
 ) -> None:

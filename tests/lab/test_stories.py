@@ -44,6 +44,7 @@ def test_the_record_is_what_the_ends_saw(performance: Performance, name: str) ->
     stream = "".join(f"{block}\r\n\r\n" for block in performance.events[name]).encode()
     tracker = new_tracker()
     views = in_order(finals(follow([dict(message) for message in decoder.feed(stream)], tracker)))
-    assert differences([call.as_json() for call in one.calls], [as_told(view) for view in views]) == []
+    wrong = differences([call.as_json() for call in one.calls], [as_told(view) for view in views])
+    assert not wrong, "\n".join([*wrong, stream.decode()])
     assert all(view.phase is Phase.ENDED and not view.incomplete for view in views)
     assert (tracker.live_calls, tracker.live_channels, tracker.live_bridges) == (0, 0, 0)

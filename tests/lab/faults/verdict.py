@@ -1,7 +1,7 @@
 """Compares what is on record with what the ends of the calls saw; nothing here comes from Leadline's own code."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,13 +150,18 @@ def _key_of_call(call: SeenCall) -> Key:
     return ("outbound", caller, dialled) if len(dialled) > 3 else ("internal", caller, dialled)
 
 
-def _key_of_row(row: dict[str, Any], calls: Iterable[Key]) -> Key:
+def _key_of_row(row: dict[str, Any], calls: Mapping[Key, Sequence[SeenCall]]) -> Key:
     """Whom a caller dialled may be unknown where Asterisk began to tell and to keep only after the call had begun."""
     direction, caller, dialled = str(row["direction"]), _digits(row["caller"] or ""), _digits(row["dialled"] or "")
     if direction == "internal" and len(dialled) > 3:
         direction = "outbound"  # Asterisk ended before it dialled the trunk, by which a call to the outside is known
     if row["incomplete"] and not dialled:
-        dialled = next((key[2] for key in calls if key[:2] == (direction, caller)), "")
+        near = {
+            key[2]: min(abs(_start(row) - call.started_at) for call in ours)
+            for key, ours in calls.items()
+            if key[:2] == (direction, caller)
+        }
+        dialled = min(near, key=near.__getitem__, default="")
     return direction, caller, dialled
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from leadline.demo.phones import Outcome, PhoneCall, call_outcomes, phone_calls
 from leadline.demo.sip_messages import SipMessage
 from leadline.demo.sipp import PhoneError, Sipp, await_value
-from tests.lab.stage.scripts import called, calling
+from tests.lab.stage.scripts import TOLD, called, calling
 
 LOCAL = "127.0.0.1"
 _TAG = re.compile(r";tag=([^;>]+)")
@@ -45,9 +45,9 @@ class _End:
         """Say what to do in a call; see `scripts`."""
         number = next(self._numbers)
         text = (
-            f"MESSAGE sip:stage@{LOCAL} SIP/2.0\r\nVia: SIP/2.0/UDP {LOCAL}:9;branch=z9hG4bKtold{number}\r\n"
+            f"{TOLD}{what} sip:stage@{LOCAL} SIP/2.0\r\nVia: SIP/2.0/UDP {LOCAL}:9;branch=z9hG4bKtold{number}\r\n"
             f"From: <sip:stage@{LOCAL}>;tag=stage\r\nTo: <sip:stage@{LOCAL}>\r\nCall-ID: {call_id}\r\n"
-            f"CSeq: {number} MESSAGE\r\nX-Do: {what}\r\nX-With: {with_}\r\nX-Cseq: {number}\r\n"
+            f"CSeq: {number} {TOLD}{what}\r\nX-With: {with_}\r\nX-Cseq: {number}\r\n"
             "Content-Length: 0\r\n\r\n"
         )
         self._control.sendto(text.encode(), (LOCAL, self._port))
@@ -67,7 +67,8 @@ class Talk:
 
     def messages(self) -> list[SipMessage]:
         """All its messages so far, without what the test told."""
-        return [m for m in self._end.sipp.messages() if m.call_id == self.call_id and m.method != "MESSAGE"]
+        messages = self._end.sipp.messages()
+        return [m for m in messages if m.call_id == self.call_id and not (m.method or "").startswith(TOLD)]
 
     def _await(self, found: Callable[[], object], seconds: float, what: str) -> None:
         try:

@@ -1,9 +1,12 @@
-"""The sipp scenarios of a phone and of a caller that do nothing by themselves: each step is told by a MESSAGE.
+"""The sipp scenarios of a phone and of a caller that do nothing by themselves: each step is told by a request of ours.
 
-A test sends the MESSAGE to sipp within the call's own Call-ID; its headers X-Do (what to do) and X-With (what with) and
-X-Cseq (the number of the request that follows) choose the step. So one phone can transfer what another one asked for,
+A test sends the request to sipp within the call's own Call-ID: its method chooses the step, its headers X-With and
+X-Cseq say what with, and the number of the request that follows. So one phone can transfer what another one asked for,
 and no step waits for a guessed time.
 """
+
+TOLD = "DO"
+"""What the methods of our requests begin with, before the name of the step."""
 
 _ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, REFER, NOTIFY, UPDATE, INFO, OPTIONS\n"
 _BARE = "Content-Length: 0\n\n"
@@ -26,8 +29,6 @@ a={mode}
 _KEY = "Content-Type: application/dtmf-relay\nContent-Length: [len]\n\nSignal=[$with]\nDuration=100\n"
 REFUSALS = (302, 404, 480, 486, 503, 600, 603)
 _HEARD_REFUSALS = (400, 403, 404, 408, 410, 480, 484, 486, 487, 488, 500, 502, 503, 600, 603)
-_DO = ("answer", "bye", "refer", "info", "hold", "unhold", "cancel", *map(str, REFUSALS))
-"""What can be told; each name is also the label of its step."""
 
 
 def called(user: str, media: int) -> str:
@@ -92,7 +93,8 @@ def calling(user: str, to: str, media: int, name: str | None = None) -> str:
         '<label id="answered"/>',
         _send(
             f"ACK [next_url] SIP/2.0\n{_VIA}[last_From:]\n[last_To:]\n[last_Call-ID:]\nCSeq: 1 ACK\n"
-            f"Max-Forwards: 70\n{_BARE}"
+            f"Max-Forwards: 70\n{_BARE}",
+            goto="talk",
         ),
         *_talk("From:[$from]\nTo:[$to]\n", user, media),
     ]
@@ -120,8 +122,8 @@ def _talk(ends: str, user: str, media: int) -> list[str]:
         ]
 
     return [
-        # sipp takes an answer only in steps after the one that sends its request, so the wait comes last.
-        '<nop next="talk"/>',
+        # sipp takes an answer only in steps after the one that sends its request, so the wait comes last. Nor does it
+        # take anything while it stands at a step that only leads on: both ends go to the wait at once.
         '<label id="refer"/>',
         request("REFER", f"Refer-To:[$with]\nReferred-By: <sip:{user}@[local_ip]>\n{_BARE}", goto="talk"),
         '<label id="info"/>',
@@ -150,17 +152,18 @@ def _talk(ends: str, user: str, media: int) -> list[str]:
 
 
 def _told(*known: str, otherwise: str) -> list[str]:
-    """Wait for the test's word and go to the step of that name."""
-    choice = "".join(
-        f'<strcmp assign_to="compared" variable="do" value=" {name}"/>'
-        f'<test assign_to="do{name}" variable="compared" compare="equal" value="0"/>'
-        for name in known
-    )
-    words = _keep("X-Do", "do") + _keep("X-With", "with") + _keep("X-Cseq", "number", "[0-9]+")
+    """Wait for the test's word and go to the step of that name; it is the last wait of a row.
+
+    Each word is a request of its own, not one request with a choice after it: sipp gives a call up when anything comes
+    while it stands at a step that only chooses.
+    """
+    words = _keep("X-With", "with") + _keep("X-Cseq", "number", "[0-9]+")
     return [
-        f'<recv request="MESSAGE"><action>{words}{choice}</action></recv>',
-        *(f'<nop test="do{name}" next="{name}"/>' for name in known),
-        f'<nop next="{otherwise}"/>',
+        *(
+            f'<recv request="{TOLD}{name}" optional="true" next="{name}"><action>{words}</action></recv>'
+            for name in known
+        ),
+        f'<recv request="{TOLD}nothing" next="{otherwise}"/>',
     ]
 
 

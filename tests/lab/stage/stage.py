@@ -84,6 +84,11 @@ class Events:
         text = bytes(self._data).decode("utf-8", errors="replace")
         return [block for block in text.split("\r\n\r\n")[:-1] if "Event: " in block]
 
+    def told_all(self) -> bool:
+        """Whether each channel that began has also ended in what was told so far."""
+        data = bytes(self._data)
+        return data.count(b"Event: Newchannel\r\n") == data.count(b"Event: Hangup\r\n") and data.endswith(b"\r\n\r\n")
+
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -227,6 +232,8 @@ class Stage:
         """
         try:
             await_value(lambda: not self.asterisk.channels() or None, 10, "all channels to end")
+            # AMI tells of the last ends a little later.
+            await_value(lambda: self.events.told_all() or None, 10, "the last channel's Hangup event")
         except PhoneError as error:
             left = self.asterisk.cli("core show channels concise")
             self.asterisk.cli("channel request hangup all")
