@@ -1,7 +1,9 @@
 """Recordings on real Asterisk: as long as the outside party's conversation as its own end tells it (C12)."""
 
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,13 +32,17 @@ def scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]:
     yield scene
     scene.close()
     stage.asterisk.cli(f"database deltree {RECORD_FAMILY}")
-    await_value(lambda: not stage.asterisk.channels() or None, 10, "the last channel's end")
+    try:
+        await_value(lambda: not stage.asterisk.channels() or None, 10, "the last channel's end")
+    finally:
+        stage.asterisk.cli("channel request hangup all")
 
 
 class Files:
     """What is in the folder of recordings since the test began."""
 
     def __init__(self, stage: Stage) -> None:
+        self._asterisk = stage.asterisk
         self.folder = stage.asterisk.folder / "spool" / "monitor" / "leadline"
         self._before = set(self.folder.rglob("*.wav"))
 
@@ -45,6 +51,18 @@ class Files:
 
     def seconds(self) -> list[float]:
         return [(path.stat().st_size - HEADER) / 16000 for path in self.new()]
+
+    def seconds_when_paused(self) -> list[float]:
+        """The same, once Asterisk writes to none of them."""
+        await_value(lambda: not self._written() or None, 5, "the end of writing")
+        return self.seconds()
+
+    def _written(self) -> set[str]:
+        written = set()
+        for file in Path(f"/proc/{self._asterisk.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                written.add(Path(os.readlink(file)).name)
+        return written & {path.name for path in self.new()}
 
 
 @pytest.fixture
@@ -207,7 +225,7 @@ def test_an_employee_pauses_and_resumes_by_keys_and_a_caller_cannot(scene: Scene
         caller.dtmf("*41")
         talk_for(1)
         talk.dtmf("*41")
-        before = files.seconds()
+        before = files.seconds_when_paused()
         talk_for(2)
         assert files.seconds() == before
         talk.dtmf("*42")
@@ -226,7 +244,7 @@ def test_a_colleague_who_calls_out_pauses_too(scene: Scene, files: Files) -> Non
     caller.await_answer()
     with Voice(line.messages()):
         caller.dtmf("*41")
-        before = files.seconds()
+        before = files.seconds_when_paused()
         talk_for(1)
         assert files.seconds() == before
         line.bye()
