@@ -14,10 +14,12 @@ from leads.admin.i18n import N_, _, ngettext
 from leads.admin.recordings import CallRecordings, shown_recordings
 from leads.admin.rendering import number_text, status_word
 from leads.domain.numbers import NumberKind, read_number
+from leads.domain.statuses import StatusSet
 from leads.store import board
 from leads.store.cards import MOST_NUMBERS, HistoryRow
-from leads.store.leads import employees, statuses
+from leads.store.leads import employees
 from leads.store.listing import Total
+from leads.store.statuses import status_names
 
 LIST_SIZE = 50
 LONGEST_CURSOR = 1000
@@ -83,9 +85,9 @@ def searched(typed: str, region: str) -> str:
     return number.text if number.kind is NumberKind.OUTSIDE and digits not in number.text else typed
 
 
-async def status_choices(session: AsyncSession) -> list[tuple[int, str]]:
-    """The statuses in their order, in the viewer's language."""
-    return [(identity, status_word(name)) for identity, name in await statuses(session)]
+async def status_choices(session: AsyncSession, which: StatusSet = StatusSet.LEADS) -> list[tuple[int, str]]:
+    """The statuses of one set in their order, in the viewer's language."""
+    return [(identity, status_word(name)) for identity, name in await status_names(session, which)]
 
 
 def language_choices() -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
 from leads.admin.lists import read_list
 from leads.admin.rendering import redirect, render
+from leads.domain.statuses import StatusSet
 from leads.store import board
 from leads.store.cards import ConflictError, NoSuchCardError, WrongFieldError, history
 from leads.store.counterparties import (
@@ -28,7 +29,7 @@ from leads.store.counterparties import (
     folders,
     list_counterparties,
 )
-from leads.store.counterparty_card import CounterpartyCard, Saved, load_counterparty, save_counterparty
+from leads.store.counterparty_card import CounterpartyCard, Saved, first_status, load_counterparty, save_counterparty
 from leads.store.leads import employees
 
 routes = web.RouteTableDef()
@@ -64,7 +65,8 @@ async def new_counterparty(request: web.Request) -> web.Response:
     """An empty card."""
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
-        return await _page(request, session, None, Form.filled(responsible_id=viewer.id))
+        form = Form.filled(status_id=await first_status(session), responsible_id=viewer.id)
+        return await _page(request, session, None, form)
 
 
 @routes.get(f"/counterparties/{ID}")
@@ -184,6 +186,7 @@ async def _page(
         card=card,
         form=form,
         buttons=call_buttons(panel, viewer.id, f"/counterparties/{card.id}") if card else None,
+        statuses=await pages.status_choices(session, StatusSet.COUNTERPARTIES),
         persons=persons_of(form),
         blank=blank_person(),
         people=await pages.people_choices(session, *present),

@@ -5,7 +5,7 @@ from aiohttp import web
 from leads.admin import cards as pages
 from leads.admin.forms import Form
 from leads.admin.i18n import _
-from leads.admin.rendering import number_text
+from leads.admin.rendering import number_text, status_word
 from leads.store.cards import read_numbers
 from leads.store.counterparty_card import (
     MOST_PERSONS,
@@ -31,6 +31,7 @@ def filled(card: CounterpartyCard) -> Form:
         address=card.address,
         comment=card.comment,
         language=card.language,
+        status_id=card.status_id,
         responsible_id=card.responsible_id,
         **{column: [row[column] for row in rows] for column in _COLUMNS},
     )
@@ -84,6 +85,7 @@ def read_edit(form: Form, region: str) -> CounterpartyEdit:
         responsible_id=form.identifier("responsible_id"),
         numbers=pages.read_numbers(form, "number", form.values("number"), region),
         persons=tuple(persons),
+        status_id=form.identifier("status_id"),
     )
 
 
@@ -98,6 +100,7 @@ def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, people: d
         ("address", edit.address, card.address, card.address),
         ("comment", edit.comment, card.comment, card.comment),
         ("language", edit.language, card.language, words.get(card.language or "", "")),
+        ("status_id", edit.status_id or card.status_id, card.status_id, status_word(card.status)),
         ("responsible_id", edit.responsible_id, card.responsible_id, people.get(card.responsible_id or 0, "")),
         ("number", read_numbers(edit.numbers, region), card.numbers, pages.numbers_text(card.numbers)),
         ("persons", _typed(edit, region), _saved(card), "; ".join(_line(person) for person in card.persons)),

@@ -16,6 +16,7 @@ from leads.admin import (
     recording_choice,
     recordings,
     sign_in,
+    statuses,
 )
 from leads.admin.context import panel_of, public
 
@@ -48,6 +49,7 @@ ALL: tuple[web.RouteTableDef, ...] = (
     employees.routes,
     groups.routes,
     our_numbers.routes,
+    statuses.routes,
     leads.routes,
     counterparties.routes,
 )

@@ -1,7 +1,7 @@
 """Shows and saves a counterparty with its contact persons; a number added closes the lead that had it (L6, L7)."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Select, select, update
@@ -13,7 +13,7 @@ from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
 from leads.store.counterparties import counterparty_is_visible
 from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
-from leads.store.models import ContactPerson, Counterparty, Employee, Lead, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead, PhoneNumber
 from leads.store.search import search_text, sort_key
 
 Clock = Callable[[], datetime]
@@ -45,6 +45,8 @@ class CounterpartyCard:
     address: str
     comment: str
     language: str | None
+    status_id: int | None
+    status: str
     responsible_id: int | None
     responsible: str | None
     numbers: tuple[str, ...]
@@ -67,7 +69,10 @@ class PersonEdit:
 
 @dataclass(frozen=True, slots=True)
 class CounterpartyEdit:
-    """What a person made of a card; contact persons that are missing from `persons` are removed."""
+    """What a person made of a card; contact persons that are missing from `persons` are removed.
+
+    Without a `status_id` the status stays as it is; a new card has its set's first.
+    """
 
     name: str
     folder: str
@@ -78,6 +83,7 @@ class CounterpartyEdit:
     responsible_id: int | None
     numbers: tuple[str, ...]
     persons: tuple[PersonEdit, ...]
+    status_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ async def load_counterparty(
         address=card.address,
         comment=card.comment,
         language=card.language,
+        status_id=card.status_id,
+        status=await _status_name(session, card.status_id),
         responsible_id=card.responsible_id,
         responsible=names.get(card.responsible_id),
         numbers=_plain(card.numbers),
@@ -178,6 +186,8 @@ async def save_counterparty(
         every = {*numbers, *(number for _person, theirs in persons for number in theirs)}
         await _lock_with_leads(session, every)
         card = await _open(session, counterparty_id, version, scope, now)
+        if edit.status_id is None:
+            edit = replace(edit, status_id=card.status_id or await first_status(session))
         before = _all_numbers(card)
         journal = Journal(now, by, counterparty_id=counterparty_id)
         with session.no_autoflush:
@@ -240,6 +250,7 @@ async def _open(
             address="",
             comment="",
             language=None,
+            status_id=None,
             responsible_id=None,
             numbers=[],
             contact_persons=[],
@@ -264,6 +275,10 @@ async def _apply(
     journal.note("address", card.address, edit.address.strip())
     journal.note("comment", card.comment, edit.comment.strip())
     journal.note("language", card.language, edit.language)
+    if card.status_id != edit.status_id:
+        before = await _status_name(session, card.status_id)
+        journal.note("status", before, await _status_name(session, edit.status_id))
+        card.status_id = edit.status_id
     if card.responsible_id != edit.responsible_id:
         before = await cards.employee_name(session, card.responsible_id)
         journal.note("responsible", before, await cards.employee_name(session, edit.responsible_id))
@@ -271,6 +286,26 @@ async def _apply(
     card.address, card.comment = edit.address.strip(), edit.comment.strip()
     card.language, card.responsible_id = edit.language, edit.responsible_id
     cards.set_numbers(card.numbers, numbers)
+
+
+async def first_status(session: AsyncSession) -> int | None:
+    """The status of a new counterparty: the first of the set."""
+    order = (CounterpartyStatus.sort_order, CounterpartyStatus.id)
+    return await session.scalar(select(CounterpartyStatus.id).order_by(*order).limit(1))
+
+
+async def _status_name(session: AsyncSession, status_id: int | None) -> str:
+    """A status's name for the history, empty for none.
+
+    Raises:
+        WrongFieldError: there is no such status.
+    """
+    if status_id is None:
+        return ""
+    name = await session.scalar(select(CounterpartyStatus.name).where(CounterpartyStatus.id == status_id))
+    if name is None:
+        raise WrongFieldError("status_id", str(status_id))
+    return name
 
 
 async def _apply_persons(

@@ -26,6 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    select,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -261,16 +262,51 @@ class IgnoredNumber(Base):
 
 
 class LeadStatus(Base):
-    """A word of the status directory; the first by sort order is a new lead's."""
+    """A word of the status directory; the first by sort order is a new lead's.
+
+    With `plans` the next call with whoever has it is planned, `plan_days` after the last conversation.
+    """
 
     __tablename__ = "lead_status"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     sort_order: Mapped[int]
+    plans: Mapped[bool] = mapped_column(default=False, server_default=false())
+    plan_days: Mapped[int] = mapped_column(default=7, server_default=text("7"))
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __table_args__ = (CheckConstraint("plan_days BETWEEN 0 AND 365", name="plan_days"),)
+    __mapper_args__ = {"version_id_col": version}
+
+
+class CounterpartyStatus(Base):
+    """A status of counterparties, which have a set of their own; else as a lead's."""
+
+    __tablename__ = "counterparty_status"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    sort_order: Mapped[int]
+    plans: Mapped[bool] = mapped_column(default=False)
+    plan_days: Mapped[int] = mapped_column(default=7)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __table_args__ = (CheckConstraint("plan_days BETWEEN 0 AND 365", name="plan_days"),)
+    __mapper_args__ = {"version_id_col": version}
+
+
+_FIRST_STATUS = (
+    select(CounterpartyStatus.id)
+    .order_by(CounterpartyStatus.sort_order, CounterpartyStatus.id)
+    .limit(1)
+    .scalar_subquery()
+)
 
 
 class Counterparty(Base):
-    """A company or person we do business with."""
+    """A company or person we do business with.
+
+    Made without a status it has its set's first; only the column's history on SQLite lets it be empty.
+    """
 
     __tablename__ = "counterparty"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -280,6 +316,7 @@ class Counterparty(Base):
     address: Mapped[str] = mapped_column(String(500), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
     language: Mapped[str | None] = mapped_column(String(8))
+    status_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty_status.id"), default=_FIRST_STATUS)
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
     sort_name: Mapped[str] = mapped_column(SortKey, default="")
     search_text: Mapped[str] = mapped_column(Text, default="")
