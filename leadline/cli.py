@@ -100,11 +100,14 @@ def route(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
 ) -> None:
     """Show whom a call would reach now, what the displays would show, and why; nothing is dialled."""
-    from leadline.dry_run import describe_route, dry_run, route_as_json
+    from leadline.dry_run import dry_run
+    from leadline.route_text import describe_route, explained_json
 
     settings = settings_or_exit()
     decision = _run(dry_run(settings, number, to))
-    typer.echo(json.dumps(route_as_json(decision), ensure_ascii=False) if as_json else describe_route(number, decision))
+    typer.echo(
+        json.dumps(explained_json(decision), ensure_ascii=False) if as_json else describe_route(number, decision)
+    )
 
 
 @app.command()

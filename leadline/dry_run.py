@@ -13,6 +13,7 @@ from dialplan.names import display_form
 from dialplan.plan import encode_plan
 from leadline.database import existing_database
 from leadline.settings import Settings
+from leads.domain.reasons import kept_reason
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -78,14 +79,14 @@ def decide_alone(settings: Settings, request: Request, answer: Answer) -> None:
 
 
 def route_as_json(decision: Decision) -> dict[str, Any]:
-    """A decision in the words of the command line, of the database and of the panel."""
+    """A decision as it is kept in the database, and told by the panel."""
     return {
         "caller": decision.caller,
         "did": decision.did,
         "name": decision.name,
         "language": decision.language,
         "steps": [_step_as_json(step, decision) for step in decision.steps],
-        "reasons": list(decision.reasons),
+        "reasons": [kept_reason(reason) for reason in decision.reasons],
     }
 
 
@@ -93,37 +94,18 @@ def _step_as_json(step: Step, decision: Decision) -> dict[str, Any]:
     return {
         "kind": step.kind.value,
         "seconds": step.seconds,
-        "why": step.why,
         "queue": step.queue,
         "phones": [
-            {"number": ring.extension.number, "call_waiting": ring.call_waiting, "display": _shown(ring, decision)}
+            {"number": ring.extension.number, "call_waiting": ring.call_waiting, "display": shown(ring, decision)}
             for ring in step.rings
             if step.queue is None
         ],
     }
 
 
-def _shown(ring: Ring, decision: Decision) -> str | None:
+def shown(ring: Ring, decision: Decision) -> str | None:
+    """What a phone's display shows; None where the trunk's name stays, or no name is shown."""
     extension = ring.extension
     if decision.name is None:
         return None
     return display_form(decision.name, decision.language, extension.display_mode, extension.display_length)
-
-
-def describe_route(number: str, decision: Decision) -> str:
-    """A decision for people to read."""
-    lines = [f"Caller  {decision.caller or f'{number} (no outside number)'}", f"To      {decision.did or '-'}"]
-    lines.append(f"Name    {decision.name or '- (the name that the trunk delivers stays)'}")
-    lines.append("Rings")
-    for place, step in enumerate(decision.steps, 1):
-        who = f"queue {step.queue}" if step.queue else ", ".join(_describe_ring(ring, decision) for ring in step.rings)
-        lines.append(f"  {place}. {who}; {step.seconds} s; {step.why}")
-    if not decision.steps:
-        lines.append("  nobody")
-    lines += ["Why", *(f"  - {reason}" for reason in decision.reasons)]
-    return "\n".join(lines)
-
-
-def _describe_ring(ring: Ring, decision: Decision) -> str:
-    shown = _shown(ring, decision)
-    return f"{ring.extension.number} showing «{shown}»" if shown else ring.extension.number

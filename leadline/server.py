@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agi.askers import Askers
 from agi.server import FastAgiServer
+from agi.service import RoutingService
 from agi.standby import Standby
 from ami_listener.recorder import Recorder
 from leadline import figures
@@ -28,6 +29,7 @@ from leadline.parts import Parts, ServerError
 from leadline.pbx import Pbx, Shared
 from leadline.recording_control import AmiRecordingControl
 from leadline.recording_keeper import RecordingKeeper
+from leadline.route_text import trial_of
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
@@ -108,7 +110,8 @@ async def _start(settings: Settings, parts: Parts) -> None:
         await pbx.start(Shared(settings, database, directory, lookup, recorder, questions), parts)
     listeners = [(pbx.name, pbx.listener) for pbx in pbxes if pbx.listener is not None]
     parts.run(OutageKeeper(database, listeners).run(), "outages")
-    fastagi = _make_fastagi(settings, lookup, directory, recorder, questions)
+    routing = make_service(settings, lookup, directory)
+    fastagi = _make_fastagi(settings, routing, recorder, questions)
     panel = create_panel(
         database,
         directory,
@@ -121,6 +124,7 @@ async def _start(settings: Settings, parts: Parts) -> None:
         questions=questions,
         recordings=_start_recordings(database, pbxes, feed, parts),
         asterisks=_asterisks(pbxes),
+        route_trial=trial_of(routing),
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
@@ -164,14 +168,14 @@ def _start_recordings(database: Database, pbxes: Sequence[Pbx], feed: CallFeed, 
 
 
 def _make_fastagi(
-    settings: Settings, lookup: CallerLookup, directory: DirectoryCache, recorder: Recorder, questions: Questions
+    settings: Settings, routing: RoutingService, recorder: Recorder, questions: Questions
 ) -> FastAgiServer:
     def record(pbx: str, linkedid: str, decision: Decision, at: datetime) -> None:
         questions.decided(pbx, linkedid, decision.name)
         recorder.submit_decision(decision_record(pbx, linkedid, decision, at))
 
     return FastAgiServer(
-        make_service(settings, lookup, directory),
+        routing,
         host=settings.fastagi_host,
         port=settings.fastagi_port,
         askers=Askers({pbx.pbx_name: pbx.fastagi_allow for pbx in settings.pbxes}),

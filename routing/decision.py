@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from leads.domain.directory import Extension
 from leads.domain.displays import Displays
+from leads.domain.reasons import Reason
 
 
 class StepKind(StrEnum):
@@ -25,14 +26,14 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One link of the chain: phones rung together, or a queue, for at most `seconds`; `why` is for people.
+    """One link of the chain: phones rung together, or a queue, for at most `seconds`; `why` tells people.
 
     The `rings` of a queue are the phones that may be its members, for what their displays show.
     """
 
     kind: StepKind
     seconds: int
-    why: str
+    why: Reason
     rings: tuple[Ring, ...] = ()
     queue: str | None = None
 
@@ -42,8 +43,8 @@ class Decision(NamedTuple):
 
     `caller` is the caller's E.164 number, or None when hidden or unreadable; `did` the dialled number's. `name` is
     what displays show before it is fitted to each phone, or None: then the name that the trunk delivered stays.
-    `reasons` are sentences for people, in the order in which they were found. `displays` are those of the company, to
-    one of which the call may be handed on; None: only those of the steps are known. `record`: the call is recorded.
+    `reasons` stand in the order in which they were found. `displays` are those of the company, to one of which the
+    call may be handed on; None: only those of the steps are known. `record`: the call is recorded.
     `unsure`: the database did not tell who calls, so the decision is the one for an unknown caller.
     """
 
@@ -52,7 +53,7 @@ class Decision(NamedTuple):
     name: str | None
     language: str | None
     steps: tuple[Step, ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     record: bool = False
     displays: Displays | None = None
     unsure: bool = False

@@ -297,9 +297,11 @@ def _decisions(view: CallView, now: datetime) -> list[RecordedDecision]:
     """Why the calls of the lead whose card is shown went to his responsible."""
     if view.caller != _LEADS[0][1]:
         return []
+    responsible = {"role": "responsible", "employee": "Андрій Бондар", "phones": ["101"], "seconds": 20}
+    lead = {"kind": "lead", "name": "Юрій Щербань"}
     reasons = [
-        "+380501112233 is the lead Юрій Щербань",
-        "Андрій Бондар is responsible for it: phone 101 rings for 20 s",
-        "then the group Sales of the dialled number +380441234567",
+        {"code": "caller-known", "number": "+380501112233", "people": [lead]},
+        {"code": "employee-rings", **responsible},
+        {"code": "group-rings", "number": "+380441234567", "group": "Sales", "phones": ["101", "102"], "seconds": 25},
     ]
     return [RecordedDecision(view.pbx, view.linkedid, now, {"name": "Юрій Щербань", "reasons": reasons})]

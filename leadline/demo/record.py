@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from leadline.demo.scenarios import Dialling
+from leads.admin.reasons import tell_kept
 from leads.domain.numbers import read_number
 from leads.store.board import BoardCall, decision_of, recent_calls
 from leads.store.engine import Database
@@ -33,7 +34,7 @@ async def tell(database_url: str, panel: str, dialling: Dialling, started_at: da
                 )
                 if call is not None:
                     decision = await decision_of(session, call)
-                    reasons = decision.get("reasons", []) if decision else []
+                    reasons = map(tell_kept, decision.get("reasons", []) if decision else [])
                     return "\n".join([_record(call), *(f"  because {reason}" for reason in reasons), _who(call, panel)])
             await asyncio.sleep(0.1)
     finally:

@@ -17,6 +17,7 @@ from leads.admin.passwords import Passwords
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
+from leads.admin.route_trial import RouteTrial
 from leads.admin.throttle import Throttle
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -37,6 +38,7 @@ def create_panel(
     questions: Questions | None = None,
     recordings: Recordings | None = None,
     asterisks: Asterisks | None = None,
+    route_trial: RouteTrial | None = None,
 ) -> web.Application:
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
 
@@ -52,6 +54,7 @@ def create_panel(
         questions: knows which phones ring; without it none do.
         recordings: the folders of recordings, and the way to pause one; without it there are none.
         asterisks: whose calls these are; without it nothing is said of them.
+        route_trial: tells where a call would go now; without it the page says that it cannot.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
     assets = Assets()
@@ -73,6 +76,7 @@ def create_panel(
         dialling=Dialling(clock),
         recordings=recordings or Recordings(),
         asterisks=asterisks,
+        route_trial=route_trial,
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:

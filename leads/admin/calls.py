@@ -6,6 +6,7 @@ from leads.admin.call_lines import call_lines, phone_names, visible
 from leads.admin.context import panel_of, viewer_of
 from leads.admin.forms import ID
 from leads.admin.i18n import _
+from leads.admin.reasons import tell_kept
 from leads.admin.recordings import may_pause, shown_recordings
 from leads.admin.rendering import render
 from leads.store import board
@@ -32,6 +33,7 @@ async def call_page(request: web.Request) -> web.Response:
         line=call_lines([call], directory)[0],
         consultations=call_lines(consultations, directory),
         decision=decision,
+        reasons=[tell_kept(kept) for kept in decision.get("reasons", [])] if decision else [],
         names=phone_names(directory),
         recordings=recorded.get(call.id),
         may_pause=may_pause(viewer, call, panel.recordings.control),

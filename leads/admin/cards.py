@@ -11,6 +11,7 @@ from leads.admin.call_lines import CallLine, call_lines, visible
 from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
 from leads.admin.i18n import N_, _, ngettext
+from leads.admin.reasons import tell_kept
 from leads.admin.recordings import CallRecordings, shown_recordings
 from leads.admin.rendering import number_text, status_word
 from leads.domain.numbers import NumberKind, read_number
@@ -62,7 +63,7 @@ async def card_calls(
     reasons = await board.reasons_of(session, calls)
     recorded = await shown_recordings(session, panel, viewer, [call for call in calls if may_open(call)])
     return [
-        CardCall(line, reasons.get(call.id, []), may_open(call), recorded.get(call.id))
+        CardCall(line, [*map(tell_kept, reasons.get(call.id, []))], may_open(call), recorded.get(call.id))
         for call, line in zip(calls, call_lines(calls, directory), strict=True)
     ]
 

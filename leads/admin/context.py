@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leads.admin.live import LiveCalls
     from leads.admin.questions import Questions
     from leads.admin.recordings import Recordings
+    from leads.admin.route_trial import RouteTrial
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
 
@@ -72,6 +73,7 @@ class Panel:
     dialling: "Dialling"
     recordings: "Recordings"
     asterisks: "Asterisks"
+    route_trial: "RouteTrial | None"
 
     def check_sessions(self) -> None:
         """Let each open page make sure at once that its session is still valid."""

@@ -15,6 +15,7 @@ from leads.admin import (
     question_pages,
     recording_choice,
     recordings,
+    route_trial,
     sign_in,
     statuses,
 )
@@ -50,6 +51,7 @@ ALL: tuple[web.RouteTableDef, ...] = (
     groups.routes,
     our_numbers.routes,
     statuses.routes,
+    route_trial.routes,
     leads.routes,
     counterparties.routes,
 )

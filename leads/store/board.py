@@ -171,7 +171,7 @@ async def _calls_where(session: AsyncSession, condition: ColumnElement[bool], mo
     return [BoardCall(*row) for row in await session.execute(statement)]
 
 
-async def reasons_of(session: AsyncSession, calls: Sequence[BoardCall]) -> dict[int, list[str]]:
+async def reasons_of(session: AsyncSession, calls: Sequence[BoardCall]) -> dict[int, list[Any]]:
     """Why each of these calls went where it went, by the call's id; calls that were not routed by us are left out."""
     keys = {(call.pbx, call.linkedid): call.id for call in calls}
     if not keys:

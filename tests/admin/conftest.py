@@ -20,6 +20,7 @@ from yarl import URL
 
 from leads.admin import CallFeed, create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
+from leads.admin.route_trial import RouteTrial
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access
 from leads.store.directory import DirectoryCache
@@ -186,6 +187,12 @@ def asterisks() -> Asterisks:
 
 
 @pytest.fixture
+def route_trial() -> RouteTrial | None:
+    """The dry run of routes; most tests have no routing."""
+    return None
+
+
+@pytest.fixture
 def app(
     *,
     database: Database,
@@ -194,10 +201,19 @@ def app(
     clock: Clock,
     compiled_templates: BytecodeCache,
     asterisks: Asterisks,
+    route_trial: RouteTrial | None,
 ) -> web.Application:
     zone = ZoneInfo("Europe/Kyiv")
     made = create_panel(
-        database, directory, feed, zone=zone, region="UA", secure=False, clock=clock, asterisks=asterisks
+        database,
+        directory,
+        feed,
+        zone=zone,
+        region="UA",
+        secure=False,
+        clock=clock,
+        asterisks=asterisks,
+        route_trial=route_trial,
     )
     aiohttp_jinja2.get_env(made).bytecode_cache = compiled_templates
     return made

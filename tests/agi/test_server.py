@@ -16,6 +16,7 @@ from agi.askers import Askers
 from agi.server import FastAgiServer
 from agi.service import RoutingService
 from dialplan.plan import decode_plan
+from leads.domain.reasons import ReasonCode
 from leads.store.lookup import LookupUnavailable
 from routing.decision import Decision
 
@@ -247,7 +248,7 @@ async def test_when_the_database_hangs_the_dialled_number_decides(
     assert rung(await ask(server)) == DEFAULT_ROUTE
     assert server.figures.defaulted == 1
     assert lookup.waiters[0].done()
-    assert records.decisions[0][1].reasons[0].startswith("The database did not tell in time who")
+    assert records.decisions[0][1].reasons[0].code is ReasonCode.CALLER_NOT_TOLD
     lookup.hanging = False
     assert rung(await ask(server)) == RESPONSIBLE_FIRST
 

@@ -3,6 +3,7 @@
 import pytest
 
 from agi.service import RoutingService, callee_in
+from leads.domain.reasons import Reason, ReasonCode
 from leads.store.lookup import LookupUnavailable
 from routing.decision import Decision
 
@@ -61,13 +62,13 @@ async def test_without_the_database_the_dialled_number_decides(service: RoutingS
     decision = await service.route("+380501234567", None, "0441234567")
     assert phones(decision) == ["101+102", "103"]
     assert decision.caller == "+380501234567"
-    assert decision.reasons[0].startswith("The database did not tell in time")
+    assert decision.reasons[0].code is ReasonCode.CALLER_NOT_TOLD
 
 
 async def test_the_trunk_s_name_is_told_where_nobody_is_known(service: RoutingService) -> None:
     decision = await service.route("+380999999999", "Kyivstar", "0441234567")
     assert decision.name is None
-    assert decision.reasons[-1] == "Displays keep the name that the trunk delivered: “Kyivstar”."
+    assert decision.reasons[-1] == Reason(ReasonCode.DISPLAYS_KEEP, {"name": "Kyivstar"})
 
 
 async def test_a_phone_is_told_whom_it_calls(service: RoutingService, lookup: FakeLookup) -> None:

@@ -19,8 +19,10 @@ from dialplan.plan import (
 )
 from leads.domain.directory import DisplayMode, Extension
 from leads.domain.displays import displays_of
+from leads.domain.reasons import Reason, ReasonCode
 from routing.decision import Decision, Ring, Step, StepKind
 
+WHY = Reason(ReasonCode.CALLER_HIDDEN)
 SAFE = re.compile(r"L1\|[\w .~|,!%/@+*-]*")
 
 numbers = st.from_regex(r"[1-9][0-9]{1,3}(-[a-z]{1,4})?", fullmatch=True)
@@ -32,18 +34,18 @@ extensions = st.builds(
 )
 rings = st.builds(Ring, extensions, st.booleans())
 phone_steps = st.builds(
-    lambda seconds, rings: Step(StepKind.PHONES, seconds, "why", tuple(rings)),
+    lambda seconds, rings: Step(StepKind.PHONES, seconds, WHY, tuple(rings)),
     st.integers(1, 300),
     st.lists(rings, min_size=1, max_size=4, unique_by=lambda ring: ring.extension.number),
 )
 queue_steps = st.builds(
-    lambda seconds, queue: Step(StepKind.QUEUE, seconds, "why", queue=queue),
+    lambda seconds, queue: Step(StepKind.QUEUE, seconds, WHY, queue=queue),
     st.integers(5, 3600),
     st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True),
 )
 names = st.one_of(st.none(), st.text(max_size=40), st.sampled_from(["Щербань Ольга", "O'Neil | ~ & Co, 100%", "+"]))
 decisions = st.builds(
-    lambda name, steps: Decision("+380501234567", "+380441234567", name, "uk", tuple(steps), ("why",)),
+    lambda name, steps: Decision("+380501234567", "+380441234567", name, "uk", tuple(steps), (WHY,)),
     names,
     st.lists(st.one_of(phone_steps, queue_steps), max_size=3),
 )
@@ -58,7 +60,7 @@ def decision(*steps: Step, name: str | None = None) -> Decision:
 
 
 def phones(*found: Extension) -> Step:
-    return Step(StepKind.PHONES, 20, "", tuple(Ring(one, False) for one in found))
+    return Step(StepKind.PHONES, 20, WHY, tuple(Ring(one, False) for one in found))
 
 
 @given(decisions)
@@ -98,8 +100,8 @@ def test_a_plan_is_one_short_line_of_harmless_signs(decision: Decision) -> None:
 @given(st.text(), st.text(), st.text(max_size=60))
 def test_unsafe_words_are_left_out_and_the_call_goes_on(endpoint: str, queue: str, name: str) -> None:
     steps = (
-        Step(StepKind.PHONES, 20, "", (Ring(Extension("1", endpoint, DisplayMode.UTF8, 80, None), False),)),
-        Step(StepKind.QUEUE, 20, "", queue=queue),
+        Step(StepKind.PHONES, 20, WHY, (Ring(Extension("1", endpoint, DisplayMode.UTF8, 80, None), False),)),
+        Step(StepKind.QUEUE, 20, WHY, queue=queue),
         phones(phone("101")),
     )
     plan = encode_plan(decision(*steps, name=name))
@@ -114,14 +116,14 @@ def test_the_line_itself() -> None:
             Step(
                 StepKind.PHONES,
                 25,
-                "",
+                WHY,
                 (
                     Ring(phone("101"), False),
                     Ring(phone("102", DisplayMode.UTF8), True),
                     Ring(phone("103", DisplayMode.OFF), False),
                 ),
             ),
-            Step(StepKind.QUEUE, 60, "", queue="sales"),
+            Step(StepKind.QUEUE, 60, WHY, queue="sales"),
             name="Щербань Ольга",
         )
     )
@@ -149,7 +151,7 @@ def test_the_common_form_has_the_room_that_most_phones_have() -> None:
 def test_each_member_of_a_queue_shows_its_own_form() -> None:
     usual = [phone(str(number)) for number in range(200, 300)]
     members = (*usual, phone("101", DisplayMode.UTF8), phone("102", DisplayMode.OFF), phone("103", length=8))
-    queue = Step(StepKind.QUEUE, 60, "", tuple(Ring(one, False) for one in members), "sales")
+    queue = Step(StepKind.QUEUE, 60, WHY, tuple(Ring(one, False) for one in members), "sales")
     assert encode_plan(decision(queue, name="Щербань Ольга")) == (
         "L1|Shcherban Olha~u24!l8~Щербань Ольга~Shcherba|Q,60,sales,101!102!103,3!99!4"
     )
@@ -192,7 +194,7 @@ def test_150_phones_ring_and_show_the_name() -> None:
 
 def test_a_queue_of_150_phones_keeps_every_form() -> None:
     name = "Щ" * 80
-    queue = Step(StepKind.QUEUE, 60, "", tuple(Ring(one, False) for one in many(150)), "sales")
+    queue = Step(StepKind.QUEUE, 60, WHY, tuple(Ring(one, False) for one in many(150)), "sales")
     latin, utf8 = (display_form(name, "uk", mode, 80) for mode in MODES[:2])
     assert encode_plan(decision(queue, name=name), MOST_KEPT_BYTES) == f"L1|{latin}~u80~{utf8}|Q,60,sales,*,"
 

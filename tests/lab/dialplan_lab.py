@@ -13,10 +13,12 @@ from leadline.demo.phones import Calls, Phone
 from leadline.demo.scenarios import Account, Behaviour, Dialling
 from leadline.demo.sipp import await_value, free_port
 from leads.domain.directory import DisplayMode, Extension
+from leads.domain.reasons import Reason, ReasonCode
 from routing.decision import Decision, Ring, Step, StepKind
 from tests.lab.scripted_agi import ScriptedAgi
 
 CALLER = "+380501234567"
+WHY = Reason(ReasonCode.CALLER_HIDDEN)
 RINGS_ON = Behaviour(status=None)
 """A phone that rings and is never answered."""
 
@@ -26,11 +28,11 @@ def ring(number: str, mode: DisplayMode = DisplayMode.LATIN, *, call_waiting: bo
 
 
 def phones(*rings: Ring, seconds: int = 20) -> Step:
-    return Step(StepKind.PHONES, seconds, "", rings)
+    return Step(StepKind.PHONES, seconds, WHY, rings)
 
 
 def queue(name: str, seconds: int) -> Step:
-    return Step(StepKind.QUEUE, seconds, "", queue=name)
+    return Step(StepKind.QUEUE, seconds, WHY, queue=name)
 
 
 def plan(*steps: Step, name: str | None = None) -> str:

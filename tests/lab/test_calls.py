@@ -8,6 +8,7 @@ import pytest
 from leadline.demo.outside_line import OutsideLine
 from leadline.demo.phones import Outcome, PhoneCall
 from leadline.demo.scenarios import Behaviour
+from leads.admin.reasons import tell_kept
 from tests.lab.conftest import Call, LeadlineServer, Pbx, Phones
 
 STRANGER = "+380501234567"
@@ -300,7 +301,8 @@ def test_every_decision_is_kept_on_the_call_with_its_reasons(
     (kept,) = leadline_server.await_rows("SELECT * FROM routing_decision WHERE linkedid = ?", row["linkedid"])
     decision = json.loads(kept["decision"])
     assert decision["name"] == "Ольга Мельниченко"
-    assert any("Олена Коваль" in reason or "Ольга Мельниченко" in reason for reason in decision["reasons"])
+    told = [tell_kept(reason) for reason in decision["reasons"]]
+    assert any("Олена Коваль" in reason or "Ольга Мельниченко" in reason for reason in told)
 
 
 @pytest.mark.parametrize("failure", ["killed", "frozen"])

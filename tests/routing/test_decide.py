@@ -1,13 +1,17 @@
 """The chain of a call (C4, L16) and its reasons (C5), as tables: who calls, where to, which steps."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from leads.admin.reasons import tell, tell_kept
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
-from routing.decide import DEFAULT_RING_SECONDS, Routes, decide
+from leads.domain.reasons import ReasonCode, kept_reason
+from routing.chain import DEFAULT_RING_SECONDS
+from routing.decide import Routes, decide
 from routing.decision import Decision, StepKind
 
 CALLER = Number(NumberKind.OUTSIDE, "+380501234567")
@@ -71,6 +75,10 @@ def steps(decision: Decision) -> list[str]:
     ]
 
 
+def said(decision: Decision) -> list[str]:
+    return [tell(reason) for reason in decision.reasons]
+
+
 GROUP = "101 102+ 25"
 LAST = f"103 {DEFAULT_RING_SECONDS}"
 COMPANY = f"102+ {DEFAULT_RING_SECONDS}"
@@ -102,7 +110,8 @@ def test_the_chain(story: str, people: tuple[Person, ...] | None, did: Did | Non
     decision = route(people, did)
     assert steps(decision) == expected, story
     assert all(step.why in decision.reasons for step in decision.steps)
-    assert all(reason.endswith(".") and reason[0] != " " for reason in decision.reasons)
+    assert all(reason.endswith(".") and reason[0] != " " for reason in said(decision))
+    assert [tell_kept(json.loads(json.dumps(kept_reason(reason)))) for reason in decision.reasons] == said(decision)
 
 
 @pytest.mark.parametrize("kind", [NumberKind.HIDDEN, NumberKind.SHORT, NumberKind.INVALID])
@@ -116,9 +125,7 @@ def test_a_caller_without_an_outside_number_goes_the_dialled_number_s_way(kind: 
 def test_nothing_configured_leaves_no_step_and_says_so() -> None:
     decision = route((), NOTHING, default=None)
     assert decision.steps == ()
-    assert (
-        decision.reasons[-1] == "Nobody is left to ring: give the dialled number a route, or set a default extension."
-    )
+    assert decision.reasons[-1].code is ReasonCode.NOBODY_LEFT
 
 
 COUNTERPARTY = Person(PersonKind.COUNTERPARTY, 5, 5, "Ромашка", None, OLEH)
@@ -145,18 +152,18 @@ def test_the_name_on_the_display(people: tuple[Person, ...], name: str | None, l
 
 
 def test_the_reasons_are_sentences_with_names_and_numbers() -> None:
-    assert route((lead(),)).reasons == (
+    assert said(route((lead(),))) == [
         "+380501234567 is the lead Ольга.",
-        "Oleh Koval is responsible: phone 101. Ring time: 15 s.",
-        "+380441234567 (Sales line) leads to the group Sales: phones 101, 102. Ring time: 25 s.",
-        "The dialled number's default: phone 103. Ring time: 30 s.",
+        "Oleh Koval is responsible. Rings for 15 s: 101.",
+        "+380441234567 (Sales line) leads to the group Sales. Rings for 25 s: 101, 102.",
+        "The dialled number's default phone. Rings for 30 s: 103.",
         "Displays show the name Ольга.",
-    )
+    ]
 
 
 def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
-    def reasons(person: Person) -> tuple[str, ...]:
-        return Routes(DIRECTORY, None).decide(CALLER, (person,), SALES, None, "Kyiv\r\n" + "x" * 200).reasons
+    def reasons(person: Person) -> list[str]:
+        return said(Routes(DIRECTORY, None).decide(CALLER, (person,), SALES, None, "Kyiv\r\n" + "x" * 200))
 
     assert reasons(lead(name=None))[-1] == f"Displays keep the name that the trunk delivered: “Kyiv{'x' * 76}”."
     assert reasons(lead())[-1] == "Displays show the name Ольга."
@@ -181,8 +188,8 @@ def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
             "+380501234567 belongs to several: the contact person Ольга, the counterparty Ромашка.",
         ),
         ((lead(responsible=None),), SALES, None, "Nobody is responsible for this caller."),
-        ((lead(responsible=BOHDAN),), SALES, None, "Bohdan Moroz is responsible but has no phone."),
-        ((lead(responsible=GONE),), SALES, None, "Hanna Left is responsible but does not work here any more."),
+        ((lead(responsible=BOHDAN),), SALES, None, "Bohdan Moroz is responsible. Has no phone."),
+        ((lead(responsible=GONE),), SALES, None, "Hanna Left is responsible. Does not work here any more."),
         (
             (lead(), lead(id=2, responsible=IRYNA)),
             SALES,
@@ -199,12 +206,13 @@ def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
             (lead(),),
             ALONE,
             None,
-            "+380441234571 leads to the group Oleh alone: phone 101. The same rings already, so it rings 25 s longer.",
+            "+380441234571 leads to the group Oleh alone. Rings for 25 s: 101. "
+            "These phones ring already, so they ring that much longer.",
         ),
     ],
 )
 def test_each_reason(people: tuple[Person, ...] | None, did: Did | None, dialled: str | None, sentence: str) -> None:
-    assert sentence in route(people, did, dialled=dialled).reasons
+    assert sentence in said(route(people, did, dialled=dialled))
 
 
 def test_a_queue_goes_with_all_phones_because_any_may_be_its_member_the_unusual_displays_first() -> None:
