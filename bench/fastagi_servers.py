@@ -14,6 +14,7 @@ from panoramisk import fast_agi
 from agi.askers import Askers
 from agi.server import FastAgiServer
 from agi.service import RoutingService
+from leadline.server import set_lasting_objects_aside
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
@@ -85,6 +86,7 @@ async def serve_leadline(url: str) -> int:
 async def main(name: str, url: str) -> None:
     """Serve until the process is ended."""
     port = await {"bare": serve_bare, "panoramisk": serve_panoramisk, "leadline": lambda: serve_leadline(url)}[name]()
+    set_lasting_objects_aside()
     print(port, flush=True)
     await asyncio.Event().wait()
 

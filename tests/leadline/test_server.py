@@ -1,5 +1,6 @@
 """What keeps the server from starting is told with its mend; what waiting mends is waited for."""
 
+import gc
 import os
 import resource
 import socket
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.server import _allow_open_files
+from leadline.server import _allow_open_files, set_lasting_objects_aside
 from leads.store.migrate import upgrade
 
 
@@ -79,3 +80,13 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_settings_name() -> None:
     assert run.returncode == 2
     assert "LEADLINE_DATABASE_URL" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_what_lasts_is_no_work_for_the_garbage_collector() -> None:
+    lasting = [[number] for number in range(1000)]
+    try:
+        set_lasting_objects_aside()
+        looked_at = {id(one) for one in gc.get_objects()}
+        assert not any(id(one) in looked_at for one in lasting)
+    finally:
+        gc.unfreeze()
