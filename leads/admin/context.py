@@ -13,7 +13,8 @@ from aiohttp import web
 from leads.admin.assets import Assets
 from leads.admin.passwords import Passwords
 from leads.admin.throttle import Throttle
-from leads.domain.directory import Directory, Role
+from leads.domain.directory import Role
+from leads.domain.visibility import Scope, answers_for_others
 
 if TYPE_CHECKING:
     from leads.admin.asterisks import Asterisks
@@ -32,8 +33,8 @@ Clock = Callable[[], datetime]
 class Viewer:
     """The signed-in person behind a request.
 
-    `scope` holds the employees whose leads and calls he may see, himself among them; None means everybody's.
-    `card_key` opens the card of whom he talks with, as in Ctrl+Q.
+    `scope` is whose leads and calls he may see, `may_export` whether he may take lists away as files; see
+    leads.domain.visibility. `card_key` opens the card of whom he talks with, as in Ctrl+Q.
     """
 
     id: int
@@ -44,13 +45,31 @@ class Viewer:
     zone: ZoneInfo
     csrf_token: str
     session_hash: str
-    scope: frozenset[int] | None
+    scope: Scope
     card_key: str
+    may_export: bool = False
 
     @property
     def is_admin(self) -> bool:
         """Whether he may change the company's set-up."""
         return self.role is Role.ADMIN
+
+    @property
+    def answers_for_others(self) -> bool:
+        """Whether he looks after others' work."""
+        return answers_for_others(self.role)
+
+    def may(self, access: "Access") -> bool:
+        """Whether he may call handlers with this mark."""
+        match access:
+            case Access.SUPERVISOR:
+                return self.answers_for_others
+            case Access.EXPORT:
+                return self.may_export
+            case Access.ADMIN:
+                return self.is_admin
+            case _:
+                return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +116,13 @@ def viewer_of(request: web.Request) -> Viewer:
     return request[VIEWER]
 
 
-def scope_of(employee_id: int, role: Role, directory: Directory) -> frozenset[int] | None:
-    """Whose leads and calls this person may see: an administrator everybody's, a supervisor those of his groups."""
-    if role is Role.ADMIN:
-        return None
-    seen = {employee_id}
-    if role is Role.SUPERVISOR:
-        for group in directory.groups.values():
-            members = {extension.employee_id for extension in group.extensions}
-            if employee_id in members:
-                seen.update(member for member in members if member is not None)
-    return frozenset(seen)
-
-
 class Access(Enum):
     """Who may call a handler; without a mark, everybody who is signed in."""
 
     PUBLIC = "public"
     SIGNED_IN = "signed in"
+    SUPERVISOR = "supervisor"
+    EXPORT = "export"
     ADMIN = "admin"
 
 
@@ -125,6 +133,18 @@ Handler = TypeVar("Handler", bound=Callable[..., object])
 def public(handler: Handler) -> Handler:
     """Let a handler answer people who are not signed in."""
     setattr(handler, _MARK, Access.PUBLIC)
+    return handler
+
+
+def supervisor_only(handler: Handler) -> Handler:
+    """Keep a handler for those who look after others' work; what it shows is still of their groups only (`scope`)."""
+    setattr(handler, _MARK, Access.SUPERVISOR)
+    return handler
+
+
+def export_only(handler: Handler) -> Handler:
+    """Keep a handler for those with the right to export; what it gives out is still of the viewer's `scope` only."""
+    setattr(handler, _MARK, Access.EXPORT)
     return handler
 
 

@@ -25,12 +25,12 @@ from leads.store.cards import ConflictError, NoSuchCardError, WrongFieldError, h
 from leads.store.counterparties import (
     CounterpartyFilter,
     CounterpartyOrder,
-    counterparty_is_visible,
     folders,
     list_counterparties,
 )
 from leads.store.counterparty_card import CounterpartyCard, Saved, first_status, load_counterparty, save_counterparty
 from leads.store.leads import employees
+from leads.store.visibility import counterparty_is_visible
 
 routes = web.RouteTableDef()
 

@@ -143,6 +143,7 @@ def _form_from(employee: Employee) -> Form:
         ring_seconds=employee.ring_seconds,
         call_waiting=employee.call_waiting,
         may_listen=employee.may_listen,
+        may_export=employee.may_export,
         phone_number=[phone.number for phone in phones],
         phone_endpoint=[phone.endpoint for phone in phones],
         phone_mode=[phone.display_mode for phone in phones],
@@ -166,6 +167,7 @@ def _read(form: Form, region: str) -> tuple[company.EmployeeEdit, str]:
         ring_seconds=form.integer("ring_seconds", 5, 300),
         call_waiting=form.flag("call_waiting"),
         may_listen=form.flag("may_listen"),
+        may_export=form.flag("may_export"),
         phones=_read_phones(form),
         mobiles=_read_mobiles(form, region),
     )

@@ -16,11 +16,12 @@ from aiohttp.typedefs import Handler
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from leads.admin.context import PANEL, USUAL_CARD_KEY, VIEWER, Access, Viewer, access_of, panel_of, scope_of
+from leads.admin.context import PANEL, USUAL_CARD_KEY, VIEWER, Access, Viewer, access_of, panel_of
 from leads.admin.forms import Form, parse_fields
-from leads.admin.i18n import Locale, _, accepted_language, use_locale
+from leads.admin.i18n import N_, Locale, _, accepted_language, use_locale
 from leads.admin.passwords import TooBusyError
 from leads.admin.rendering import render, use_csrf_token
+from leads.domain.visibility import may_export, scope_of
 from leads.store import access
 
 LARGEST_BODY = 256 * 1024
@@ -28,13 +29,17 @@ BODY_SECONDS = 15.0
 LONGEST_QUERY = 4000
 _FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
 _SAFE = {"GET", "HEAD"}
+_REFUSALS = {
+    Access.SUPERVISOR: N_("Only supervisors and administrators can open this page."),
+    Access.EXPORT: N_("You may not export. An administrator can give supervisors that right."),
+    Access.ADMIN: N_("Only administrators can open this page."),
+}
 _log = structlog.get_logger(__name__)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "worker-src 'self'; media-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -101,8 +106,8 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _ask_to_sign_in(request)
     if viewer is not None:
         request[VIEWER] = viewer
-    if needed is Access.ADMIN and not (viewer and viewer.is_admin):
-        raise web.HTTPForbidden(text=_("Only administrators can open this page."))
+    if viewer is not None and not viewer.may(needed):
+        raise web.HTTPForbidden(text=_(_REFUSALS[needed]))
     if request.match_info.http_exception is not None:
         raise request.match_info.http_exception
     fresh_visit = _tie_forms(request, viewer if needed is not Access.PUBLIC else None)
@@ -153,6 +158,7 @@ async def find_viewer(request: web.Request) -> Viewer | None:
         session_hash=found.id_hash,
         scope=scope_of(found.employee_id, found.role, panel.directory.current),
         card_key=found.card_key or USUAL_CARD_KEY,
+        may_export=may_export(found.role, found.may_export),
     )
 
 

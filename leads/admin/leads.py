@@ -23,17 +23,16 @@ from leads.store.cards import (
     history,
     read_numbers,
 )
-from leads.store.counterparties import counterparty_is_visible
 from leads.store.lead_card import LeadCard, LeadEdit, create_lead, load_lead, save_lead
 from leads.store.leads import (
     LeadFilter,
     LeadOrder,
     LeadState,
     employees,
-    lead_is_visible,
     list_leads,
     statuses,
 )
+from leads.store.visibility import counterparty_is_visible, lead_is_visible
 
 routes = web.RouteTableDef()
 

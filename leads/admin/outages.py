@@ -2,20 +2,17 @@
 
 from aiohttp import web
 
-from leads.admin.context import panel_of, viewer_of
-from leads.admin.i18n import _
+from leads.admin.context import panel_of, supervisor_only
 from leads.admin.rendering import render
-from leads.domain.directory import Role
 from leads.store.recovery import outages
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/outages")
+@supervisor_only
 async def outage_list(request: web.Request) -> web.Response:
     """The outages, for those who answer for others' calls."""
-    if viewer_of(request).role is Role.EMPLOYEE:
-        raise web.HTTPForbidden(text=_("Outages are shown to supervisors and administrators."))
     panel = panel_of(request)
     async with panel.database.read() as session:
         lines = await outages(session)

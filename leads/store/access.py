@@ -42,6 +42,7 @@ class SignedIn:
     language: str | None
     time_zone: str | None
     card_key: str | None
+    may_export: bool
 
 
 def hash_password(password: str) -> str:
@@ -94,6 +95,7 @@ async def create_admin(session: AsyncSession, login: str, name: str, password: s
         role=Role.ADMIN,
         active=True,
         may_listen=True,
+        may_export=True,
         created_at=now,
     )
     session.add(employee)
@@ -180,6 +182,7 @@ async def find_session(session: AsyncSession, id_hash: str, now: datetime) -> Si
         Employee.language,
         Employee.time_zone,
         Employee.card_key,
+        Employee.may_export,
     )
     statement = (
         select(*columns)

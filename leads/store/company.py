@@ -70,6 +70,7 @@ class EmployeeEdit:
     ring_seconds: int
     call_waiting: bool
     may_listen: bool
+    may_export: bool
     phones: tuple[PhoneEdit, ...]
     mobiles: tuple[str, ...]
 
@@ -128,7 +129,7 @@ async def save_employee(
     await _refuse_taken(session, employee_id, edit)
     employee.name, employee.login, employee.role, employee.active = edit.name, edit.login, edit.role, edit.active
     employee.ring_seconds, employee.call_waiting = edit.ring_seconds, edit.call_waiting
-    employee.may_listen = edit.may_listen
+    employee.may_listen, employee.may_export = edit.may_listen, edit.may_export
     signs_out = not edit.active or edit.login is None or edit.password_hash is not None
     if edit.password_hash is not None:
         employee.password_hash = edit.password_hash

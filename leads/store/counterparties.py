@@ -1,19 +1,19 @@
-"""Lists counterparties, and says who may see them (K1, X1)."""
+"""Lists counterparties (K1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, case, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store.leads import NOBODY, employees, searches
 from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
-from leads.store.models import Call, ContactPerson, Counterparty, Employee, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, Employee, PhoneNumber
 from leads.store.search import search_patterns
+from leads.store.visibility import counterparties_of
 
 
 class CounterpartyOrder(StrEnum):
@@ -68,40 +68,16 @@ async def list_counterparties(
     connection = await session.connection()
     conditions = list(searches(connection.dialect.name, Counterparty, search_patterns(wanted.search)))
     if scope is not None:
-        conditions.append(_visible(scope))
+        conditions.append(counterparties_of(scope))
     source = await _source(session, wanted, order, tuple(conditions))
     page = await read_page(session, [source], request)
     return CounterpartyPage(await _rows(session, page.ids), page.before, page.after, page.total)
-
-
-async def counterparty_is_visible(session: AsyncSession, counterparty_id: int, scope: frozenset[int] | None) -> bool:
-    """Whether a viewer may see it: he or one of his is responsible for it or a contact person, or was on its call."""
-    statement = select(Counterparty.id).where(Counterparty.id == counterparty_id)
-    if scope is not None:
-        statement = statement.where(_visible(scope).check)
-    return await session.scalar(statement) is not None
 
 
 async def folders(session: AsyncSession) -> list[str]:
     """The folders in use."""
     rows = await session.scalars(select(Counterparty.folder).where(Counterparty.folder != "").distinct())
     return sorted(rows, key=str.casefold)
-
-
-def _visible(scope: frozenset[int]) -> Condition:
-    contact = ContactPerson.responsible_id.in_(scope)
-    was_on = Call.employee_id.in_(scope)
-    ids: CompoundSelect[Any] = union(
-        select(Counterparty.id).where(Counterparty.responsible_id.in_(scope)),
-        select(ContactPerson.counterparty_id).where(contact),
-        select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),
-    )
-    check = or_(
-        Counterparty.responsible_id.in_(scope),
-        exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
-        exists().where(Call.counterparty_id == Counterparty.id, was_on),
-    )
-    return Condition(check, ids)
 
 
 async def _source(

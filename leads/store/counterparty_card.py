@@ -10,11 +10,11 @@ from sqlalchemy.orm import selectinload
 
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
-from leads.store.counterparties import counterparty_is_visible
 from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead, PhoneNumber
 from leads.store.search import search_text, sort_key
+from leads.store.visibility import counterparty_is_visible
 
 Clock = Callable[[], datetime]
 MOST_PERSONS = 50

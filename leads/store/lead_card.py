@@ -20,9 +20,9 @@ from leads.store.cards import (
     WrongFieldError,
 )
 from leads.store.engine import Database
-from leads.store.leads import lead_is_visible
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus
 from leads.store.search import search_text, sort_key
+from leads.store.visibility import lead_is_visible
 
 Clock = Callable[[], datetime]
 LANGUAGES = ("uk", "ru", "other")

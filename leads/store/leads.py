@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Integer,
     Text,
     and_,
@@ -22,14 +21,14 @@ from sqlalchemy import (
     or_,
     select,
     table,
-    union,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
-from leads.store.models import Call, Counterparty, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.models import Counterparty, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
+from leads.store.visibility import leads_in_charge, leads_of, leads_talked_with
 
 NOBODY = 0
 """In filters: leads without a responsible."""
@@ -114,19 +113,11 @@ async def list_leads(
         wanted: search and filters.
         order: the column to sort by.
         request: which page, and the direction of the order.
-        scope: the employees whose leads, and leads they talked with, are visible; None for all.
+        scope: of the viewer; see leads.store.visibility.
     """
     sources = await _sources(session, wanted, order, scope)
     page = await read_page(session, sources, request)
     return LeadPage(await _rows(session, page.ids), page.before, page.after, page.total)
-
-
-async def lead_is_visible(session: AsyncSession, lead_id: int, scope: frozenset[int] | None) -> bool:
-    """Whether a viewer with that scope may see the lead: it is his, or he was on a call with it (X1)."""
-    statement = select(Lead.id).where(Lead.id == lead_id)
-    if scope is not None:
-        statement = statement.where(or_(Lead.responsible_id.in_(scope), _talked(scope).check))
-    return await session.scalar(statement) is not None
 
 
 async def statuses(session: AsyncSession) -> list[tuple[int, str]]:
@@ -167,28 +158,16 @@ async def _sources(
     shape = _Shape(wanted, order, ordered_statuses, people)
     if scope is None:
         return [shape.source(None, found)]
-    mine = Lead.responsible_id.in_(scope)
     combinations = len(scope) * len(ordered_statuses) * len(_STATES[wanted.state])
     if combinations > _MOST_SEGMENTS:
-        talks = select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None))
-        either: CompoundSelect[Any] = union(select(Lead.id).where(mine), talks)
-        return [shape.source(None, (*found, Condition(or_(mine, _talked(scope).check), either)))]
-    talked = _talked(scope)
-    not_mine = or_(Lead.responsible_id.is_(None), ~mine)
+        return [shape.source(None, (*found, leads_of(scope)))]
+    talked = leads_talked_with(scope)
+    not_mine = or_(Lead.responsible_id.is_(None), ~leads_in_charge(scope))
     others = Condition(and_(talked.check, not_mine), talked.ids)
     sources = [shape.source(None, (*found, others), not_mine)]
     if wanted.responsible_id is None or wanted.responsible_id in scope:
         sources.append(shape.source(sorted(scope), found))
     return sources
-
-
-def _talked(scope: frozenset[int]) -> Condition:
-    """Leads with a call that somebody of `scope` was on."""
-    was_on = Call.employee_id.in_(scope)
-    return Condition(
-        exists().where(Call.lead_id == Lead.id, was_on),
-        select(Call.lead_id).where(was_on, Call.lead_id.is_not(None)).distinct(),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class DirectoryVersion(Base):
 class Employee(Base):
     """A person who works here; with `login` and `password_hash` he may use the panel.
 
-    `may_listen` is the right to recordings of the calls that he may see.
+    `may_listen` is the right to recordings of the calls that he may see, `may_export` to take lists away as files.
     """
 
     __tablename__ = "employee"
@@ -157,6 +157,7 @@ class Employee(Base):
     ring_seconds: Mapped[int] = mapped_column(default=20)
     call_waiting: Mapped[bool] = mapped_column(default=False)
     may_listen: Mapped[bool] = mapped_column(default=False, server_default=false())
+    may_export: Mapped[bool] = mapped_column(default=False, server_default=false())
     language: Mapped[str | None] = mapped_column(String(8))
     time_zone: Mapped[str | None] = mapped_column(String(64))
     card_key: Mapped[str | None] = mapped_column(String(24))

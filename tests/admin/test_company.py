@@ -82,6 +82,7 @@ def _edit(**changed: Any) -> store.EmployeeEdit:
         "ring_seconds": 20,
         "call_waiting": False,
         "may_listen": False,
+        "may_export": False,
         "phones": (store.PhoneEdit("101", "PJSIP/101", DisplayMode.LATIN, 24),),
         "mobiles": (),
     }

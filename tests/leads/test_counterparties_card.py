@@ -12,7 +12,6 @@ from leads.store.cards import ConflictError, NumberOnCounterpartyError, WrongFie
 from leads.store.counterparties import (
     CounterpartyFilter,
     CounterpartyOrder,
-    counterparty_is_visible,
     folders,
     list_counterparties,
 )
@@ -30,6 +29,7 @@ from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import NOBODY
 from leads.store.listing import Request
 from leads.store.models import Call, Employee, Lead, PhoneNumber
+from leads.store.visibility import counterparty_is_visible
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EDIT = CounterpartyEdit("ТОВ «Ромашка»", "Клієнти", "", "", "", None, None, ("0441234567",), ())

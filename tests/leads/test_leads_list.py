@@ -11,10 +11,11 @@ from sqlalchemy import insert, select
 from leads.domain.directory import Role
 from leads.store import listing
 from leads.store.engine import Database
-from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, lead_is_visible, list_leads
+from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads
 from leads.store.listing import Request
 from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.search import search_text, sort_key
+from leads.store.visibility import lead_is_visible
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PEOPLE = {1: "Олена", 2: "Андрій", 3: "Ївга", 4: "Boris"}

@@ -1,0 +1,67 @@
+"""Which cards somebody may see, as conditions of the database: the only place that says so (X1).
+
+Lists, cards, search, counts, files and whatever shows a card ask here. A card is somebody's who is responsible for it
+(or for a contact person of it) or who talked in one of its calls; the rule of scopes is in leads.domain.visibility.
+"""
+
+from sqlalchemy import ColumnElement, exists, or_, select, union
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.domain.visibility import Scope
+from leads.store.listing import Condition
+from leads.store.models import Call, ContactPerson, Counterparty, Lead
+
+
+def leads_in_charge(scope: frozenset[int]) -> ColumnElement[bool]:
+    """Leads that somebody of `scope` is responsible for."""
+    return Lead.responsible_id.in_(scope)
+
+
+def leads_talked_with(scope: frozenset[int]) -> Condition:
+    """Leads with a call in which somebody of `scope` talked."""
+    was_on = Call.employee_id.in_(scope)
+    return Condition(
+        exists().where(Call.lead_id == Lead.id, was_on),
+        select(Call.lead_id).where(was_on, Call.lead_id.is_not(None)).distinct(),
+    )
+
+
+def leads_of(scope: frozenset[int]) -> Condition:
+    """The leads that somebody with this scope may see."""
+    mine, talked = leads_in_charge(scope), leads_talked_with(scope)
+    talks = select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None))
+    return Condition(or_(mine, talked.check), union(select(Lead.id).where(mine), talks))
+
+
+def counterparties_of(scope: frozenset[int]) -> Condition:
+    """The counterparties that somebody with this scope may see."""
+    mine = Counterparty.responsible_id.in_(scope)
+    contact = ContactPerson.responsible_id.in_(scope)
+    was_on = Call.employee_id.in_(scope)
+    check = or_(
+        mine,
+        exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
+        exists().where(Call.counterparty_id == Counterparty.id, was_on),
+    )
+    ids = union(
+        select(Counterparty.id).where(mine),
+        select(ContactPerson.counterparty_id).where(contact),
+        select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),
+    )
+    return Condition(check, ids)
+
+
+async def lead_is_visible(session: AsyncSession, lead_id: int, scope: Scope) -> bool:
+    """Whether somebody with this scope may see the lead; one that is not there nobody may."""
+    statement = select(Lead.id).where(Lead.id == lead_id)
+    if scope is not None:
+        statement = statement.where(leads_of(scope).check)
+    return await session.scalar(statement) is not None
+
+
+async def counterparty_is_visible(session: AsyncSession, counterparty_id: int, scope: Scope) -> bool:
+    """Whether somebody with this scope may see the counterparty; one that is not there nobody may."""
+    statement = select(Counterparty.id).where(Counterparty.id == counterparty_id)
+    if scope is not None:
+        statement = statement.where(counterparties_of(scope).check)
+    return await session.scalar(statement) is not None
