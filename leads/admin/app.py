@@ -1,6 +1,8 @@
 """Puts the panel together: its collaborators are passed in, nothing is global."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -8,6 +10,7 @@ from aiohttp import web
 from leads.admin import guard, pages
 from leads.admin.assets import Assets
 from leads.admin.asterisks import Asterisks
+from leads.admin.connections import PanelRunner
 from leads.admin.context import PANEL, Clock, Panel
 from leads.admin.dialling import Dialling
 from leads.admin.feed import CallFeed
@@ -17,7 +20,11 @@ from leads.admin.passwords import Passwords
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
+<<<<<<< HEAD
 from leads.admin.route_trial import RouteTrial
+=======
+from leads.admin.session_watch import SessionWatch
+>>>>>>> be32324 (Sessions are listed and ended by their owner; open pages end with them; what is no HTTP gets every header)
 from leads.admin.throttle import Throttle
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -89,7 +96,7 @@ def create_panel(
 
 def panel_runner(app: web.Application) -> web.AppRunner:
     """A runner that closes connections which send no whole request in time, and refuses oversized headers."""
-    return web.AppRunner(
+    return PanelRunner(
         app,
         keepalive_timeout=IDLE_CONNECTION_SECONDS,
         max_line_size=8190,
@@ -105,7 +112,12 @@ def panel_runner(app: web.Application) -> web.AppRunner:
 async def _running(app: web.Application) -> AsyncIterator[None]:
     panel = app[PANEL]
     await panel.live.start()
+    watch = SessionWatch(panel.database, (panel.live.streams, panel.questions.streams), panel.clock)
+    watching = asyncio.create_task(watch.run(), name="sessions of open pages")
     yield
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
     await panel.live.stop()
     panel.passwords.close()
 

@@ -61,7 +61,7 @@ class LiveCalls:
         self._database = database
         self._feed = feed
         self._asterisks = asterisks
-        self._streams = Streams()
+        self.streams = Streams()
         self._wanted = asyncio.Event()
         self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +73,7 @@ class LiveCalls:
 
     async def stop(self) -> None:
         """End all open pages' streams and stop following."""
-        self._streams.end()
+        self.streams.end()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -87,23 +87,23 @@ class LiveCalls:
 
     def check_sessions(self) -> None:
         """Let each open page make sure at once that its session is still valid."""
-        self._streams.check_sessions()
+        self.streams.check_sessions()
 
     @contextmanager
     def stream(self, session_hash: str, employee_id: int) -> Iterator[Stream]:
         """Follow as one open page."""
-        with self._streams.opened(session_hash, employee_id) as stream:
+        with self.streams.opened(session_hash, employee_id) as stream:
             self._wanted.set()
             try:
                 yield stream
             finally:
-                if len(self._streams) == 1:
+                if len(self.streams) == 1:
                     self._wanted.clear()
 
     @property
     def full(self) -> bool:
         """Whether the server follows as many pages as it can."""
-        return len(self._streams) >= MOST_STREAMS
+        return len(self.streams) >= MOST_STREAMS
 
     async def read(self) -> Board:
         """The board as the database has it now."""
@@ -117,7 +117,7 @@ class LiveCalls:
             board = await self.read()
             if board != self.board:
                 self.board = board
-                self._streams.wake()
+                self.streams.wake()
 
     async def _follow(self) -> None:
         while True:

@@ -15,7 +15,11 @@ from leads.admin import (
     question_pages,
     recording_choice,
     recordings,
+<<<<<<< HEAD
     route_trial,
+=======
+    sessions,
+>>>>>>> be32324 (Sessions are listed and ended by their owner; open pages end with them; what is no HTTP gets every header)
     sign_in,
     statuses,
 )
@@ -40,6 +44,7 @@ async def static_file(request: web.Request) -> web.Response:
 ALL: tuple[web.RouteTableDef, ...] = (
     _common,
     sign_in.routes,
+    sessions.routes,
     live.routes,
     question_pages.routes,
     dialling.routes,

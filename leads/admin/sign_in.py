@@ -12,6 +12,7 @@ from leads.admin.forms import Form, Query
 from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import LANGUAGES, _, ngettext
 from leads.admin.rendering import redirect, render
+from leads.admin.sessions import shown_sessions, signed_out
 from leads.store import access
 
 _KEY = re.compile(
@@ -82,9 +83,7 @@ async def sign_out(request: web.Request) -> web.Response:
     async with panel.database.write() as session:
         await access.end_session(session, viewer.session_hash)
     panel.check_sessions()
-    response = redirect(request, "/sign-in")
-    response.del_cookie(session_cookie(panel.secure), path="/", secure=panel.secure, httponly=True, samesite="Lax")
-    return response
+    return signed_out(request)
 
 
 @routes.get("/me")
@@ -92,7 +91,9 @@ async def preferences(request: web.Request) -> web.Response:
     """A person's own language, time zone, key and password."""
     viewer = viewer_of(request)
     zone = viewer.zone.key if viewer.zone != panel_of(request).zone else ""
-    return _preferences_page(request, Form.filled(language=viewer.language, time_zone=zone, card_key=viewer.card_key))
+    return await _preferences_page(
+        request, Form.filled(language=viewer.language, time_zone=zone, card_key=viewer.card_key)
+    )
 
 
 @routes.post("/me")
@@ -108,7 +109,7 @@ async def save_preferences(request: web.Request) -> web.Response:
     if not _KEY.fullmatch(key):
         form.fail("card_key", _("A key is written as Ctrl+Q, Alt+Shift+C or F9."))
     if form.errors:
-        return _preferences_page(request, form, status=422)
+        return await _preferences_page(request, form, status=422)
     own_key = None if key == USUAL_CARD_KEY else key
     async with panel_of(request).database.write() as session:
         await access.save_preferences(session, viewer_of(request).id, language or None, zone or None, own_key)
@@ -123,7 +124,7 @@ async def change_password(request: web.Request) -> web.Response:
     wait = panel.throttle.wait(viewer.login, address)
     if wait:
         form.fail("old_password", waiting_text(wait))
-        return _preferences_page(request, form, status=429)
+        return await _preferences_page(request, form, status=429)
     new = new_password(form, "new_password")
     if not form.errors:
         panel.throttle.count(viewer.login, address)
@@ -133,7 +134,7 @@ async def change_password(request: web.Request) -> web.Response:
         if not await panel.passwords.verify(found[1] if found else None, old):
             form.fail("old_password", _("This is not your password."))
     if form.errors:
-        return _preferences_page(request, form, status=422)
+        return await _preferences_page(request, form, status=422)
     panel.throttle.succeeded(viewer.login, address)
     hashed = await panel.passwords.hash(new)
     async with panel.database.write() as session:
@@ -197,7 +198,7 @@ def _refuse_for_now(request: web.Request, form: Form, wait: timedelta) -> web.Re
     return response
 
 
-def _preferences_page(request: web.Request, form: Form, status: int = 200) -> web.Response:
+async def _preferences_page(request: web.Request, form: Form, status: int = 200) -> web.Response:
     panel: Panel = panel_of(request)
     zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/")))
     return render(
@@ -207,6 +208,7 @@ def _preferences_page(request: web.Request, form: Form, status: int = 200) -> we
         form=form,
         zones=[(zone, zone) for zone in zones],
         company_zone=panel.zone.key,
+        sessions=await shown_sessions(request),
     )
 
 

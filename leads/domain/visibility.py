@@ -1,7 +1,7 @@
 """Who may see and do what: the rule of roles, groups and rights, in one place (X1).
 
-A person's *scope* is the employees whose leads, counterparties and calls he may see. What belongs to an employee is told
-elsewhere, once each: a call by leads.domain.participation, a card by the condition of leads.store.visibility.
+A person's *scope* is the employees whose leads, counterparties and calls he may see. What belongs to an employee is
+told elsewhere, once each: a call by leads.domain.participation, a card by the condition of leads.store.visibility.
 """
 
 from leads.domain.directory import Directory, Role

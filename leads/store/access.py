@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -43,6 +44,16 @@ class SignedIn:
     time_zone: str | None
     card_key: str | None
     may_export: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One signed-in browser, by the hash of its id."""
+
+    id_hash: str
+    created_at: datetime
+    seen_at: datetime
+    user_agent: str
 
 
 def hash_password(password: str) -> str:
@@ -187,15 +198,48 @@ async def find_session(session: AsyncSession, id_hash: str, now: datetime) -> Si
     statement = (
         select(*columns)
         .join(Employee, Employee.id == PanelSession.employee_id)
-        .where(
-            PanelSession.id_hash == id_hash,
-            PanelSession.seen_at >= now - IDLE_TIME,
-            PanelSession.created_at >= now - LONGEST_SESSION,
-            Employee.active,
-        )
+        .where(PanelSession.id_hash == id_hash, *_valid(now))
     )
     row = (await session.execute(statement)).first()
     return SignedIn(*row) if row else None
+
+
+def _valid(now: datetime) -> tuple[Any, ...]:
+    """What a session joined with its owner must fulfil."""
+    return (
+        PanelSession.seen_at >= now - IDLE_TIME,
+        PanelSession.created_at >= now - LONGEST_SESSION,
+        Employee.active,
+    )
+
+
+async def valid_sessions(session: AsyncSession, id_hashes: Collection[str], now: datetime) -> set[str]:
+    """Which of these sessions are valid now."""
+    statement = (
+        select(PanelSession.id_hash)
+        .join(Employee, Employee.id == PanelSession.employee_id)
+        .where(PanelSession.id_hash.in_(id_hashes), *_valid(now))
+    )
+    return set(await session.scalars(statement))
+
+
+async def sessions_of(session: AsyncSession, employee_id: int, now: datetime) -> list[OpenSession]:
+    """A person's valid sessions, the last used first."""
+    columns = (PanelSession.id_hash, PanelSession.created_at, PanelSession.seen_at, PanelSession.user_agent)
+    statement = (
+        select(*columns)
+        .join(Employee, Employee.id == PanelSession.employee_id)
+        .where(PanelSession.employee_id == employee_id, *_valid(now))
+        .order_by(PanelSession.seen_at.desc(), PanelSession.created_at.desc())
+    )
+    return [OpenSession(*row) for row in await session.execute(statement)]
+
+
+async def end_session_of(session: AsyncSession, employee_id: int, id_hash: str) -> None:
+    """Sign one browser of a person's out; another's session stays, whoever names it."""
+    await session.execute(
+        delete(PanelSession).where(PanelSession.id_hash == id_hash, PanelSession.employee_id == employee_id)
+    )
 
 
 async def touch_session(session: AsyncSession, id_hash: str, now: datetime) -> None:

@@ -137,7 +137,7 @@ async def save_employee(
         session.add(employee)
     else:
         # Phones and mobiles belong to the card, so a change of theirs alone counts as a save of it.
-        flag_modified(employee, "name")
+        touch(session, employee)
     await session.flush()
     await _give_phones(session, employee, edit.phones)
     employee.mobiles = [
@@ -160,6 +160,12 @@ async def _opened(session: AsyncSession, card: Card | None, version: int) -> Car
     if card.version != version:
         raise SavedMeanwhileError
     return card
+
+
+def touch(session: AsyncSession, card: Employee | RingGroup) -> None:
+    """Let a save count, with a version of its own, also when no column of the card changed."""
+    if not session.is_modified(card):
+        flag_modified(card, "name")
 
 
 async def _refuse_taken(session: AsyncSession, employee_id: int | None, edit: EmployeeEdit) -> None:
@@ -280,7 +286,7 @@ async def save_group(session: AsyncSession, group_id: int | None, version: int, 
     if group_id is None:
         session.add(group)
     else:
-        flag_modified(group, "name")  # Its phones belong to the card, as an employee's do.
+        touch(session, group)  # Its phones belong to the card, as an employee's do.
     await session.flush()
     await session.execute(delete(GroupMember).where(GroupMember.group_id == group.id))
     session.expire(group, ["members"])

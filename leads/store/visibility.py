@@ -4,7 +4,9 @@ Lists, cards, search, counts, files and whatever shows a card ask here. A card i
 (or for a contact person of it) or who talked in one of its calls; the rule of scopes is in leads.domain.visibility.
 """
 
-from sqlalchemy import ColumnElement, exists, or_, select, union
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, exists, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.visibility import Scope
@@ -43,7 +45,7 @@ def counterparties_of(scope: frozenset[int]) -> Condition:
         exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
         exists().where(Call.counterparty_id == Counterparty.id, was_on),
     )
-    ids = union(
+    ids: CompoundSelect[Any] = union(
         select(Counterparty.id).where(mine),
         select(ContactPerson.counterparty_id).where(contact),
         select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),

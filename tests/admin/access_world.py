@@ -158,5 +158,5 @@ FORMS: dict[str, Callable[[Owned], Fields]] = {
 """What is sent for what somebody owns, where an empty form would not get as far as to whose it is."""
 HARMLESS: dict[str, Fields] = {"POST /leads/{id}": {}, "POST /counterparties/{id}": {}}
 """What is sent instead where it would be taken: it gets the card back, with what is wrong with it."""
-LAST = ("/delete", "/remove", "/sign-out")
-"""Routes that end so are asked last, because they take away what others need."""
+LAST = ("/delete", "/remove", "/sign-out", "/end-all")
+"""Routes that end so are asked last, because they take away what others need, and each under a new session."""

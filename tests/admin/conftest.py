@@ -269,7 +269,7 @@ class Visitor:
         async with self.client.request(
             method, URL(self.base + path, encoded=True), data=body, headers=named, allow_redirects=False
         ) as response:
-            text = await response.text()
+            text = await response.text(errors="replace")  # recordings are asked for, too
             found = _CSRF.search(text)
             if found:
                 self.csrf = found[1]
