@@ -20,11 +20,8 @@ from leads.admin.passwords import Passwords
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
-<<<<<<< HEAD
 from leads.admin.route_trial import RouteTrial
-=======
 from leads.admin.session_watch import SessionWatch
->>>>>>> be32324 (Sessions are listed and ended by their owner; open pages end with them; what is no HTTP gets every header)
 from leads.admin.throttle import Throttle
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database

@@ -15,11 +15,8 @@ from leads.admin import (
     question_pages,
     recording_choice,
     recordings,
-<<<<<<< HEAD
     route_trial,
-=======
     sessions,
->>>>>>> be32324 (Sessions are listed and ended by their owner; open pages end with them; what is no HTTP gets every header)
     sign_in,
     statuses,
 )

@@ -123,6 +123,8 @@ def company_keys(company: Company, did: int) -> dict[str, int]:
         "/company/groups/": company.sales,
         "/company/numbers/": did,
         "/company/phones/": company.phone_101,
+        "/company/statuses/leads/": 1,
+        "/company/statuses/counterparties/": 1,
     }
 
 
