@@ -88,7 +88,7 @@ async def _leads(database: Database, now: datetime, people: dict[str, int]) -> N
     async with database.read() as session:
         statuses = list(await session.scalars(select(LeadStatus.id).order_by(LeadStatus.sort_order)))
     for name, number, email, status, phone, minutes in _LEADS:
-        edit = LeadEdit(name, (number,), email, "", "", None, statuses[status], people[phone])
+        edit = LeadEdit(name, (number,), email, "", "", None, statuses[status], people[phone], None)
         made = now - timedelta(minutes=minutes)
         await create_lead(
             database,
@@ -147,6 +147,7 @@ async def _edit_a_lead(database: Database, now: datetime, people: dict[str, int]
         language="uk",
         status_id=warm or card.status_id,
         responsible_id=card.responsible_id,
+        source_id=card.source_id,
     )
     await save_lead(
         database,

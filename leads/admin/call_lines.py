@@ -18,7 +18,8 @@ class CallLine:
     """One line: `who` is the person outside (the other phone, for an internal call), `card` the way to his card.
 
     `colleagues` are ours: who talked, else whose phones rang, else who called. `since` is from when the clock ticks.
-    `recovered`: it is told by what Asterisk kept. `may_pause`: the viewer may stop the recording for a while.
+    `origin` is channel and source. `recovered`: it is told by what Asterisk kept. `may_pause`: the viewer may stop the
+    recording for a while.
     """
 
     id: int
@@ -30,6 +31,7 @@ class CallLine:
     colleagues: str
     did: str | None
     did_label: str
+    origin: str
     state: str
     missed: bool
     running: bool
@@ -85,6 +87,7 @@ def _line(call: BoardCall, directory: Directory, names: dict[str, str]) -> CallL
         colleagues=_colleagues(call, names),
         did=call.did if call.direction is Direction.INBOUND else None,
         did_label=did.label if did else "",
+        origin=" · ".join(part for part in (call.channel, call.source) if part),
         state=PHASE_WORDS.get(call.phase) or call.result or "",
         missed=not running and call.direction is Direction.INBOUND and call.result is not Result.ANSWERED,
         running=running,

@@ -34,6 +34,7 @@ FIELDS = {
     "language": N_("Language of the name"),
     "status": N_("Status"),
     "responsible": N_("Responsible"),
+    "source": N_("Source"),
     "contact_person": N_("Contact person"),
     "counterparty": N_("Counterparty"),
     "created": N_("Created"),

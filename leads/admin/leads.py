@@ -25,6 +25,7 @@ from leads.store.cards import (
 )
 from leads.store.lead_card import LeadCard, LeadEdit, create_lead, load_lead, save_lead
 from leads.store.leads import (
+    NOBODY,
     LeadFilter,
     LeadOrder,
     LeadState,
@@ -32,7 +33,10 @@ from leads.store.leads import (
     list_leads,
     statuses,
 )
+from leads.store.sources import source_choices, source_names
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
+
+NO_SOURCE = "none"
 
 routes = web.RouteTableDef()
 
@@ -47,11 +51,13 @@ async def lead_list(request: web.Request) -> web.Response:
         state=LeadState(asked.query.choice("state", set(LeadState), LeadState.OPEN)),
         status_id=asked.query.identifier("status"),
         responsible_id=asked.responsible_id,
+        source_id=NOBODY if asked.query.text("source") == NO_SOURCE else asked.query.identifier("source"),
     )
     async with panel.database.read() as session:
         page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
         status_names = await pages.status_choices(session)
+        sources = await source_names(session)
     return render(
         request,
         "leads/list.html",
@@ -60,6 +66,7 @@ async def lead_list(request: web.Request) -> web.Response:
         wanted=wanted,
         people=people,
         statuses=status_names,
+        sources=sources,
         narrowed=wanted != LeadFilter(),
         total=pages.total_text(page.total),
     )
@@ -150,6 +157,7 @@ def _filled(card: LeadCard) -> Form:
         language=card.language,
         status_id=card.status_id,
         responsible_id=card.responsible_id,
+        source_id=card.source_id,
     )
 
 
@@ -170,6 +178,7 @@ def _read_edit(form: Form, panel: Panel) -> LeadEdit:
         language=pages.read_language(form, "language"),
         status_id=status or 0,
         responsible_id=form.identifier("responsible_id"),
+        source_id=form.identifier("source_id"),
     )
 
 
@@ -205,6 +214,7 @@ async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadC
         ("language", edit.language, card.language, words.get(card.language or "", "")),
         ("status_id", edit.status_id, card.status_id, status_word(card.status)),
         ("responsible_id", edit.responsible_id, card.responsible_id, people.get(card.responsible_id or 0, "")),
+        ("source_id", edit.source_id, card.source_id, card.source or ""),
     ]
     for field, typed, saved, text in present:
         if typed != saved:
@@ -257,6 +267,7 @@ async def _card_page(
         buttons=call_buttons(panel, viewer.id, f"/leads/{card.id}"),
         statuses=await pages.status_choices(session),
         people=await pages.people_choices(session, card.responsible_id),
+        sources=await source_choices(session, card.source_id),
         name_languages=pages.language_choices(),
         calls=await pages.card_calls(session, panel, viewer, calls),
         changes=pages.spoken_history(await history(session, lead_id=card.id)),
@@ -275,6 +286,7 @@ async def _new_page(
         form=form,
         statuses=await pages.status_choices(session),
         people=await pages.people_choices(session),
+        sources=await source_choices(session, None),
         name_languages=pages.language_choices(),
         owner=await _owner(session, viewer_of(request), taken),
     )

@@ -1,12 +1,13 @@
 """Our numbers (DIDs) with the routes of their calls, and numbers whose calls make no lead; for administrators."""
 
 import re
+from datetime import timedelta
 
 from aiohttp import web
 from sqlalchemy.exc import IntegrityError
 
 from leads.admin.context import admin_only, panel_of
-from leads.admin.forms import ID, Form
+from leads.admin.forms import ID, Form, Query
 from leads.admin.groups import phone_choices
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
@@ -14,7 +15,10 @@ from leads.admin.rendering import number_text, redirect, render
 from leads.domain.numbers import NumberKind, read_number
 from leads.store import company
 from leads.store.models import Did
+from leads.store.sources import source_choices, unregistered_numbers
 
+LOOKS_BACK = timedelta(days=90)
+"""How long ago a call to a number that nobody entered is still worth a word."""
 _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 routes = web.RouteTableDef()
@@ -24,16 +28,19 @@ routes = web.RouteTableDef()
 @admin_only
 async def number_list(request: web.Request) -> web.Response:
     """All of our numbers and where their calls go."""
-    async with panel_of(request).database.read() as session:
+    panel = panel_of(request)
+    async with panel.database.read() as session:
         dids = await company.dids(session)
-    return render(request, "company/numbers.html", dids=dids)
+        strangers = await unregistered_numbers(session, panel.clock() - LOOKS_BACK)
+    return render(request, "company/numbers.html", dids=dids, strangers=strangers, days=LOOKS_BACK.days)
 
 
 @routes.get("/company/numbers/new")
 @admin_only
 async def new_number(request: web.Request) -> web.Response:
-    """An empty card."""
-    return await _card(request, Form.filled(version=1, queue_seconds=60), None)
+    """An empty card, or one for a number that was dialled and is not entered."""
+    number = Query(request).text("number", longest=40)
+    return await _card(request, Form.filled(version=1, number=number_text(number), queue_seconds=60), None)
 
 
 @routes.get(f"/company/numbers/{ID}")
@@ -62,7 +69,7 @@ async def save_number(request: web.Request) -> web.Response:
         did = await _find(request)
         return await _conflict(request, form, did)
     except company.GoneError:
-        form.fail("group_id", _("The group, phone or employee was removed meanwhile. Choose again."))
+        form.fail("group_id", _("The group, phone, employee or source was removed meanwhile. Choose again."))
     except (company.TakenError, IntegrityError):
         form.fail("number", _("This number is entered already."))
     if form.errors:
@@ -140,16 +147,17 @@ async def _find(request: web.Request) -> Did:
     return did
 
 
-async def _choices(request: web.Request) -> dict[str, list[tuple[int, str]]]:
-    """What the card's choices offer: groups, phones, and employees who work here."""
+async def _choices(request: web.Request, present: int | None) -> dict[str, list[tuple[int, str]]]:
+    """What the card's choices offer: groups, phones, employees who work here, sources in use and the `present` one."""
     async with panel_of(request).database.read() as session:
         groups = [(group.id, group.name) for group in await company.groups(session)]
         people = [(person.id, person.name) for person in await company.employees(session) if person.active]
-    return {"groups": groups, "phones": await phone_choices(request), "people": people}
+        sources = await source_choices(session, present)
+    return {"groups": groups, "phones": await phone_choices(request), "people": people, "sources": sources}
 
 
 async def _card(request: web.Request, form: Form, did: Did | None, status: int = 200) -> web.Response:
-    choices = await _choices(request)
+    choices = await _choices(request, did.source_id if did else None)
     if did is not None and did.responsible is not None and not did.responsible.active:
         # He does not work here any more, but saving the card for another reason must not silently drop him.
         choices["people"].append((did.responsible.id, did.responsible.name))
@@ -157,10 +165,13 @@ async def _card(request: web.Request, form: Form, did: Did | None, status: int =
 
 
 async def _conflict(request: web.Request, form: Form, did: Did) -> web.Response:
-    choices = await _choices(request)
+    choices = await _choices(request, did.source_id)
     names = {
         field: {str(key): label for key, label in choices[kind]}
-        for field, kind in (("group_id", "groups"), ("default_extension_id", "phones"), ("responsible_id", "people"))
+        for field, kind in (
+            *(("group_id", "groups"), ("default_extension_id", "phones")),
+            *(("responsible_id", "people"), ("source_id", "sources")),
+        )
     }
     shown = {field: lambda value, known=known: known.get(value, value) for field, known in names.items()}
     return await _card(request, form.against(_form_from(did), shown), did, status=409)
@@ -176,6 +187,8 @@ def _form_from(did: Did) -> Form:
         queue_seconds=did.queue_seconds,
         default_extension_id=did.default_extension_id or "",
         responsible_id=did.responsible_id or "",
+        channel=did.channel,
+        source_id=did.source_id or "",
     )
 
 
@@ -193,4 +206,6 @@ def _read(form: Form, region: str) -> company.DidEdit:
         queue_seconds=form.integer("queue_seconds", 5, 3600),
         default_extension_id=form.identifier("default_extension_id"),
         responsible_id=form.identifier("responsible_id"),
+        channel=form.text("channel", longest=100),
+        source_id=form.identifier("source_id"),
     )

@@ -18,6 +18,7 @@ from leads.admin import (
     route_trial,
     sessions,
     sign_in,
+    sources,
     statuses,
 )
 from leads.admin.context import panel_of, public
@@ -54,6 +55,7 @@ ALL: tuple[web.RouteTableDef, ...] = (
     our_numbers.routes,
     statuses.routes,
     route_trial.routes,
+    sources.routes,
     leads.routes,
     counterparties.routes,
 )

@@ -21,6 +21,7 @@ from leads.domain.directory import Directory
 from leads.domain.intake import numbers_without_leads
 from leads.domain.numbers import read_number
 from leads.domain.participation import participants
+from leads.domain.rings import Ring
 from leads.store.board import BoardCall, running_calls
 from leads.store.callers import find_caller, lead_for
 
@@ -129,7 +130,7 @@ def _shown(panel: Panel, question: Question, directory: Directory, names: dict[s
         who, number = names.get(ring.party or "", ring.party or ""), ""
     else:
         who = question.name or (caller and caller.name) or ring.party_name or number or _("Unknown caller")
-    did = read_number(ring.dialled, panel.region).text if ring.direction is Direction.INBOUND else ""
+    did = _did(panel, ring)
     known = directory.dids.get(did)
     return {
         "who": who,
@@ -139,6 +140,11 @@ def _shown(panel: Panel, question: Question, directory: Directory, names: dict[s
         "phone": names.get(ring.endpoint, ring.endpoint),
         "did": (known.label or number_text(did)) if known else "",
     }
+
+
+def _did(panel: Panel, ring: Ring) -> str:
+    """Our number that the caller dialled; empty for a call that did not come from outside."""
+    return read_number(ring.dialled, panel.region).text if ring.direction is Direction.INBOUND else ""
 
 
 @routes.post("/questions/accept")
@@ -176,27 +182,29 @@ async def _card(panel: Panel, viewer: Viewer, ring_id: str) -> tuple[str, str]:
         question = next(iter(panel.questions.of(viewer.id)), None)
     if question is not None:
         internal, number = question.ring.direction is Direction.INTERNAL, question.number
+        did: str | None = _did(panel, question.ring)
     elif call is not None:
         if (href := card_of(call)) is not None:
             return href, ""
-        internal, number = call.direction is Direction.INTERNAL, call.outside_number
+        internal, number, did = call.direction is Direction.INTERNAL, call.outside_number, call.did
     else:
         return "", _("You are on no call at this moment.")
     if internal:
         return "", _("This is a call between colleagues; it has no card.")
     if number is None:
         return "", _("The caller hides the number, so there is no card to open.")
-    return await _card_of_number(panel, viewer, number)
+    return await _card_of_number(panel, viewer, number, did)
 
 
-async def _card_of_number(panel: Panel, viewer: Viewer, number: str) -> tuple[str, str]:
+async def _card_of_number(panel: Panel, viewer: Viewer, number: str, did: str | None) -> tuple[str, str]:
     async with panel.database.read() as session:
         caller = await find_caller(session, number)
     lead_id, counterparty_id = (caller.lead_id, caller.counterparty_id) if caller else (None, None)
     if caller is None:
         if number in numbers_without_leads(panel.directory.current):
             return "", _("This number is one that has no card: our own, a colleague's, or an ignored one.")
-        person = await lead_for(panel.database, number, viewer.id, panel.clock())
+        ours = panel.directory.current.dids.get(did or "")
+        person = await lead_for(panel.database, number, viewer.id, ours.source_id if ours else None, panel.clock())
         lead_id, counterparty_id = person.lead_id, person.counterparty_id
     return (f"/counterparties/{counterparty_id}" if counterparty_id else f"/leads/{lead_id}"), ""
 

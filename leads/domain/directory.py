@@ -65,7 +65,8 @@ class Group:
 class Did:
     """One of our numbers and where its calls go: a queue or a group, then the default extension.
 
-    `responsible_id` is the employee who owns the lead of a missed call to this number.
+    `responsible_id` is the employee who owns the lead of a missed call to this number. `channel` and `source_id` say
+    what made people call it.
     """
 
     number: str
@@ -75,6 +76,8 @@ class Did:
     queue_seconds: int
     default_extension: str | None
     responsible_id: int | None
+    channel: str = ""
+    source_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

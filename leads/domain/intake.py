@@ -13,7 +13,8 @@ class Judgement:
 
     `outside` is the outside party's E.164 number, None when hidden, internal or unreadable; `did` our number that was
     dialled. `employee_id` is who talked last, or who called; `talker_id` the same but only of a conversation, the one
-    who gets the lead; `provisional_id` is in charge of a new lead until there is a conversation.
+    who gets the lead; `provisional_id` is in charge of a new lead until there is a conversation. `channel` and
+    `source_id` are the dialled number's (S1); an outgoing call has none.
     """
 
     outside: str | None
@@ -22,6 +23,8 @@ class Judgement:
     talker_id: int | None
     provisional_id: int | None
     makes_lead: bool
+    channel: str | None
+    source_id: int | None
 
 
 class Intake:
@@ -37,6 +40,7 @@ class Intake:
         """Say what a call means as far as it has come."""
         outside, did = self._outside(view), self._did(view)
         employee = self._employee(view)
+        ours = self.directory.dids.get(did) if did else None
         talked = view.result is Result.ANSWERED or view.phase is Phase.TALKING
         return Judgement(
             outside=outside,
@@ -47,6 +51,8 @@ class Intake:
                 self._owner_of(view.caller, view) if view.direction is Direction.OUTBOUND else self._in_charge(did)
             ),
             makes_lead=outside is not None and outside not in self._never_leads and _counts(view),
+            channel=(ours.channel or None) if ours else None,
+            source_id=ours.source_id if ours else None,
         )
 
     def _outside(self, view: CallView) -> str | None:

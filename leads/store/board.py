@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import CallView, Direction, Phase, Result, Role
 from leads.store.call_rows import halves_of
-from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, Recording, RoutingDecision
+from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, Recording, RoutingDecision, Source
 
 MOST_RUNNING = 500
 MOST_RECENT = 300
@@ -33,6 +33,8 @@ class BoardCall:
     dialled: str | None
     outside_number: str | None
     did: str | None
+    channel: str | None
+    source: str | None
     result: Result | None
     answered_by: str | None
     employee_id: int | None
@@ -71,6 +73,8 @@ _COLUMNS: tuple[Any, ...] = (
     Call.dialled,
     Call.outside_number,
     Call.did,
+    Call.channel,
+    Source.name,
     Call.result,
     Call.answered_by,
     Call.employee_id,
@@ -99,6 +103,7 @@ def _lines() -> Select[Any]:
     statement: Select[Any] = select(*_COLUMNS)
     return (
         statement.outerjoin(Employee, Employee.id == Call.employee_id)
+        .outerjoin(Source, Source.id == Call.source_id)
         .outerjoin(Lead, Lead.id == Call.lead_id)
         .outerjoin(Counterparty, Counterparty.id == Call.counterparty_id)
         .outerjoin(ContactPerson, ContactPerson.id == Call.contact_person_id)

@@ -63,6 +63,14 @@ class StoredCall:
         )
 
     @property
+    def _origin(self) -> tuple[str | None, int | None]:
+        """Channel and source: those that the dialled number had when it was first known, whatever it has now."""
+        kept = self._kept
+        if kept is not None and kept.did is not None:
+            return kept.channel, kept.source_id
+        return self.judgement.channel, self.judgement.source_id
+
+    @property
     def conversed_at(self) -> datetime:
         """When the conversation began, as far as anybody knows."""
         at: datetime = self.columns["answered_at"] or self.columns["started_at"]
@@ -87,6 +95,7 @@ class StoredCall:
         return (
             judged.outside,
             judged.did,
+            *self._origin,
             judged.employee_id,
             person.lead_id,
             person.counterparty_id,
@@ -187,7 +196,10 @@ _PLAIN = (
 _TIMES = ("answered_at", "ended_at")
 _JSON = ("transfers", "legs", "halves")
 _PROGRESS = (*_PLAIN, *_TIMES, *_JSON)
-_FOUND = ("outside_number", "did", "employee_id", "lead_id", "counterparty_id", "contact_person_id", "started_at")
+_FOUND = (
+    *("outside_number", "did", "channel", "source_id", "employee_id"),
+    *("lead_id", "counterparty_id", "contact_person_id", "started_at"),
+)
 _FOUND_BY = len(_FOUND)
 _COLUMNS = (*_PROGRESS, *_FOUND)
 

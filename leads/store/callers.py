@@ -72,8 +72,10 @@ async def find_caller(session: AsyncSession, number: str) -> Caller | None:
     )
 
 
-async def lead_for(database: Database, number: str, responsible_id: int | None, now: datetime) -> CallPerson:
+async def lead_for(
+    database: Database, number: str, responsible_id: int | None, source_id: int | None, now: datetime
+) -> CallPerson:
     """Whom a number belongs to; nobody's becomes a lead, or its closed lead is opened again, as by a call (L1, L12)."""
-    wanted = [Wanted(number, makes_lead=True, responsible_id=responsible_id)]
+    wanted = [Wanted(number, makes_lead=True, responsible_id=responsible_id, source_id=source_id)]
     people = await database.run_write(lambda connection: people_for(connection, wanted, now))
     return people.get(number, NOBODY)

@@ -155,6 +155,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
                 call.judgement.outside or "",
                 call.judgement.makes_lead,
                 call.judgement.talker_id or call.judgement.provisional_id,
+                call.judgement.source_id,
             )
             for call in alone
         ),
@@ -171,6 +172,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
             for call, lead in with_leads
             if call.judgement.talker_id is not None and call.judgement.makes_lead and not call.is_known_to_talk
         ),
+        now,
     )
 
 

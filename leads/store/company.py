@@ -15,7 +15,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access
-from leads.store.models import Did, Employee, EmployeeMobile, Extension, GroupMember, IgnoredNumber, RingGroup
+from leads.store.models import Did, Employee, EmployeeMobile, Extension, GroupMember, IgnoredNumber, RingGroup, Source
 from leads.store.search import sort_key
 
 Card = TypeVar("Card", Employee, RingGroup, Did)
@@ -95,6 +95,8 @@ class DidEdit:
     queue_seconds: int
     default_extension_id: int | None
     responsible_id: int | None
+    channel: str
+    source_id: int | None
 
 
 async def employees(session: AsyncSession) -> Sequence[Employee]:
@@ -316,6 +318,7 @@ _ROUTE = (
     selectinload(Did.group),
     selectinload(Did.default_extension).selectinload(Extension.employee),
     selectinload(Did.responsible),
+    selectinload(Did.source),
 )
 
 
@@ -328,7 +331,7 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
     """Save one of our numbers, or a new one when `did_id` is None; returns the key.
 
     Raises:
-        SavedMeanwhileError, GoneError: as said there; a group, phone or employee removed meanwhile counts as gone.
+        SavedMeanwhileError, GoneError: as said there; what was removed meanwhile and is named counts as gone.
         TakenError: the number is entered already.
     """
     owner = await session.scalar(select(Did.label).where(Did.number == edit.number, Did.id != (did_id or -1)))
@@ -338,6 +341,7 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
         (RingGroup, edit.group_id),
         (Extension, edit.default_extension_id),
         (Employee, edit.responsible_id),
+        (Source, edit.source_id),
     ):
         if key is not None and await session.get(table, key) is None:
             raise GoneError
@@ -345,6 +349,7 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
     did.number, did.label = edit.number, edit.label
     did.group_id, did.queue, did.queue_seconds = edit.group_id, edit.queue, edit.queue_seconds
     did.default_extension_id, did.responsible_id = edit.default_extension_id, edit.responsible_id
+    did.channel, did.source_id = edit.channel, edit.source_id
     session.add(did)
     await session.flush()
     return did.id

@@ -124,6 +124,8 @@ async def _dids(session: AsyncSession, extensions: dict[int, Extension]) -> dict
             table.queue_seconds,
             table.default_extension_id,
             table.responsible_id,
+            table.channel,
+            table.source_id,
         )
     ):
         default = extensions.get(did.default_extension_id)
@@ -135,6 +137,8 @@ async def _dids(session: AsyncSession, extensions: dict[int, Extension]) -> dict
             queue_seconds=did.queue_seconds,
             default_extension=default.number if default else None,
             responsible_id=did.responsible_id,
+            channel=did.channel,
+            source_id=did.source_id,
         )
     return dids
 

@@ -20,8 +20,9 @@ from leads.store.cards import (
     WrongFieldError,
 )
 from leads.store.engine import Database
-from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus
+from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, Source
 from leads.store.search import search_text, sort_key
+from leads.store.sources import source_name
 from leads.store.visibility import lead_is_visible
 
 Clock = Callable[[], datetime]
@@ -45,6 +46,8 @@ class LeadCard:
     status: str
     responsible_id: int | None
     responsible: str | None
+    source_id: int | None
+    source: str | None
     counterparty_id: int | None
     counterparty: str | None
     contact_person: str | None
@@ -65,6 +68,7 @@ class LeadEdit:
     language: str | None
     status_id: int
     responsible_id: int | None
+    source_id: int | None
 
 
 async def load_lead(session: AsyncSession, lead_id: int, scope: frozenset[int] | None) -> LeadCard:
@@ -76,15 +80,16 @@ async def load_lead(session: AsyncSession, lead_id: int, scope: frozenset[int] |
     if not await lead_is_visible(session, lead_id, scope):
         raise NoSuchCardError(lead_id)
     statement = (
-        select(Lead, LeadStatus.name, Employee.name, Counterparty.name, ContactPerson.name)
+        select(Lead, LeadStatus.name, Employee.name, Source.name, Counterparty.name, ContactPerson.name)
         .join(LeadStatus, LeadStatus.id == Lead.status_id)
         .outerjoin(Employee, Employee.id == Lead.responsible_id)
+        .outerjoin(Source, Source.id == Lead.source_id)
         .outerjoin(Counterparty, Counterparty.id == Lead.counterparty_id)
         .outerjoin(ContactPerson, ContactPerson.id == Lead.contact_person_id)
         .where(Lead.id == lead_id)
         .options(selectinload(Lead.numbers))
     )
-    lead, status, responsible, counterparty, contact_person = (await session.execute(statement)).one()
+    lead, status, responsible, source, counterparty, contact_person = (await session.execute(statement)).one()
     return LeadCard(
         id=lead.id,
         version=lead.version,
@@ -99,6 +104,8 @@ async def load_lead(session: AsyncSession, lead_id: int, scope: frozenset[int] |
         status=status,
         responsible_id=lead.responsible_id,
         responsible=responsible,
+        source_id=lead.source_id,
+        source=source,
         counterparty_id=lead.counterparty_id,
         counterparty=counterparty,
         contact_person=contact_person,
@@ -170,6 +177,7 @@ async def create_lead(database: Database, edit: LeadEdit, *, by: int | None, clo
             name="",
             status_id=edit.status_id,
             responsible_id=None,
+            source_id=None,
             email="",
             address="",
             comment="",
@@ -228,6 +236,7 @@ async def _apply(session: AsyncSession, lead: Lead, edit: LeadEdit, numbers: tup
         journal.note("comment", lead.comment, edit.comment.strip()),
         journal.note("language", lead.language, edit.language),
         journal.note("status", old_status, status),
+        journal.note("source", await source_name(session, lead.source_id), await source_name(session, edit.source_id)),
     ]
     if lead.responsible_id != edit.responsible_id:
         lead.responsible_by_hand = True
@@ -235,6 +244,7 @@ async def _apply(session: AsyncSession, lead: Lead, edit: LeadEdit, numbers: tup
     lead.name, lead.named = name, cards.is_name(name)
     lead.email, lead.address, lead.comment = edit.email.strip(), edit.address.strip(), edit.comment.strip()
     lead.language, lead.status_id, lead.responsible_id = edit.language, edit.status_id, edit.responsible_id
+    lead.source_id = edit.source_id
     lead.main_number = numbers[0]
     cards.set_numbers(lead.numbers, numbers, on_active_lead=True)
     lead.sort_name = sort_key(name)

@@ -27,11 +27,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
 from leads.store.models import Counterparty, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.models import Source as SourceWord
 from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
 from leads.store.visibility import leads_in_charge, leads_of, leads_talked_with
 
 NOBODY = 0
-"""In filters: leads without a responsible."""
+"""In filters: leads without a responsible, or without a source."""
 _MOST_SEGMENTS = 100
 
 
@@ -70,12 +71,13 @@ _KEYS: dict[LeadOrder, InstrumentedAttribute[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """What the list is narrowed to; `responsible_id` may be NOBODY, None is everybody."""
+    """What the list is narrowed to; `responsible_id` and `source_id` may be NOBODY, None is all."""
 
     search: str = ""
     state: LeadState = LeadState.OPEN
     status_id: int | None = None
     responsible_id: int | None = None
+    source_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class LeadRow:
     numbers: tuple[str, ...]
     status: str
     responsible: str | None
+    source: str | None
     created_at: datetime
     last_call_at: datetime | None
     closed_at: datetime | None
@@ -154,7 +157,7 @@ async def _sources(
         return []
     people = [identity for identity, _name in await employees(session)] if order is LeadOrder.RESPONSIBLE else []
     connection = await session.connection()
-    found = searches(connection.dialect.name, Lead, search_patterns(wanted.search))
+    found = (*searches(connection.dialect.name, Lead, search_patterns(wanted.search)), *_from_source(wanted.source_id))
     shape = _Shape(wanted, order, ordered_statuses, people)
     if scope is None:
         return [shape.source(None, found)]
@@ -168,6 +171,14 @@ async def _sources(
     if wanted.responsible_id is None or wanted.responsible_id in scope:
         sources.append(shape.source(sorted(scope), found))
     return sources
+
+
+def _from_source(source_id: int | None) -> tuple[Condition, ...]:
+    """Leads of one source, or with NOBODY of none."""
+    if source_id is None:
+        return ()
+    check = Lead.source_id.is_(None) if source_id == NOBODY else Lead.source_id == source_id
+    return (Condition(check, select(Lead.id).where(check)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +278,14 @@ async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[LeadRow, ...
             Lead.named,
             LeadStatus.name,
             Employee.name,
+            SourceWord.name,
             Lead.created_at,
             Lead.last_call_at,
             Lead.closed_at,
         )
         .join(LeadStatus, LeadStatus.id == Lead.status_id)
         .outerjoin(Employee, Employee.id == Lead.responsible_id)
+        .outerjoin(SourceWord, SourceWord.id == Lead.source_id)
         .where(Lead.id.in_(ids))
     )
     rows = {

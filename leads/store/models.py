@@ -225,10 +225,26 @@ class GroupMember(Base):
     extension: Mapped[Extension] = relationship()
 
 
+class Source(Base):
+    """A word of the source directory: what made people call, such as an advertisement.
+
+    It is never removed, because calls and leads keep it; one that is not `active` is offered nowhere any more.
+    """
+
+    __tablename__ = "source"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+
 class Did(Base):
     """One of our numbers. Its calls go to a queue or a group (never both), then to the default extension.
 
-    `recorded`: its inbound calls are, where that is chosen by number.
+    `recorded`: its inbound calls are, where that is chosen by number. `channel` (such as an internet advertisement)
+    and source are what a call to it, and the lead that the call makes, begin with.
     """
 
     __tablename__ = "did"
@@ -241,11 +257,14 @@ class Did(Base):
     default_extension_id: Mapped[int | None] = mapped_column(ForeignKey("extension.id", ondelete="SET NULL"))
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
     recorded: Mapped[bool] = mapped_column(default=False, server_default=false())
+    channel: Mapped[str] = mapped_column(String(100), default="", server_default=text("''"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     version: Mapped[int] = mapped_column(default=1)
 
     group: Mapped[RingGroup | None] = relationship()
     default_extension: Mapped[Extension | None] = relationship()
     responsible: Mapped[Employee | None] = relationship()
+    source: Mapped[Source | None] = relationship()
 
     __table_args__ = (
         CheckConstraint("group_id IS NULL OR queue IS NULL", name="group_or_queue"),
@@ -319,6 +338,7 @@ class Counterparty(Base):
     language: Mapped[str | None] = mapped_column(String(8))
     status_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty_status.id"), default=_FIRST_STATUS)
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     sort_name: Mapped[str] = mapped_column(SortKey, default="")
     search_text: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
@@ -378,6 +398,7 @@ class Lead(Base):
     status_id: Mapped[int] = mapped_column(ForeignKey("lead_status.id"))
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
     responsible_by_hand: Mapped[bool] = mapped_column(default=False)
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"), index=True)
     counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id"), index=True)
     contact_person_id: Mapped[int | None] = mapped_column(ForeignKey("contact_person.id"), index=True)
     closed_at: Mapped[datetime | None]
@@ -463,6 +484,7 @@ class NumberChange(Base):
 class Call(Base):
     """One call, exactly once: by Asterisk server and linkedid; `phase` and `progress` tell the fuller of two views.
 
+    `channel` and source are those that the dialled number had when the call came; they stay as they were.
     `halves` is empty but for a call of which nobody saw all: then it holds the views of those who saw something of it,
     of which the row is the sum; see leads.domain.views. `recovered` calls are told by what Asterisk kept of them.
     """
@@ -481,6 +503,8 @@ class Call(Base):
     dialled: Mapped[str | None]
     outside_number: Mapped[str | None] = mapped_column(String(16))
     did: Mapped[str | None] = mapped_column(String(16))
+    channel: Mapped[str | None] = mapped_column(String(100))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     result: Mapped[Result | None] = mapped_column(_values(Result))
     answered_by: Mapped[str | None] = mapped_column(String(80))
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
@@ -510,6 +534,7 @@ class Call(Base):
         Index("ix_call_counterparty_id_started_at", "counterparty_id", "started_at"),
         Index("ix_call_employee_id", "employee_id", "lead_id", "counterparty_id"),
         Index("ix_call_outside_number_started_at", "outside_number", "started_at"),
+        Index("ix_call_did_started_at", "did", "started_at"),
         Index(
             "ix_call_live",
             "started_at",

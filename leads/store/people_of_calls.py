@@ -47,11 +47,12 @@ NOBODY = CallPerson()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A number of a call that is not connected yet; `makes_lead` with `responsible_id` if nobody has the number."""
+    """A number of a call that is not connected yet; `makes_lead` with what follows if nobody has the number."""
 
     number: str
     makes_lead: bool
     responsible_id: int | None
+    source_id: int | None
 
 
 def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) -> dict[str, CallPerson]:
@@ -104,6 +105,7 @@ def _make_leads(
             "main_number": number,
             "status_id": status,
             "responsible_id": want.responsible_id,
+            "source_id": want.source_id,
             "created_at": now,
             "updated_at": now,
             "sort_name": sort_key(number),
@@ -189,13 +191,14 @@ class Conversation:
     talker_id: int
 
 
-def note_conversations(connection: Connection, conversations: Iterable[Conversation]) -> None:
+def note_conversations(connection: Connection, conversations: Iterable[Conversation], now: datetime) -> None:
     """Give each lead to whoever talked last in its first conversation, unless a person chose (L1)."""
     first_talks, responsibles = [], []
+    changed_at = time_for(connection, now)
     for talk in sorted(conversations, key=lambda talk: (talk.lead_id, talk.at, talk.call)):
         at = time_for(connection, talk.at)
         first_talks.append((at, talk.call, talk.lead_id, at, talk.call, at))
-        responsibles.append((talk.talker_id, talk.lead_id, talk.call, talk.talker_id))
+        responsibles.append((talk.talker_id, changed_at, talk.lead_id, talk.call, talk.talker_id))
     write_rows(connection, _FIRST_TALK, first_talks)
     write_rows(connection, _RESPONSIBLE, responsibles)
 
@@ -223,6 +226,6 @@ _FIRST_TALK = """
 """
 # By itself, and only where it changes: each list of leads by responsible has an index that would be written again.
 _RESPONSIBLE = """
-    UPDATE lead SET responsible_id = ?
+    UPDATE lead SET responsible_id = ?, updated_at = ?
     WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND (responsible_id IS NULL OR responsible_id <> ?)
 """

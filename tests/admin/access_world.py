@@ -11,7 +11,7 @@ from leads.admin.context import Panel
 from leads.domain.calls import Phase
 from leads.store import recordings
 from leads.store.engine import Database
-from leads.store.models import ContactPerson, Counterparty, Did, Lead, PhoneNumber, Recording
+from leads.store.models import ContactPerson, Counterparty, Did, Lead, PhoneNumber, Recording, Source
 from leads.store.search import search_text, sort_key
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company
@@ -98,8 +98,9 @@ def _counterparty(clock: Clock, name: str, number: str) -> Counterparty:
 
 
 async def add_number(database: Database) -> int:
-    """One of our numbers, for the administrator's pages."""
+    """One of our numbers and the first source, for the administrator's pages."""
     async with database.write() as session:
+        session.add(Source(id=1, name="Radio"))
         did = Did(number="+380441234567", label="Main")
         session.add(did)
         await session.flush()
@@ -122,6 +123,7 @@ def company_keys(company: Company, did: int) -> dict[str, int]:
         "/company/employees/": company.yurii,
         "/company/groups/": company.sales,
         "/company/numbers/": did,
+        "/company/sources/": 1,
         "/company/phones/": company.phone_101,
         "/company/statuses/leads/": 1,
         "/company/statuses/counterparties/": 1,

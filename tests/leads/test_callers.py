@@ -19,8 +19,8 @@ async def find(database: Database, number: str = NUMBER) -> Caller | None:
 
 async def test_an_unknown_number_becomes_one_lead(database: Database) -> None:
     assert await find(database) is None
-    person = await lead_for(database, NUMBER, None, NOW)
-    assert await lead_for(database, NUMBER, None, NOW) == person
+    person = await lead_for(database, NUMBER, None, None, NOW)
+    assert await lead_for(database, NUMBER, None, None, NOW) == person
     found = await find(database)
     assert found is not None
     assert (found.lead_id, found.counterparty_id, found.name, found.note) == (person.lead_id, None, None, "")
@@ -36,7 +36,7 @@ async def test_a_contact_person_is_named_with_his_company_and_its_note(database:
         await session.flush()
         expected = Caller(None, company.id, "Olha", "uk", "Tiles", "Pays late")
     assert await find(database) == expected
-    assert (await lead_for(database, NUMBER, None, NOW)).counterparty_id == expected.counterparty_id
+    assert (await lead_for(database, NUMBER, None, None, NOW)).counterparty_id == expected.counterparty_id
 
 
 async def test_a_closed_leads_number_is_nobodys_until_it_is_opened_again(database: Database) -> None:
@@ -47,7 +47,7 @@ async def test_a_closed_leads_number_is_nobodys_until_it_is_opened_again(databas
         await session.flush()
         identity = lead.id
     assert await find(database) is None
-    assert (await lead_for(database, NUMBER, None, NOW)).lead_id == identity
+    assert (await lead_for(database, NUMBER, None, None, NOW)).lead_id == identity
     found = await find(database)
     assert found is not None
     assert (found.lead_id, found.name) == (identity, "Olha")

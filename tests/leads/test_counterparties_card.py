@@ -53,7 +53,7 @@ async def _load(database: Database, identity: int) -> CounterpartyCard:
 
 
 async def _lead(database: Database, *numbers: str, name: str = "Лід") -> int:
-    edit = LeadEdit(name, numbers, "", "", "", None, 1, None)
+    edit = LeadEdit(name, numbers, "", "", "", None, 1, None, None)
     return await create_lead(database, edit, by=None, clock=clock, region="UA")
 
 

@@ -23,7 +23,7 @@ from leads.store.lead_card import LeadCard, LeadEdit, create_lead, load_lead, sa
 from leads.store.models import Change, Employee, Lead, PhoneNumber
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-EDIT = LeadEdit("", ("050 123 45 67",), "", "", "", None, 1, None)
+EDIT = LeadEdit("", ("050 123 45 67",), "", "", "", None, 1, None, None)
 
 
 def clock() -> datetime:
