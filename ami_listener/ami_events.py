@@ -243,6 +243,14 @@ def listing_complete(_: Headers, at: datetime | None) -> e.ChannelEvent | None:
     return e.ListingEnded(at, "", "")
 
 
+def fully_booted(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
+    """FullyBooted: comes with each login, and tells for how many whole seconds Asterisk has run."""
+    uptime = h.get("Uptime", "")
+    if at is None or not uptime.isdecimal() or len(uptime) > 9:
+        return None
+    return e.Booted(at - timedelta(seconds=int(uptime) + 1), "", "")
+
+
 READERS: Mapping[str, Reader] = {
     "Newchannel": new_channel,
     "NewCallerid": new_callerid,
@@ -267,5 +275,6 @@ READERS: Mapping[str, Reader] = {
     "Hangup": hangup,
     "CoreShowChannel": listed_channel,
     "CoreShowChannelsComplete": listing_complete,
+    "FullyBooted": fully_booted,
 }
 WANTED = frozenset(name.encode() for name in READERS)

@@ -35,7 +35,7 @@ class _Facts:
     dialled: bool = False
     originated: bool = False
     begun: bool = False
-    answered_at: datetime | None = None
+    answer: CelRow | None = None
     ended_at: datetime | None = None
     hangup: CelRow | None = None
     own_bridges: bool = False
@@ -46,6 +46,11 @@ class _Facts:
     name: str | None = None
     made: bool = False
     gone: bool = False
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When it went up."""
+        return self.answer.at if self.answer is not None else None
 
     @property
     def is_person(self) -> bool:
@@ -130,8 +135,8 @@ class _Telling:
             facts.originated = facts.originated or (row.app == _ORIGINATED and row.uniqueid == facts.first.linkedid)
         elif row.app:
             facts.last_app = row.app
-        if row.event == "ANSWER" and facts.answered_at is None:
-            facts.answered_at = row.at
+        if row.event == "ANSWER" and facts.answer is None:
+            facts.answer = row
         elif row.event in _ENDS:
             facts.ended_at = max(facts.ended_at or row.at, row.at)
             facts.hangup = row if row.event == "HANGUP" else facts.hangup
@@ -361,19 +366,23 @@ class _Telling:
             return "CANCEL"
         if facts.cause not in _SAY_NOTHING:
             return None
-        if self._answered_elsewhere(facts, at):
+        if self._answered_elsewhere(facts):
             return "CANCEL"
         caller = self._dialler(facts)
         if caller is None or caller is facts or caller.ended_at is None or not self._was_tried_last(facts, at):
             return None
         told = caller.hangup.extra.get("dialstatus", "") if caller.hangup is not None else ""
-        if caller.ended_at - at <= _TOGETHER and (told == "CANCEL" if told else caller.gave_up()):
+        # Of several attempts the answered one is told, whatever became of the last.
+        gave_up = caller.gave_up() if told in ("", "ANSWER") else told == "CANCEL"
+        if caller.ended_at - at <= _TOGETHER and gave_up:
             return "CANCEL"
         return told if told in ("BUSY", "CHANUNAVAIL", "CONGESTION", "NOANSWER") else None
 
-    def _answered_elsewhere(self, facts: _Facts, at: datetime) -> bool:
+    def _answered_elsewhere(self, facts: _Facts) -> bool:
+        """Whether another line was answered while this one rang: by the rows' order, as seconds may tell too little."""
+        began, ended = facts.first.order, facts.last.order
         return any(
-            other.answered_at is not None and facts.first.at <= other.answered_at <= at
+            other.answer is not None and began <= other.answer.order <= ended
             for other in self._channels.values()
             if other is not facts and other.dialled and other.is_person and other.first.linkedid == facts.first.linkedid
         )

@@ -95,6 +95,11 @@ class CelRow:
     peer: str
     extra: Mapping[str, str]
 
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """By time, and within one time, as in tables of whole seconds, as they were written."""
+        return self.at, self.serial
+
 
 def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelRow:
     """Make a row of its columns.
@@ -283,5 +288,5 @@ def cells_by_name(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str
 
 
 def in_order(rows: Iterable[CelRow]) -> list[CelRow]:
-    """Rows as they happened: by time, and within one time, as in tables of whole seconds, as they were written."""
-    return sorted(rows, key=lambda row: (row.at, row.serial))
+    """Rows as they happened."""
+    return sorted(rows, key=lambda row: row.order)

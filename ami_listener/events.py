@@ -51,6 +51,11 @@ class ListingEnded(ChannelEvent):
 
 
 @dataclass(slots=True)
+class Booted(ChannelEvent):
+    """Asterisk was started after `at`: all that it did before has ended, though nothing told how."""
+
+
+@dataclass(slots=True)
 class CallerIdentified(ChannelEvent):
     """A channel's caller id was set or changed; `hidden` says that its number may not be presented."""
 

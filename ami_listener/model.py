@@ -184,6 +184,7 @@ class Call:
     waited_in_queue: bool = False
     gave_up: bool = False
     incomplete: bool = False
+    last_at: datetime | None = None
     ended: bool = False
     ended_at: datetime | None = None
     last_facts: dict[str, Any] | None = None

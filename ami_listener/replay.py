@@ -18,6 +18,7 @@ from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
 from ami_listener.wire import Decoder, HeaderLines, WireError
 from leads.domain.calls import CallView, Role, Transfer
+from leads.domain.intake import Intake
 from leads.store.calls import CallWriter
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -91,9 +92,7 @@ async def replay(
         ReplayError: as `read`.
     """
     is_trunk = trunk_matcher(trunks)
-    calls = read(path, is_trunk)
-    leads = await _take_in(calls, is_trunk, region)
-    return [ReplayedCall(view, leads.get(view.linkedid)) for view in calls]
+    return await _take_in(read(path, is_trunk), is_trunk, region)
 
 
 async def replay_json_lines(
@@ -193,7 +192,7 @@ def _events(path: Path) -> Iterator[HeaderLines]:
         raise ReplayError(f"{path}: no AMI events in it; a recording holds lines such as `Event: Newchannel`")
 
 
-async def _take_in(views: list[CallView], is_trunk: IsTrunk, region: str) -> dict[str, ReplayedLead]:
+async def _take_in(views: list[CallView], is_trunk: IsTrunk, region: str) -> list[ReplayedCall]:
     database = Database("sqlite+aiosqlite://")
     try:
         await upgrade_database(database)
@@ -205,7 +204,9 @@ async def _take_in(views: list[CallView], is_trunk: IsTrunk, region: str) -> dic
         for start in range(0, len(views), BATCH):
             await writer.write(views[start : start + BATCH], [])
         async with database.read() as session:
-            return await leads_of_calls(session, PBX)
+            leads = await leads_of_calls(session, PBX)
+        intake = Intake(directory.current, region)
+        return [ReplayedCall(intake.as_meant(view), leads.get(view.linkedid)) for view in views]
     finally:
         await database.dispose()
 

@@ -36,11 +36,13 @@ class Tracker:
         self.is_listed = False
         self._left_running = tuple(left_running)
         self._ended_unseen: list[CallView] = []
+        self._booted_at: datetime | None = None
         self._board = Switchboard(pbx, is_trunk)
         self._handlers: dict[type[e.ChannelEvent], Callable[..., None]] = {
             e.ChannelCreated: self._created,
             e.ChannelListed: self._listed,
             e.ListingEnded: self._listing_ended,
+            e.Booted: self._booted,
             e.CallerIdentified: self._identified,
             e.StateChanged: self._state_changed,
             e.LocalPaired: self._paired,
@@ -111,6 +113,7 @@ class Tracker:
             channel.unconfirmed = False
             if channel.call.linkedid != event.linkedid:
                 self._rejoin(channel, event)
+            channel.call.last_at = event.at or channel.call.last_at
         self._handlers[type(event)](event)
         if channel is not None and channel.just_calling:
             channel.just_calling = False
@@ -352,6 +355,17 @@ class Tracker:
         if event.bridge and channel.bridge != event.bridge:
             self._bridge_entered(e.BridgeEntered(None, channel.uniqueid, event.linkedid, event.bridge))
 
+    def _booted(self, event: e.Booted) -> None:
+        """A call of the Asterisk that ran before ended, as far as one can tell, with the last that was said of it."""
+        self._booted_at = event.at
+        for call in list(self._board.calls.values()):
+            last_at = call.last_at or call.started_at
+            if event.at is None or last_at is None or last_at >= event.at:
+                continue
+            call.incomplete = True
+            for channel in list(call.channels.values()):
+                self._board.remove(channel, last_at)
+
     def _listing_ended(self, event: e.ListingEnded) -> None:
         self.is_listed = True
         for channel in [c for c in self._board.channels.values() if c.unconfirmed]:
@@ -359,4 +373,13 @@ class Tracker:
             self._board.touch(channel.call)
             self._board.remove(channel, event.at)
         left, self._left_running = self._left_running, ()
-        self._ended_unseen += [ended_unseen(view, event.at) for view in left if view.linkedid not in self._board.calls]
+        self._ended_unseen += [
+            ended_unseen(view, self._noticed_at(view, event.at))
+            for view in left
+            if view.linkedid not in self._board.calls
+        ]
+
+    def _noticed_at(self, view: CallView, listed_at: datetime | None) -> datetime | None:
+        """When at the latest a call ended that is not listed: before Asterisk was started anew, if it was."""
+        booted_at = self._booted_at
+        return booted_at if booted_at and view.started_at and view.started_at < booted_at else listed_at

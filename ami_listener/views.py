@@ -191,6 +191,8 @@ def _result_without_legs(call: Call) -> Result:
         return Result.FAILED
     if caller.leg is not None and not caller.leg.talked and not caller.up:
         return caller.leg.result or Result.NO_ANSWER  # click-to-call: the employee's own phone was not answered
+    if any(station.kind is LegKind.VOICEMAIL for station in call.stations):
+        return Result.NO_ANSWER  # he waited for the machine, and nobody took the call
     return result_without_legs(caller.cause, caller.up, direction_of(call) is Direction.INBOUND, call.waited_in_queue)
 
 

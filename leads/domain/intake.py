@@ -1,6 +1,6 @@
 """What a call means for our records: whom it is with, if it makes a lead, and who is in charge of that (L1, L2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leads.domain.calls import CallView, Direction, Phase, Result, Role
 from leads.domain.directory import Directory, Employee
@@ -35,6 +35,20 @@ class Intake:
         self._region = region
         self._never_leads = numbers_without_leads(directory)
         self._by_endpoint = {extension.endpoint: extension for extension in directory.extensions.values()}
+
+    def as_meant(self, view: CallView) -> CallView:
+        """The view with the direction that the dialled number tells where no line was dialled that would tell it.
+
+        So ends a call out that Asterisk refuses before it comes to the trunk, or that fails with Asterisk itself.
+        """
+        rang = any(not leg.kind.is_station for leg in view.legs)
+        if view.direction is not Direction.INTERNAL or view.result is Result.ANSWERED or rang:
+            return view
+        number = read_number(view.dialled, self._region)
+        ours = number.text in self.directory.dids or view.dialled in self.directory.extensions
+        if number.kind is not NumberKind.OUTSIDE or ours:
+            return view
+        return replace(view, direction=Direction.OUTBOUND, result=Result.FAILED if view.incomplete else view.result)
 
     def judge(self, view: CallView) -> Judgement:
         """Say what a call means as far as it has come."""

@@ -32,6 +32,8 @@ class StoredCall:
 
     def judge(self, intake: Intake) -> None:
         """Find out what the call means."""
+        self.view = intake.as_meant(self.view)
+        self.columns |= {"direction": self.view.direction, "result": self.view.result}
         self.judgement = intake.judge(self.view)
 
     @property

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from ami_listener.tracker import Tracker
-from leads.domain.calls import Direction, Leg, Phase, Result, Role, Transfer, TransferType
+from leads.domain.calls import Direction, Leg, LegKind, Phase, Result, Role, Transfer, TransferType
 from tests.ami_listener.stories import EPOCH, Pbx, finals, new_tracker, play, told
 
 CALLER = "+380501234567"
@@ -623,6 +623,61 @@ def test_calls_of_a_former_process_that_are_not_listed_have_ended_unseen() -> No
     }
     assert [leg.result for leg in ended[rings].legs] == [Result.NO_ANSWER]
     assert tracker.feed({"Event": "CoreShowChannelsComplete"}, EPOCH) == [], "told once"
+
+
+def test_when_asterisk_was_started_anew_calls_ended_with_the_last_that_it_said_of_them() -> None:
+    pbx = Pbx()
+    talks = pbx.inbound()
+    pbx.wait(3)
+    pbx.answer(talks, pbx.ring(talks, "101"))
+    pbx.wait(2)
+    rings = pbx.inbound()
+    pbx.ring(rings, "102")
+    pbx.wait(60)
+    pbx.say("FullyBooted", Uptime="30", Status="Fully Booted")
+    after = pbx.inbound()
+    pbx.ring(after, "101")
+    tracker = new_tracker()
+    calls = finals(play(pbx.events, tracker))
+    assert {key: (view.phase, view.ended_at, view.incomplete) for key, view in calls.items()} == {
+        talks: (Phase.ENDED, EPOCH + timedelta(seconds=3), True),
+        rings: (Phase.ENDED, EPOCH + timedelta(seconds=5), True),
+        after: (Phase.RINGING, None, False),
+    }
+    assert (calls[talks].result, calls[talks].talk_seconds) == (Result.ANSWERED, 0.0)
+    assert (tracker.live_calls, tracker.live_channels) == (1, 2)
+
+
+def test_a_new_login_to_an_asterisk_that_ran_on_ends_no_call() -> None:
+    pbx = Pbx()
+    pbx.ring(pbx.inbound(), "101")
+    pbx.wait(60)
+    pbx.say("FullyBooted", Uptime="3600", Status="Fully Booted")
+    pbx.say("FullyBooted", Status="Fully Booted")
+    assert [view.phase for view in finals(play(pbx.events)).values()] == [Phase.RINGING]
+
+
+def test_a_call_of_a_former_process_ended_before_asterisk_was_started_anew() -> None:
+    pbx = Pbx()
+    pbx.ring(pbx.inbound(), "101")
+    before = play(pbx.events, new_tracker())
+    tracker = Tracker("pbx", lambda channel: channel.startswith("PJSIP/trunk"), before[-1:])
+    pbx.events.clear()
+    pbx.wait(3600)
+    pbx.say("FullyBooted", Uptime="59", Status="Fully Booted")
+    pbx.say("CoreShowChannelsComplete")
+    (view,) = play(pbx.events, tracker)
+    assert (view.ended_at, view.incomplete) == (EPOCH + timedelta(seconds=3540), True)
+
+
+def test_a_message_that_a_caller_left_with_a_machine_is_no_conversation() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.state(a, "6")
+    pbx.say("MessageWaiting", **pbx._headers(a), Mailbox="200@default", Waiting="1", New="1", Old="0")
+    pbx.hangup(a)
+    call = told(pbx)
+    assert (call.result, [leg.kind for leg in call.legs]) == (Result.NO_ANSWER, [LegKind.VOICEMAIL])
 
 
 def test_how_long_people_talked_before_they_were_listed_is_not_known() -> None:

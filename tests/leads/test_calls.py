@@ -261,6 +261,15 @@ async def test_some_calls_make_no_lead(desk: Desk, view: CallView) -> None:
     assert await desk.leads() == []
 
 
+async def test_a_call_out_that_asterisks_end_cut_before_the_trunk_is_one_to_the_outside(desk: Desk) -> None:
+    cut = replace(ended(outgoing(), Result.CANCELLED), direction=Direction.INTERNAL, legs=(), incomplete=True)
+    await desk.write(cut)
+    await desk.write(replace(cut, recovered=True, progress=9))
+    call = await desk.call()
+    assert (call.direction, call.result, call.outside_number) == (Direction.OUTBOUND, Result.FAILED, "+380501234567")
+    assert call.lead_id is None
+
+
 async def test_a_number_withheld_is_not_kept(desk: Desk) -> None:
     await desk.write(replace(RINGING, caller_hidden=True))
     call = await desk.call()

@@ -99,3 +99,34 @@ def test_numbers_are_completed() -> None:
     assert (judged.outside, judged.did) == (CALLER, DID)
     judged = INTAKE.judge(outgoing(dialled="80501234567"))
     assert (judged.outside, judged.did) == (CALLER, None)
+
+
+UNDIALLED = replace(ended(outgoing(), Result.CANCELLED), direction=Direction.INTERNAL, legs=())
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "result"), [(False, Result.CANCELLED), (True, Result.FAILED)], ids=["given up", "Asterisk ended"]
+)
+def test_a_call_to_the_outside_that_never_came_to_a_line_is_one_all_the_same(incomplete: bool, result: Result) -> None:
+    meant = INTAKE.as_meant(replace(UNDIALLED, incomplete=incomplete))
+    assert (meant.direction, meant.result) == (Direction.OUTBOUND, result)
+    judged = INTAKE.judge(meant)
+    assert (judged.outside, judged.makes_lead) == ("+380501234567", result is not Result.FAILED)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        replace(UNDIALLED, dialled="102"),
+        replace(UNDIALLED, dialled="*43"),
+        replace(UNDIALLED, dialled=DID),
+        replace(UNDIALLED, dialled="0440000003"),
+        replace(UNDIALLED, dialled="7001"),
+        replace(UNDIALLED, dialled=None),
+        replace(UNDIALLED, result=Result.ANSWERED),
+        replace(UNDIALLED, legs=(Leg("PJSIP/102", "102", Result.BUSY),)),
+        RINGING,
+    ],
+)
+def test_other_calls_keep_their_direction(view: CallView) -> None:
+    assert INTAKE.as_meant(view) is view

@@ -153,8 +153,6 @@ def _key_of_call(call: SeenCall) -> Key:
 def _key_of_row(row: dict[str, Any], calls: Mapping[Key, Sequence[SeenCall]]) -> Key:
     """Whom a caller dialled may be unknown where Asterisk began to tell and to keep only after the call had begun."""
     direction, caller, dialled = str(row["direction"]), _digits(row["caller"] or ""), _digits(row["dialled"] or "")
-    if direction == "internal" and len(dialled) > 3:
-        direction = "outbound"  # Asterisk ended before it dialled the trunk, by which a call to the outside is known
     if row["incomplete"] and not dialled:
         near = {
             key[2]: min(abs(_start(row) - call.started_at) for call in ours)
