@@ -248,7 +248,7 @@ def fully_booted(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
     uptime = h.get("Uptime", "")
     if at is None or not uptime.isdecimal() or len(uptime) > 9:
         return None
-    return e.Booted(at - timedelta(seconds=int(uptime) + 1), "", "")
+    return e.Booted(at - timedelta(seconds=int(uptime)) - e.BOOTED_WITHIN, "", "")
 
 
 READERS: Mapping[str, Reader] = {

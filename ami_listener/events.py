@@ -5,8 +5,11 @@ changes a channel's linkedid when calls join.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+
+BOOTED_WITHIN = timedelta(seconds=1)
+"""Asterisk tells for how many whole seconds it has run."""
 
 
 class State(Enum):
@@ -52,7 +55,7 @@ class ListingEnded(ChannelEvent):
 
 @dataclass(slots=True)
 class Booted(ChannelEvent):
-    """Asterisk was started after `at`: all that it did before has ended, though nothing told how."""
+    """Asterisk was started within BOOTED_WITHIN after `at`: all calls before have ended, though nothing told how."""
 
 
 @dataclass(slots=True)

@@ -48,6 +48,11 @@ class _Resync:
     incomplete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """The place in the queue after which the next connection tells."""
+
+
 class CallListener:
     """Follows the calls of one Asterisk for as long as `run` runs.
 
@@ -77,13 +82,14 @@ class CallListener:
             on_event=self._on_event,
             wanted=WANTED,
             on_connected=self._on_connected,
+            on_lost=lambda: self._put(_Lost()),
             silence=silence,
             clock=clock,
         )
         self._submit = submit
         self._on_rings = on_rings
         self._clock = clock
-        self._queue: deque[tuple[datetime, bytes | _Resync]] = deque()
+        self._queue: deque[tuple[datetime, bytes | _Resync | _Lost]] = deque()
         self._queued_bytes = 0
         self._overflowed = False
         self._draining = False
@@ -129,7 +135,7 @@ class CallListener:
         self._put(block)
         self._queued_bytes += len(block)
 
-    def _put(self, item: bytes | _Resync) -> None:
+    def _put(self, item: bytes | _Resync | _Lost) -> None:
         self._queue.append((self._clock(), item))
         if not self._draining:
             self._draining = True
@@ -141,6 +147,8 @@ class CallListener:
             arrived_at, item = self._queue.popleft()
             if isinstance(item, _Resync):
                 self.tracker.begin_resync(item.incomplete)
+            elif isinstance(item, _Lost):
+                self.tracker.connection_lost()
             else:
                 self._queued_bytes -= len(item)
                 self._follow(item, arrived_at)

@@ -190,6 +190,11 @@ class Call:
     last_facts: dict[str, Any] | None = None
     progress: int = 0
 
+    def heard_at(self, at: datetime | None) -> None:
+        """Note that something was said of the call."""
+        if at is not None and (self.last_at is None or at > self.last_at):
+            self.last_at = at
+
     def add_leg(self, leg: LegState) -> None:
         """Note an attempt; in a queue that rings for hours the oldest one in which nobody talked makes room."""
         if len(self.legs) >= MAX_LEGS:

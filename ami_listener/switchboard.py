@@ -67,6 +67,7 @@ class Switchboard:
     def _new_call(self, event: e.ChannelCreated) -> Call:
         self._serial += 1
         call = self.calls[event.linkedid] = Call(event.linkedid, age_of(event.linkedid, self._serial), event.at)
+        call.heard_at(event.at)
         return call
 
     def _make_room(self) -> None:

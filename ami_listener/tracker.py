@@ -37,6 +37,7 @@ class Tracker:
         self._left_running = tuple(left_running)
         self._ended_unseen: list[CallView] = []
         self._booted_at: datetime | None = None
+        self._tells_boots = False
         self._board = Switchboard(pbx, is_trunk)
         self._handlers: dict[type[e.ChannelEvent], Callable[..., None]] = {
             e.ChannelCreated: self._created,
@@ -113,7 +114,7 @@ class Tracker:
             channel.unconfirmed = False
             if channel.call.linkedid != event.linkedid:
                 self._rejoin(channel, event)
-            channel.call.last_at = event.at or channel.call.last_at
+            channel.call.heard_at(event.at)
         self._handlers[type(event)](event)
         if channel is not None and channel.just_calling:
             channel.just_calling = False
@@ -134,6 +135,10 @@ class Tracker:
         """Phones that began or ceased to ring since this was asked last; ask it before `changed`."""
         ringing = self._board.ringing
         return list(ringing.changes(self._board.touched))
+
+    def connection_lost(self) -> None:
+        """Asterisk is not heard any more; the next connection tells when it was started, or that it is starting."""
+        self._booted_at = None
 
     def begin_resync(self, incomplete: bool = False) -> None:
         """Doubt all that is known, because events were lost; a listing of the running channels must follow.
@@ -357,27 +362,32 @@ class Tracker:
 
     def _booted(self, event: e.Booted) -> None:
         """A call of the Asterisk that ran before ended, as far as one can tell, with the last that was said of it."""
-        self._booted_at = event.at
+        self._booted_at, self._tells_boots = event.at, True
         for call in list(self._board.calls.values()):
-            last_at = call.last_at or call.started_at
-            if event.at is None or last_at is None or last_at >= event.at:
-                continue
-            call.incomplete = True
-            for channel in list(call.channels.values()):
-                self._board.remove(channel, last_at)
+            if event.at is not None and call.last_at is not None and call.last_at < event.at:
+                call.incomplete = True
+                for channel in list(call.channels.values()):
+                    self._board.remove(channel, call.last_at)
 
     def _listing_ended(self, event: e.ListingEnded) -> None:
         self.is_listed = True
         for channel in [c for c in self._board.channels.values() if c.unconfirmed]:
-            channel.call.incomplete = True
-            self._board.touch(channel.call)
-            self._board.remove(channel, event.at)
+            call = channel.call
+            call.incomplete = True
+            self._board.touch(call)
+            self._board.remove(channel, call.last_at if self._died_with_asterisk(call) else event.at)
         left, self._left_running = self._left_running, ()
         self._ended_unseen += [
             ended_unseen(view, self._noticed_at(view, event.at))
             for view in left
             if view.linkedid not in self._board.calls
         ]
+
+    def _died_with_asterisk(self, call: Call) -> bool:
+        """Whether a call that is not listed was heard of last before Asterisk was started, or is being started now."""
+        if self._booted_at is None:
+            return self._tells_boots
+        return call.last_at is not None and call.last_at < self._booted_at + e.BOOTED_WITHIN
 
     def _noticed_at(self, view: CallView, listed_at: datetime | None) -> datetime | None:
         """When at the latest a call ended that is not listed: before Asterisk was started anew, if it was."""

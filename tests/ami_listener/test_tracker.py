@@ -648,6 +648,38 @@ def test_when_asterisk_was_started_anew_calls_ended_with_the_last_that_it_said_o
     assert (tracker.live_calls, tracker.live_channels) == (1, 2)
 
 
+def test_a_call_just_before_asterisk_was_started_anew_is_told_by_the_listing() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    pbx.ring(a, "101")
+    pbx.wait(0.4)
+    tracker = new_tracker()
+    play(pbx.events, tracker)
+    tracker.begin_resync()
+    pbx.events.clear()
+    pbx.say("FullyBooted", Uptime="0", Status="Fully Booted")
+    pbx.say("CoreShowChannelsComplete")
+    (view,) = play(pbx.events, tracker)
+    assert (view.ended_at, view.incomplete) == (EPOCH, True)
+
+
+def test_an_asterisk_that_is_still_being_started_has_none_of_the_calls_before() -> None:
+    """It lets us in before it says that it is fully booted."""
+    pbx = Pbx()
+    pbx.say("FullyBooted", Uptime="3600", Status="Fully Booted")
+    pbx.ring(pbx.inbound(), "101")
+    tracker = new_tracker()
+    play(pbx.events, tracker)
+    tracker.connection_lost()
+    tracker.begin_resync()
+    pbx.events.clear()
+    pbx.wait(20)
+    pbx.say("CoreShowChannelsComplete")
+    pbx.say("FullyBooted", Uptime="7", Status="Fully Booted")
+    (view,) = play(pbx.events, tracker)
+    assert (view.ended_at, view.incomplete) == (EPOCH, True)
+
+
 def test_a_new_login_to_an_asterisk_that_ran_on_ends_no_call() -> None:
     pbx = Pbx()
     pbx.ring(pbx.inbound(), "101")
