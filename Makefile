@@ -20,10 +20,10 @@ setup: ## Debian packages, .venv with .venv/bin/leadline, a Debian tree with Ast
 	@tools/setup test
 
 run: ## A real Asterisk, the database, the server and the panel; prints logins and what to try; Ctrl+C ends all
-	@tools/setup run && exec setpriv --pdeathsig TERM .venv/bin/leadline demo run --listen '$(subst ','\'',$(LISTEN))'
+	@tools/setup run && exec setpriv --pdeathsig TERM .venv/bin/leadline demo run --listen '$(subst ','\'',$(value LISTEN))'
 
 call: ## While `make run` runs: a call from outside; simulated phones answer where no real one is registered
-	@tools/setup run && exec .venv/bin/leadline demo call --from '$(subst ','\'',$(FROM))' --to '$(subst ','\'',$(TO))' --name '$(subst ','\'',$(NAME))'
+	@tools/setup run && exec .venv/bin/leadline demo call --from '$(subst ','\'',$(value FROM))' --to '$(subst ','\'',$(value TO))' --name '$(subst ','\'',$(value NAME))'
 
 test: setup lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Chromium; before them, lint
 ifdef TESTS

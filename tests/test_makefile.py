@@ -89,6 +89,16 @@ def test_a_call_needs_a_running_demonstration_and_values_reach_it_unharmed(tmp_p
     assert not marker.exists()
 
 
+def test_make_passes_values_on_as_they_were_typed(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    typed = f"$(shell touch {marker}) $HOME $$ it's"
+    shown = run("make", "--dry-run", "call", f"FROM={typed}", f"TO={typed}", f"NAME={typed}").stdout
+    assert shown.count(typed.replace("'", "'\\''")) == 3
+    shown = run("make", "--dry-run", "run", f"LISTEN={typed}").stdout
+    assert shown.count(typed.replace("'", "'\\''")) == 1
+    assert not marker.exists()
+
+
 def test_no_file_of_the_project_names_a_package_registry_or_a_path_of_one_machine() -> None:
     files = run("git", "ls-files", "-z").stdout.split("\0")
     wrong = re.compile("|".join(("pypi\\.", "pythonhosted", "deb\\.debian\\.", "/wor" + "k/", "/root/\\.")))

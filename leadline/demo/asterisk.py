@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dialplan.render import AsteriskValues, render_asterisk_conf
+from leadline.demo.idle_sockets import close_to_network
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -64,12 +65,14 @@ class AsteriskInstance:
         self.root = root.resolve()
         self.etc = self.folder / "etc"
         self.log = self.folder / "log"
+        self._sip_port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, values: AsteriskValues) -> None:
         """Make the instance's folders and write asterisk-conf, filled with `values`, into `etc`."""
         self._make_folders()
         render_asterisk_conf(self.etc, values)
+        self._sip_port = values.sip_port
 
     def _make_folders(self) -> None:
         """The machine's own name must resolve, or each call waits for a name server."""
@@ -119,6 +122,7 @@ class AsteriskInstance:
                 env={"PATH": os.environ.get("PATH", os.defpath), "ROOT": str(self.root), "INSTANCE": str(self.folder)},
             )
         self._await_boot()
+        close_to_network(self.pid, but_port=self._sip_port)
 
     def stop(self) -> None:
         """End it, politely first; does nothing when it does not run."""

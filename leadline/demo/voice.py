@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from leadline.demo.listen import LOOPBACK
 from leadline.demo.sip_messages import SipMessage
 from leadline.demo.sipp import PhoneError
 
@@ -35,6 +36,8 @@ class Voice:
     def __init__(self, messages: Sequence[SipMessage]) -> None:
         self._to = self._address(messages)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # Else it would hear all addresses of this machine.
+        self._socket.bind((LOOPBACK, 0))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
 

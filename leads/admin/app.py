@@ -1,11 +1,13 @@
 """Puts the panel together: its collaborators are passed in, nothing is global."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from leads.admin import guard, pages
 from leads.admin.assets import Assets
@@ -93,6 +95,7 @@ def create_panel(
 
 def panel_runner(app: web.Application) -> web.AppRunner:
     """A runner that closes connections which send no whole request in time, and refuses oversized headers."""
+    logging.getLogger("aiohttp.server").addFilter(_is_our_trouble)
     return PanelRunner(
         app,
         keepalive_timeout=IDLE_CONNECTION_SECONDS,
@@ -104,6 +107,11 @@ def panel_runner(app: web.Application) -> web.AppRunner:
         access_log=None,
         shutdown_timeout=3.0,
     )
+
+
+def _is_our_trouble(record: logging.LogRecord) -> bool:
+    """Whether it is for the log: what is no HTTP has its answer, and would fill the log with what strangers send."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:

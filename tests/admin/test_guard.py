@@ -234,6 +234,15 @@ async def test_a_form_that_never_arrives_is_given_up(
     writer.close()
 
 
+@pytest.mark.parametrize("sent", [b"GET /live HTTP/1.1", b"GET / HTTP/1.1\r\nX: " + b"a" * 9000])
+async def test_what_is_no_http_fills_no_log(address: str, caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(sent + b"\r\n\r\n")
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    assert caplog.text == ""
+
+
 async def test_half_a_head_is_given_up(
     database: Database, directory: object, app: web.Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

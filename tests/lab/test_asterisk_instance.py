@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dialplan.render import PHONES, AsteriskValues
 from leadline.demo.asterisk import AsteriskError, AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
 from leadline.demo.sipp import await_value, free_port
+from tests.listening import heard_beyond_loopback
 
 
 def values() -> AsteriskValues:
@@ -103,6 +105,20 @@ def test_a_frozen_one_says_nothing_and_can_go_on(tmp_path: Path) -> None:
         assert instance.cli("core show version").startswith("Asterisk 22")
         os.kill(instance.pid, signal.SIGKILL)
         await_value(lambda: not instance.running or None, 5, "the holder of the namespaces to end with Asterisk")
+
+
+def test_it_hears_nobody_but_this_machine(tmp_path: Path) -> None:
+    with make(tmp_path / "one") as instance:
+        instance.start()
+        assert heard_beyond_loopback([instance.pid]) == set()
+        assert "transport-udp" in instance.cli("pjsip show transports")
+
+
+def test_one_that_is_to_hear_the_network_does(tmp_path: Path) -> None:
+    chosen = replace(values(), sip_address="0.0.0.0")
+    with make(tmp_path / "one", chosen) as instance:
+        instance.start()
+        assert heard_beyond_loopback([instance.pid]) == {f"0.0.0.0:{chosen.sip_port}"}
 
 
 def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:

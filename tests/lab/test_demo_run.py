@@ -15,6 +15,7 @@ from leadline.demo.server_process import environment
 from leadline.demo.sipp import await_value
 from leadline.demo.state import find_running, keep_secrets
 from tests.lab.test_asterisk_instance import processes_with
+from tests.listening import heard_beyond_loopback
 
 LEADLINE = (sys.executable, "-m", "leadline", "demo")
 READY_SECONDS = 60
@@ -92,6 +93,7 @@ def test_the_first_run_a_call_ctrl_c_and_the_second_run(tmp_path: Path) -> None:
         for path in (tmp_path / "var").glob("leadline.db*"):
             assert password[1].encode() not in path.read_bytes()
 
+        assert heard_beyond_loopback({process.pid, *started}) == set()
         second = demo(tmp_path, "run")
         assert second.returncode == 1
         assert f"running already (process {process.pid})" in second.stderr

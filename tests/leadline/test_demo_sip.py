@@ -2,6 +2,7 @@
 
 import os
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from leadline.demo.outside_line import OutsideLine
 from leadline.demo.scenarios import Account, Behaviour, Dialling, caller, literal, phone, quoted, register
-from leadline.demo.sip_messages import SipAddress, read_address, read_log
+from leadline.demo.sip_messages import SipAddress, SipMessage, read_address, read_log
 from leadline.demo.sipp import await_value, free_port, port_is_free
+from leadline.demo.voice import Voice
+from tests.listening import heard_beyond_loopback
 
 LOG = b"""----------------------------------------------- 2026-11-21 19:29:35.675800
 UDP message received [996] bytes :
@@ -55,6 +58,18 @@ def test_a_simulated_phone_listens_on_the_loopback_alone() -> None:
         await_value(lambda: None if port_is_free(socket.SOCK_DGRAM, "127.0.0.1", port) else True, 10, "sipp")
         await_value(lambda: len(udp_sockets(sipp)) > 2 or None, 10, "its media and control ports")
         assert {address for address, _port in udp_sockets(sipp)} == {"0100007F"}
+
+
+def test_a_voice_hears_the_loopback_alone() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        heard.settimeout(5)
+        body = f"c=IN IP4 127.0.0.1\nm=audio {heard.getsockname()[1]} RTP/AVP 8\n"
+        answer = SipMessage(datetime.now(UTC), False, "SIP/2.0 200 OK", (), body)
+        before = heard_beyond_loopback([os.getpid()])
+        with Voice([answer]):
+            assert len(heard.recv(1000)) == 172
+            assert heard_beyond_loopback([os.getpid()]) == before
 
 
 def test_reads_both_directions_and_waits_for_a_message_that_is_still_being_written(tmp_path: Path) -> None:
