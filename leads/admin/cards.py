@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.admin.call_lines import CallLine, call_lines, visible
 from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
-from leads.admin.i18n import N_, _, ngettext
+from leads.admin.i18n import N_, _, day_text, ngettext
 from leads.admin.reasons import tell_kept
 from leads.admin.recordings import CallRecordings, shown_recordings
 from leads.admin.rendering import number_text, status_word
@@ -37,6 +38,7 @@ FIELDS = {
     "source": N_("Source"),
     "contact_person": N_("Contact person"),
     "counterparty": N_("Counterparty"),
+    "planned_call": N_("Planned call"),
     "created": N_("Created"),
     "closed": N_("Closed"),
 }
@@ -148,6 +150,8 @@ def _spoken(field: str, value: str) -> str:
         value = "; ".join([name, *map(_language_word, rest)])
     if field == "status":
         return status_word(value)
+    if field == "planned_call":
+        return day_text(date.fromisoformat(value)) if value else ""
     return _E164.sub(lambda number: number_text(number[0]), value)
 
 

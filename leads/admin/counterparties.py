@@ -18,6 +18,7 @@ from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
 from leads.admin.lists import read_list
+from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import redirect, render
 from leads.domain.statuses import StatusSet
 from leads.store import board
@@ -30,6 +31,8 @@ from leads.store.counterparties import (
 )
 from leads.store.counterparty_card import CounterpartyCard, Saved, first_status, load_counterparty, save_counterparty
 from leads.store.leads import employees
+from leads.store.people_of_calls import CallPerson
+from leads.store.plans import HandDateError
 from leads.store.visibility import counterparty_is_visible
 
 routes = web.RouteTableDef()
@@ -98,6 +101,7 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
         return await _again(request, counterparty_id, changed, None, 200)
     edit = read_edit(form, panel.region)
     conflict: ConflictError | None = None
+    hand_date: HandDateError | None = None
     if not form.errors:
         try:
             saved = await save_counterparty(
@@ -109,17 +113,20 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
                 clock=panel.clock,
                 region=panel.region,
                 scope=viewer.scope,
+                planning=planning_of(panel, form),
             )
         except NoSuchCardError:
             raise _no_such_counterparty() from None
         except WrongFieldError as error:
             form.fail(error.field, _("Choose one of the list."))
+        except HandDateError as error:
+            hand_date = error
         except ConflictError as error:
             conflict = error
         else:
             return await _saved(request, saved)
     if conflict is None:
-        return await _again(request, counterparty_id, form, None, 422)
+        return await _again(request, counterparty_id, form, None, 422, hand_date=hand_date)
     async with panel.database.read() as session:
         card = await _load(session, request, viewer)
         form = beside(form, edit, card, dict(await employees(session)), panel.region)
@@ -129,12 +136,18 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
 
 
 async def _again(
-    request: web.Request, counterparty_id: int | None, form: Form, conflict: ConflictError | None, status: int
+    request: web.Request,
+    counterparty_id: int | None,
+    form: Form,
+    conflict: ConflictError | None,
+    status: int,
+    *,
+    hand_date: HandDateError | None = None,
 ) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
         card = None if counterparty_id is None else await _load(session, request, viewer)
-        return await _page(request, session, card, form, conflict=conflict, status=status)
+        return await _page(request, session, card, form, conflict=conflict, hand_date=hand_date, status=status)
 
 
 async def _saved(request: web.Request, saved: Saved) -> web.Response:
@@ -148,6 +161,7 @@ async def _saved(request: web.Request, saved: Saved) -> web.Response:
             len(saved.closed),
             names=names,
         )
+    flash = " ".join(filter(None, (flash, step_text(saved.step))))
     async with panel.database.read() as session:
         mine = await counterparty_is_visible(session, saved.id, viewer.scope)
     return redirect(request, f"/counterparties/{saved.id}" if mine else "/counterparties", flash=flash)
@@ -173,6 +187,7 @@ async def _page(
     form: Form,
     *,
     conflict: ConflictError | None = None,
+    hand_date: HandDateError | None = None,
     status: int = 200,
 ) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
@@ -194,5 +209,7 @@ async def _page(
         name_languages=pages.language_choices(),
         calls=await pages.card_calls(session, panel, viewer, calls),
         changes=pages.spoken_history(changes),
+        plans=await card_plans(session, panel, viewer, CallPerson(counterparty_id=card.id)) if card else None,
+        hand_date=hand_date,
         conflict=conflict,
     )

@@ -100,14 +100,18 @@ async def call_counterparty(request: web.Request) -> web.Response:
 
 
 async def _call(request: web.Request, card: str, numbers: tuple[str, ...]) -> web.Response:
-    status, text = await _start(request, numbers)
+    return tell_call(request, card, *await start_call(request, numbers))
+
+
+def tell_call(request: web.Request, back: str, status: int, text: str) -> web.Response:
+    """Say what became of a click: to a script at once, else as a message on the page `back`."""
     if "application/json" in request.headers.get("Accept", ""):
         return web.json_response({"text": text}, status=status)
-    return redirect(request, card, flash=text)
+    return redirect(request, back, flash=text)
 
 
-async def _start(request: web.Request, numbers: tuple[str, ...]) -> tuple[int, str]:
-    """Start the call; gives the HTTP status and what to tell the viewer."""
+async def start_call(request: web.Request, numbers: tuple[str, ...]) -> tuple[int, str]:
+    """Start the call to one of `numbers`; gives the HTTP status, 202 when it is on, and what to tell the viewer."""
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     number = read_number(form.value("number"), panel.region)
     if number.kind is not NumberKind.OUTSIDE or number.text not in numbers:

@@ -114,6 +114,13 @@ def local_day(moment: datetime) -> date:
     return moment.astimezone(current_locale().zone).date()
 
 
+def day_text(day: date) -> str:
+    """Write a calendar day, which is the company's and of no zone; the year only when it is not this one."""
+    locale = current_locale()
+    pattern = "EEE, d MMM" if day.year == locale.now.astimezone(locale.zone).year else "EEE, d MMM y"
+    return format_date(day, pattern, locale=locale.language)
+
+
 def time_element(moment: datetime | None) -> Markup:
     """A <time> element: brief to read, exact for machines and on hover; a dash where there is no time."""
     if moment is None:

@@ -10,6 +10,7 @@ from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.lists import read_list
+from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.domain.numbers import read_number
 from leads.store import board
@@ -33,6 +34,8 @@ from leads.store.leads import (
     list_leads,
     statuses,
 )
+from leads.store.people_of_calls import CallPerson
+from leads.store.plans import HandDateError
 from leads.store.sources import source_choices, source_names
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
 
@@ -119,7 +122,7 @@ async def save(request: web.Request) -> web.Response:
     refused: Exception | None = None
     if not form.errors:
         try:
-            await save_lead(
+            step = await save_lead(
                 panel.database,
                 lead_id,
                 form.version(),
@@ -128,15 +131,16 @@ async def save(request: web.Request) -> web.Response:
                 clock=panel.clock,
                 region=panel.region,
                 scope=viewer.scope,
+                planning=planning_of(panel, form),
             )
         except NoSuchCardError:
             raise _no_such_lead() from None
         except LeadClosedError:
             raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
-        except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError, ConflictError) as error:
+        except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError, ConflictError, HandDateError) as error:
             refused = _refused(form, error, panel.region)
         else:
-            return await _saved(request, lead_id, _("Saved."))
+            return await _saved(request, lead_id, " ".join(filter(None, (_("Saved."), step_text(step)))))
     async with panel.database.read() as session:
         card = await _load(session, request, viewer)
         if isinstance(refused, ConflictError):
@@ -271,6 +275,8 @@ async def _card_page(
         name_languages=pages.language_choices(),
         calls=await pages.card_calls(session, panel, viewer, calls),
         changes=pages.spoken_history(await history(session, lead_id=card.id)),
+        plans=await card_plans(session, panel, viewer, CallPerson(lead_id=card.id)),
+        hand_date=refused if isinstance(refused, HandDateError) else None,
         conflict=refused if isinstance(refused, ConflictError) else None,
         owner=await _owner(session, viewer, refused),
     )

@@ -12,6 +12,8 @@ from leads.admin import (
     live,
     our_numbers,
     outages,
+    planning,
+    planning_choice,
     question_pages,
     recording_choice,
     recordings,
@@ -56,6 +58,8 @@ ALL: tuple[web.RouteTableDef, ...] = (
     statuses.routes,
     route_trial.routes,
     sources.routes,
+    planning.routes,
+    planning_choice.routes,
     leads.routes,
     counterparties.routes,
 )

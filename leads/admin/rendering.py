@@ -48,6 +48,7 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
     environment.filters.update(
         time=i18n.time_element,
         long_time=i18n.long_time,
+        day=i18n.day_text,
         duration=duration,
         number=number_element,
         word=word,

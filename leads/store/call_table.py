@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from leads.domain.calls import CallView, Phase
+from leads.domain.follow_up import Outcome, outcome_of
 from leads.domain.intake import Intake, Judgement
 from leads.domain.views import Halves
 from leads.store.bulk import time_for, write_rows
@@ -71,6 +72,14 @@ class StoredCall:
         if kept is not None and kept.did is not None:
             return kept.channel, kept.source_id
         return self.judgement.channel, self.judgement.source_id
+
+    @property
+    def news_of_end(self) -> Outcome | None:
+        """How the call ended, if its row does not say so already: what follows from it is done once."""
+        outcome = outcome_of(self.view.role, self.view.phase, self.view.direction, self.view.result)
+        kept = self._kept
+        told = None if kept is None else outcome_of(kept.role, kept.phase, kept.direction, kept.result)
+        return None if outcome is told else outcome
 
     @property
     def conversed_at(self) -> datetime:
@@ -210,6 +219,7 @@ _KEPT = select(
         _CALL.c[name]
         for name in (
             *("id", "pbx", "linkedid", "phase", "progress", "incomplete", "recovered", "halves", "answered_at"),
+            *("role", "direction", "result"),
             *_FOUND,
         )
     )

@@ -19,6 +19,7 @@ from leads.store.call_rows import one_line
 from leads.store.call_table import StoredCall, fuller_calls, insert_calls, keep_decisions, update_calls
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database, lock_key
+from leads.store.follow_up import follow_up
 from leads.store.models import DirectoryVersion
 from leads.store.people_of_calls import Conversation, Wanted, note_calls, note_conversations, people_for
 
@@ -134,6 +135,7 @@ class _Batch:
         for call in stored:
             call.judge(self.intake)
         _connect(connection, stored, self.now)
+        follow_up(connection, stored)
         insert_calls(connection, [call for call in stored if call.id is None])
         update_calls(connection, [call for call in stored if call.id is not None])
         keep_decisions(

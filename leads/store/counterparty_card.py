@@ -8,16 +8,19 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
 from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead, PhoneNumber
+from leads.store.plans import Planning, plan_after_status
 from leads.store.search import search_text, sort_key
 from leads.store.visibility import counterparty_is_visible
 
 Clock = Callable[[], datetime]
 MOST_PERSONS = 50
+_NO_STEP = Step(Act.NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,14 @@ class CounterpartyEdit:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a save did: to which card, and the leads that it closed because their numbers are here now."""
+    """What a save did: to which card, and the leads that it closed because their numbers are here now.
+
+    `step` is what became of the planned call.
+    """
 
     id: int
     closed: tuple[Owner, ...]
+    step: Step = _NO_STEP
 
 
 class WrongPersonError(WrongFieldError):
@@ -164,6 +171,7 @@ async def save_counterparty(
     clock: Clock,
     region: str,
     scope: frozenset[int] | None = None,
+    planning: Planning | None = None,
 ) -> Saved:
     """Save what a person made of a card, or make a new one, and close the leads whose numbers it takes.
 
@@ -176,8 +184,10 @@ async def save_counterparty(
         clock: tells the present moment, UTC.
         region: how national numbers are completed.
         scope: whose cards he may see; None for all.
+        planning: what a change of status needs to plan the next call; without it none is planned.
 
     Raises:
+        HandDateError: the status would move a call that somebody set by hand; nothing is saved.
         CardError: it is refused, and the database is as before; see leads.store.cards.
     """
     numbers, persons = _read(edit, region)
@@ -188,7 +198,7 @@ async def save_counterparty(
         card = await _open(session, counterparty_id, version, scope, now)
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
-        before = _all_numbers(card)
+        before, status_before = _all_numbers(card), card.status_id
         journal = Journal(now, by, counterparty_id=counterparty_id)
         with session.no_autoflush:
             await _apply(session, card, edit, numbers, journal)
@@ -204,7 +214,10 @@ async def save_counterparty(
         for change in journal.changes:
             change.counterparty_id = card.id
         session.add_all(journal.changes)
-        return Saved(card.id, closed)
+        step = _NO_STEP
+        if planning is not None and status_before not in (None, card.status_id):
+            step = await plan_after_status(session, card, planning, now, by)
+        return Saved(card.id, closed, step)
 
 
 def _read(edit: CounterpartyEdit, region: str) -> tuple[tuple[str, ...], list[tuple[PersonEdit, tuple[str, ...]]]]:

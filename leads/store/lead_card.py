@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.cards import (
     Journal,
@@ -21,6 +22,7 @@ from leads.store.cards import (
 )
 from leads.store.engine import Database
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, Source
+from leads.store.plans import Planning, plan_after_status
 from leads.store.search import search_text, sort_key
 from leads.store.sources import source_name
 from leads.store.visibility import lead_is_visible
@@ -125,7 +127,8 @@ async def save_lead(
     clock: Clock,
     region: str,
     scope: frozenset[int] | None = None,
-) -> None:
+    planning: Planning | None = None,
+) -> Step:
     """Save what a person made of a card; nothing happens when he changed nothing.
 
     Args:
@@ -137,8 +140,13 @@ async def save_lead(
         clock: tells the present moment, UTC.
         region: how national numbers are completed.
         scope: whose leads he may see; None for all.
+        planning: what a change of status needs to plan the next call; without it none is planned.
+
+    Returns:
+        what became of the planned call.
 
     Raises:
+        HandDateError: the status would move a call that somebody set by hand; nothing is saved.
         CardError: it is refused, and the database is as before; see leads.store.cards.
     """
     numbers = _numbers(edit, region)
@@ -155,11 +163,14 @@ async def save_lead(
             raise LeadClosedError(lead_id)
         added = [number for number in numbers if number not in {row.number for row in lead.numbers}]
         await _refuse_owned(session, added)
-        journal = Journal(clock(), by, lead_id=lead_id)
+        journal, status_before = Journal(clock(), by, lead_id=lead_id), lead.status_id
         if await _apply(session, lead, edit, numbers, journal):
             lead.updated_at = clock()
             session.add_all(journal.changes)
             await _flush(session, added)
+        if planning is None or lead.status_id == status_before:
+            return Step(Act.NOTHING)
+        return await plan_after_status(session, lead, planning, clock(), by)
 
 
 async def create_lead(database: Database, edit: LeadEdit, *, by: int | None, clock: Clock, region: str) -> int:

@@ -12,6 +12,9 @@ from leads.domain.calls import Phase
 from leads.store import recordings
 from leads.store.engine import Database
 from leads.store.models import ContactPerson, Counterparty, Did, Lead, PhoneNumber, Recording, Source
+from leads.store.people_of_calls import CallPerson
+from leads.store.planning_tables import PlannedCall
+from leads.store.plans import PlanEdit, plan_by_hand
 from leads.store.search import search_text, sort_key
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company
@@ -34,6 +37,7 @@ class Owned:
     recording: int
     ring: str
     employee_id: int
+    plan: int
 
 
 async def add_things(
@@ -56,8 +60,12 @@ async def add_things(
     await add_call(database, clock, f"{phone}.2", counterparty_id=parties[2].id, **ended)
     async with database.write() as session:
         await recordings.note_found(session, "asterisk", [(f"{phone}.1", path, clock())])
+    await plan_by_hand(
+        database, CallPerson(lead_id=leads[1].id), None, PlanEdit(clock().date(), None, ""), by=owner, clock=clock
+    )
     async with database.read() as session:
         recording = await session.scalar(select(Recording.id).where(Recording.path == path))
+        plan = await session.scalar(select(PlannedCall.id).where(PlannedCall.lead_id == leads[1].id))
     ring = replace(RING, uniqueid=f"{phone}.3", endpoint=f"PJSIP/{phone}", party=leads[0].main_number)
     panel.questions.take([ring])
     return Owned(
@@ -69,6 +77,7 @@ async def add_things(
         recording or 0,
         ring.id,
         owner,
+        plan or 0,
     )
 
 
@@ -113,6 +122,7 @@ KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
     "/counterparties/": lambda owned: owned.counterparties,
     "/calls/": lambda owned: (owned.call,),
     "/recordings/": lambda owned: (owned.recording,),
+    "/plans/": lambda owned: (owned.plan,),
 }
 """The keys that stand for {id} in routes that begin so, for what somebody owns."""
 

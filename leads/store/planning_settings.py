@@ -1,0 +1,47 @@
+"""The company's choices for planning: whether, on which days, how many calls a day (P2 to P4)."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.domain.planning import Calendar
+from leads.store.company import SavedMeanwhileError
+from leads.store.planning_tables import PlanningSetting
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningChoice:
+    """What the company chose; `any_conversation`: every conversation fulfils, not only one from the Call button."""
+
+    planning: bool
+    any_conversation: bool
+    daily_cap: int
+    working_days: frozenset[int]
+
+
+async def planning_choice(session: AsyncSession) -> tuple[int, PlanningChoice]:
+    """The choice as it is now, with its version."""
+    row = (await session.scalars(select(PlanningSetting))).one()
+    days = frozenset(int(digit) for digit in row.working_days)
+    return row.version, PlanningChoice(row.planning, row.any_conversation, row.daily_cap, days)
+
+
+async def save_planning_choice(session: AsyncSession, version: int, choice: PlanningChoice) -> None:
+    """Choose anew.
+
+    Raises:
+        SavedMeanwhileError: somebody else did so since the choice was opened.
+    """
+    row = (await session.scalars(select(PlanningSetting).with_for_update())).one()
+    if row.version != version:
+        raise SavedMeanwhileError
+    row.planning, row.any_conversation, row.daily_cap = choice.planning, choice.any_conversation, choice.daily_cap
+    row.working_days = "".join(str(day) for day in sorted(choice.working_days))
+
+
+async def company_calendar(session: AsyncSession, zone: ZoneInfo) -> Calendar:
+    """The company's days, as planning counts them."""
+    _version, choice = await planning_choice(session)
+    return Calendar(zone, choice.working_days)
