@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.admin.call_lines import CallLine, call_lines, visible
 from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
-from leads.admin.i18n import N_, _, day_text, ngettext
+from leads.admin.i18n import N_, _, day_text, long_time, ngettext
 from leads.admin.reasons import tell_kept
 from leads.admin.recordings import CallRecordings, shown_recordings
 from leads.admin.rendering import number_text, status_word
@@ -41,6 +41,8 @@ FIELDS = {
     "planned_call": N_("Planned call"),
     "created": N_("Created"),
     "closed": N_("Closed"),
+    "merged": N_("Merged with the lead"),
+    "lead": N_("Lead that became this"),
 }
 NAME_LANGUAGES = {"uk": N_("Ukrainian"), "ru": N_("Russian"), "other": N_("Another language")}
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
@@ -136,6 +138,7 @@ def spoken_history(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
             "field": _(FIELDS.get(row.field, row.field)),
             "before": _spoken(row.field, row.before),
             "after": _spoken(row.field, row.after),
+            "lead": row.lead and _spoken("lead", row.lead),
         }
         for row in rows
     ]
@@ -152,6 +155,8 @@ def _spoken(field: str, value: str) -> str:
         return status_word(value)
     if field == "planned_call":
         return day_text(date.fromisoformat(value)) if value else ""
+    if field == "closed" and value:
+        return long_time(datetime.fromisoformat(value))
     return _E164.sub(lambda number: number_text(number[0]), value)
 
 

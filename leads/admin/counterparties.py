@@ -14,15 +14,33 @@ from leads.admin.counterparty_form import (
     read_edit,
 )
 from leads.admin.dialling import call_buttons
-from leads.admin.forms import ID, Form
+from leads.admin.events import events_of
+from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
-from leads.admin.i18n import _, ngettext
+from leads.admin.i18n import _
+from leads.admin.lead_ends import no_such_lead, open_lead_card
+from leads.admin.leads_at_stake import (
+    asking_about,
+    at_stake,
+    becoming_in,
+    decided_in,
+    from_lead,
+    shared_with,
+    what_was_saved,
+)
 from leads.admin.lists import read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import redirect, render
 from leads.domain.statuses import StatusSet
 from leads.store import board
-from leads.store.cards import ConflictError, NoSuchCardError, WrongFieldError, history
+from leads.store.cards import (
+    ConflictError,
+    LeadClosedError,
+    NoSuchCardError,
+    WrongFieldError,
+    history_with_leads,
+)
+from leads.store.closing import LeadsToCloseError
 from leads.store.counterparties import (
     CounterpartyFilter,
     CounterpartyOrder,
@@ -65,11 +83,15 @@ async def counterparty_list(request: web.Request) -> web.Response:
 
 @routes.get("/counterparties/new")
 async def new_counterparty(request: web.Request) -> web.Response:
-    """An empty card."""
+    """An empty card, or one that begins with what is known of the lead that becomes this (L5)."""
     panel, viewer = panel_of(request), viewer_of(request)
+    lead_id = Query(request).identifier("lead")
     async with panel.database.read() as session:
-        form = Form.filled(status_id=await first_status(session), responsible_id=viewer.id)
-        return await _page(request, session, None, form)
+        first = await first_status(session)
+        if lead_id is None:
+            return await _page(request, session, None, Form.filled(status_id=first, responsible_id=viewer.id))
+        form = from_lead(await open_lead_card(session, viewer, lead_id))
+        return await _page(request, session, None, form.replaced(status_id=first))
 
 
 @routes.get(f"/counterparties/{ID}")
@@ -100,6 +122,7 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
     if changed is not None:
         return await _again(request, counterparty_id, changed, None, 200)
     edit = read_edit(form, panel.region)
+    becoming = becoming_in(form) if counterparty_id is None else None
     conflict: ConflictError | None = None
     hand_date: HandDateError | None = None
     if not form.errors:
@@ -114,13 +137,19 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
                 region=panel.region,
                 scope=viewer.scope,
                 planning=planning_of(panel, form),
+                decided=decided_in(form),
+                becoming=becoming,
             )
         except NoSuchCardError:
-            raise _no_such_counterparty() from None
+            raise no_such_lead() if becoming else _no_such_counterparty() from None
+        except LeadClosedError:
+            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
         except WrongFieldError as error:
             form.fail(error.field, _("Choose one of the list."))
         except HandDateError as error:
             hand_date = error
+        except LeadsToCloseError as error:
+            form = asking_about(form, error.leads)
         except ConflictError as error:
             conflict = error
         else:
@@ -128,6 +157,10 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
     if conflict is None:
         return await _again(request, counterparty_id, form, None, 422, hand_date=hand_date)
     async with panel.database.read() as session:
+        if becoming is not None:
+            lead = await open_lead_card(session, viewer, becoming.lead_id)
+            form = form.replaced(lead_version=lead.version)
+            return await _page(request, session, None, form, conflict=conflict, status=409)
         card = await _load(session, request, viewer)
         form = beside(form, edit, card, dict(await employees(session)), panel.region)
     if not form.theirs:
@@ -152,18 +185,9 @@ async def _again(
 
 async def _saved(request: web.Request, saved: Saved) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
-    flash = _("Saved.")
-    if saved.closed:
-        names = ", ".join(lead.name for lead in saved.closed)
-        flash = ngettext(
-            "Saved. The lead %(names)s had this number and is closed now.",
-            "Saved. %(count)s leads had these numbers and are closed now: %(names)s.",
-            len(saved.closed),
-            names=names,
-        )
-    flash = " ".join(filter(None, (flash, step_text(saved.step))))
     async with panel.database.read() as session:
         mine = await counterparty_is_visible(session, saved.id, viewer.scope)
+        flash = " ".join(filter(None, (await what_was_saved(session, viewer, saved), step_text(saved.step))))
     return redirect(request, f"/counterparties/{saved.id}" if mine else "/counterparties", flash=flash)
 
 
@@ -193,7 +217,7 @@ async def _page(
     panel, viewer = panel_of(request), viewer_of(request)
     present = () if card is None else (card.responsible_id, *(person.responsible_id for person in card.persons))
     calls = [] if card is None else await board.calls_of_counterparty(session, card.id)
-    changes = [] if card is None else await history(session, counterparty_id=card.id)
+    changes = [] if card is None else await history_with_leads(session, card.id)
     return render(
         request,
         "counterparties/card.html",
@@ -207,9 +231,10 @@ async def _page(
         people=await pages.people_choices(session, *present),
         folders=await folders(session),
         name_languages=pages.language_choices(),
-        calls=await pages.card_calls(session, panel, viewer, calls),
-        changes=pages.spoken_history(changes),
+        events=await events_of(request, session, calls, changes),
         plans=await card_plans(session, panel, viewer, CallPerson(counterparty_id=card.id)) if card else None,
         hand_date=hand_date,
         conflict=conflict,
+        at_stake=await at_stake(session, viewer, form),
+        shared=await shared_with(session, viewer, card) if card else [],
     )

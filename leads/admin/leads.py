@@ -1,14 +1,18 @@
 """Leads: the list, the card, and what happens when two people save one (L3, L10)."""
 
+from typing import Any
+
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin import cards as pages
 from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.dialling import call_buttons
+from leads.admin.events import events_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.lead_ends import no_such_lead
 from leads.admin.lists import read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import number_text, redirect, render, status_word
@@ -34,6 +38,7 @@ from leads.store.leads import (
     list_leads,
     statuses,
 )
+from leads.store.merging import merged_into
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import HandDateError
 from leads.store.sources import source_choices, source_names
@@ -59,6 +64,7 @@ async def lead_list(request: web.Request) -> web.Response:
     async with panel.database.read() as session:
         page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
+        people_here = await pages.people_choices(session)
         status_names = await pages.status_choices(session)
         sources = await source_names(session)
     return render(
@@ -68,6 +74,9 @@ async def lead_list(request: web.Request) -> web.Response:
         page=page,
         wanted=wanted,
         people=people,
+        people_here=people_here,
+        supervises=viewer.answers_for_others,
+        back=request.rel_url.raw_query_string,
         statuses=status_names,
         sources=sources,
         narrowed=wanted != LeadFilter(),
@@ -94,7 +103,17 @@ async def create(request: web.Request) -> web.Response:
     taken: Exception | None = None
     if not form.errors:
         try:
-            lead_id = await create_lead(panel.database, edit, by=viewer.id, clock=panel.clock, region=panel.region)
+            lead_id = await create_lead(
+                panel.database,
+                edit,
+                by=viewer.id,
+                clock=panel.clock,
+                region=panel.region,
+                scope=viewer.scope,
+                merge_with=form.identifier("merge"),
+            )
+        except (NoSuchCardError, LeadClosedError):
+            raise no_such_lead() from None
         except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError) as error:
             taken = _refused(form, error, panel.region)
         else:
@@ -105,9 +124,12 @@ async def create(request: web.Request) -> web.Response:
 
 @routes.get(f"/leads/{ID}")
 async def lead_page(request: web.Request) -> web.Response:
-    """A lead's card."""
+    """A lead's card; the address of one that was merged leads to the card that it went into."""
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
+        survivor = await merged_into(session, int(request.match_info["id"]))
+        if survivor is not None:
+            return redirect(request, f"/leads/{survivor}")
         card = await _load(session, request, viewer)
         return await _card_page(request, session, card, _filled(card))
 
@@ -122,7 +144,7 @@ async def save(request: web.Request) -> web.Response:
     refused: Exception | None = None
     if not form.errors:
         try:
-            step = await save_lead(
+            saved = await save_lead(
                 panel.database,
                 lead_id,
                 form.version(),
@@ -132,15 +154,16 @@ async def save(request: web.Request) -> web.Response:
                 region=panel.region,
                 scope=viewer.scope,
                 planning=planning_of(panel, form),
+                merge_with=form.identifier("merge"),
             )
         except NoSuchCardError:
-            raise _no_such_lead() from None
+            raise no_such_lead() from None
         except LeadClosedError:
             raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
         except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError, ConflictError, HandDateError) as error:
             refused = _refused(form, error, panel.region)
         else:
-            return await _saved(request, lead_id, " ".join(filter(None, (_("Saved."), step_text(step)))))
+            return await _saved(request, saved.id, " ".join(filter(None, (_("Saved."), step_text(saved.step)))))
     async with panel.database.read() as session:
         card = await _load(session, request, viewer)
         if isinstance(refused, ConflictError):
@@ -238,17 +261,13 @@ async def _saved(request: web.Request, lead_id: int, flash: str) -> web.Response
     return redirect(request, "/leads", flash=_("Saved. The lead is in somebody else's hands now."))
 
 
-def _no_such_lead() -> web.HTTPNotFound:
-    return web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see."))
-
-
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> LeadCard:
     lead_id = int(request.match_info["id"])
     calls_him = panel_of(request).questions.caller_rings(viewer.id, lead_id=lead_id)
     try:
         return await load_lead(session, lead_id, None if calls_him else viewer.scope)
     except NoSuchCardError:
-        raise _no_such_lead() from None
+        raise no_such_lead() from None
 
 
 async def _card_page(
@@ -273,8 +292,8 @@ async def _card_page(
         people=await pages.people_choices(session, card.responsible_id),
         sources=await source_choices(session, card.source_id),
         name_languages=pages.language_choices(),
-        calls=await pages.card_calls(session, panel, viewer, calls),
-        changes=pages.spoken_history(await history(session, lead_id=card.id)),
+        events=await events_of(request, session, calls, await history(session, lead_id=card.id)),
+        supervises=viewer.answers_for_others,
         plans=await card_plans(session, panel, viewer, CallPerson(lead_id=card.id)),
         hand_date=refused if isinstance(refused, HandDateError) else None,
         conflict=refused if isinstance(refused, ConflictError) else None,
@@ -298,12 +317,15 @@ async def _new_page(
     )
 
 
-async def _owner(session: AsyncSession, viewer: Viewer, refused: Exception | None) -> dict[str, str] | None:
+async def _owner(session: AsyncSession, viewer: Viewer, refused: Exception | None) -> dict[str, Any] | None:
     """Whose the number is that was refused, for those who may see him."""
     if isinstance(refused, NumberTakenError) and await lead_is_visible(session, refused.lead.id, viewer.scope):
-        return {"name": refused.lead.name, "href": f"/leads/{refused.lead.id}"}
+        lead = refused.lead
+        return {"name": lead.name, "href": f"/leads/{lead.id}", "lead_id": lead.id, "counterparty_id": None}
     if isinstance(refused, NumberOnCounterpartyError) and await counterparty_is_visible(
         session, refused.counterparty.id, viewer.scope
     ):
-        return {"name": refused.counterparty.name, "href": f"/counterparties/{refused.counterparty.id}"}
+        company = refused.counterparty
+        href = f"/counterparties/{company.id}"
+        return {"name": company.name, "href": href, "lead_id": None, "counterparty_id": company.id}
     return None

@@ -20,7 +20,8 @@ class Person(NamedTuple):
 
     `id` is the lead's, counterparty's or contact person's own; `counterparty_id` is set for the latter two.
     `responsible_id` is the employee in charge (a contact person's own wins over the counterparty's).
-    `closed`: a lead that is to be opened again by the call of this number, which nobody else has (L12).
+    `closed`: a lead that is to be opened again by the call of this number, which nobody else has (L12). `pinned`: of
+    all who have the number, this one stands for it (L16).
     """
 
     kind: PersonKind
@@ -30,6 +31,7 @@ class Person(NamedTuple):
     language: str | None
     responsible_id: int | None
     closed: bool = False
+    pinned: bool = False
 
 
 class LookupAnswer(NamedTuple):

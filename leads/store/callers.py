@@ -48,7 +48,7 @@ def _statement() -> Select[Any]:
         .outerjoin(Counterparty, Counterparty.id == counterparty_id)
         .outerjoin(Lead, Lead.id == PhoneNumber.lead_id)
         .where(or_(PhoneNumber.on_active_lead, PhoneNumber.lead_id.is_(None)))
-        .order_by(PhoneNumber.on_active_lead.desc(), PhoneNumber.id)
+        .order_by(PhoneNumber.on_active_lead.desc(), PhoneNumber.pinned.desc(), PhoneNumber.id)
         .limit(1)
     )
 
@@ -57,7 +57,8 @@ _OWNER = _statement()
 
 
 async def find_caller(session: AsyncSession, number: str) -> Caller | None:
-    """Who has an E.164 number now: an active lead, else the first counterparty that has it; None for nobody."""
+    """Who has an E.164 number now: an active lead, else the counterparty that it is pinned to, or the first
+    that has it; None for nobody."""
     row = (await session.execute(_OWNER.where(PhoneNumber.number == number))).first()
     if row is None:
         return None

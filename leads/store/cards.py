@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.numbers import NumberKind, read_number
@@ -70,13 +70,14 @@ class NumberOnCounterpartyError(CardError):
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One change of one field, as people read it."""
+    """One change of one field, as people read it; `lead` names the lead whose it was, on its counterparty's card."""
 
     at: datetime
     by: str | None
     field: str
     before: str
     after: str
+    lead: str | None = None
 
 
 class Journal:
@@ -174,6 +175,20 @@ async def history(
         select(Change.at, Employee.name, Change.field, Change.before, Change.after)
         .outerjoin(Employee, Employee.id == Change.employee_id)
         .where(which)
+        .order_by(Change.at.desc(), Change.id.desc())
+        .limit(MOST_HISTORY)
+    )
+    return [HistoryRow(*row) for row in rows]
+
+
+async def history_with_leads(session: AsyncSession, counterparty_id: int) -> list[HistoryRow]:
+    """The changes of a counterparty's card and of the leads that were closed to it, the newest first."""
+    closed = select(Lead.id).where(Lead.counterparty_id == counterparty_id)
+    rows = await session.execute(
+        select(Change.at, Employee.name, Change.field, Change.before, Change.after, Lead.name)
+        .outerjoin(Employee, Employee.id == Change.employee_id)
+        .outerjoin(Lead, Lead.id == Change.lead_id)
+        .where(or_(Change.counterparty_id == counterparty_id, Change.lead_id.in_(closed)))
         .order_by(Change.at.desc(), Change.id.desc())
         .limit(MOST_HISTORY)
     )

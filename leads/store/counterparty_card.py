@@ -1,21 +1,29 @@
 """Shows and saves a counterparty with its contact persons; a number added closes the lead that had it (L6, L7)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import selectinload
 
 from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
+from leads.store.closing import (
+    Decided,
+    LeadsToCloseError,
+    close_lead,
+    close_leads_with,
+    lock_with_leads,
+    numbers_of,
+    open_lead,
+)
+from leads.store.counterparty_rows import all_numbers, derive, describe, plain, whole
 from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
-from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead
 from leads.store.plans import Planning, plan_after_status
-from leads.store.search import search_text, sort_key
 from leads.store.visibility import counterparty_is_visible
 
 Clock = Callable[[], datetime]
@@ -93,12 +101,22 @@ class CounterpartyEdit:
 class Saved:
     """What a save did: to which card, and the leads that it closed because their numbers are here now.
 
+    `kept` are the leads that a person let stay, with the numbers that therefore did not come here.
     `step` is what became of the planned call.
     """
 
     id: int
     closed: tuple[Owner, ...]
+    kept: tuple[tuple[str, Owner], ...] = ()
     step: Step = _NO_STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Becoming:
+    """The lead that a new counterparty is made from, in the version that the person saw (L5)."""
+
+    lead_id: int
+    version: int
 
 
 class WrongPersonError(WrongFieldError):
@@ -119,7 +137,7 @@ async def load_counterparty(
     """
     if not await counterparty_is_visible(session, counterparty_id, scope):
         raise NoSuchCardError(counterparty_id)
-    card = await session.scalar(_whole(counterparty_id))
+    card = await session.scalar(whole(counterparty_id))
     assert card is not None, "it was visible in this transaction"
     wanted = {card.responsible_id, *(person.responsible_id for person in card.contact_persons)}
     rows = await session.execute(select(Employee.id, Employee.name).where(Employee.id.in_(wanted - {None})))
@@ -143,7 +161,7 @@ async def load_counterparty(
         status=await _status_name(session, card.status_id),
         responsible_id=card.responsible_id,
         responsible=names.get(card.responsible_id),
-        numbers=_plain(card.numbers),
+        numbers=plain(card.numbers),
         persons=tuple(
             PersonCard(
                 id=person.id,
@@ -152,7 +170,7 @@ async def load_counterparty(
                 language=person.language,
                 responsible_id=person.responsible_id,
                 responsible=names.get(person.responsible_id),
-                numbers=_plain(person.numbers),
+                numbers=plain(person.numbers),
             )
             for person in card.contact_persons
         ),
@@ -172,6 +190,8 @@ async def save_counterparty(
     region: str,
     scope: frozenset[int] | None = None,
     planning: Planning | None = None,
+    decided: Decided | None = None,
+    becoming: Becoming | None = None,
 ) -> Saved:
     """Save what a person made of a card, or make a new one, and close the leads whose numbers it takes.
 
@@ -184,31 +204,44 @@ async def save_counterparty(
         clock: tells the present moment, UTC.
         region: how national numbers are completed.
         scope: whose cards he may see; None for all.
+        decided: what he said of the leads that have these numbers; None closes them all.
+        becoming: the lead that this counterparty is made from; it closes in any case.
         planning: what a change of status needs to plan the next call; without it none is planned.
 
     Raises:
         HandDateError: the status would move a call that somebody set by hand; nothing is saved.
+        LeadsToCloseError: there are leads with these numbers that he was not asked about.
         CardError: it is refused, and the database is as before; see leads.store.cards.
     """
     numbers, persons = _read(edit, region)
     async with database.write() as session:
         now = clock()
         every = {*numbers, *(number for _person, theirs in persons for number in theirs)}
-        await _lock_with_leads(session, every)
+        await lock_with_leads(
+            session, every if becoming is None else every | await numbers_of(session, becoming.lead_id)
+        )
+        lead = None if becoming is None else await open_lead(session, becoming.lead_id, becoming.version, scope)
         card = await _open(session, counterparty_id, version, scope, now)
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
-        before, status_before = _all_numbers(card), card.status_id
+        before, status_before = all_numbers(card), card.status_id
+        kept = await _kept(session, every - before, decided, lead)
+        numbers, persons = _without(numbers, kept), [(person, _without(theirs, kept)) for person, theirs in persons]
         journal = Journal(now, by, counterparty_id=counterparty_id)
         with session.no_autoflush:
             await _apply(session, card, edit, numbers, journal)
             await _apply_persons(session, card, persons, journal)
+        left = tuple(kept.items())
         if not journal.changes:
-            return Saved(card.id, ())
+            return Saved(card.id, (), left)
         session.add(card)
         await session.flush()
-        closed = await _close_leads(session, card, every - before, now, by)
-        _derive(card)
+        closed = await close_leads_with(session, card, every - before - kept.keys(), now, by)
+        if lead is not None:
+            card.source_id = lead.source_id
+        if lead is not None and lead.closed_at is None:
+            await close_lead(session, lead, card, None, card, now=now, by=by)
+        derive(card)
         card.updated_at = now
         await session.flush()
         for change in journal.changes:
@@ -217,7 +250,31 @@ async def save_counterparty(
         step = _NO_STEP
         if planning is not None and status_before not in (None, card.status_id):
             step = await plan_after_status(session, card, planning, now, by)
-        return Saved(card.id, closed, step)
+        return Saved(card.id, closed, left, step)
+
+
+async def _kept(
+    session: AsyncSession, added: Collection[str], decided: Decided | None, becoming: Lead | None
+) -> dict[str, Owner]:
+    """Of the numbers added, those of leads that a person let stay.
+
+    A number is never on an active lead and on a counterparty (L7), so they cannot come.
+    """
+    if decided is None:
+        return {}
+    found = {
+        number: Owner(lead.id, lead.name, lead.responsible_id)
+        for number, lead in (await cards.active_leads_with(session, added)).items()
+        if becoming is None or lead.id != becoming.id
+    }
+    if any(lead.id not in decided.asked for lead in found.values()):
+        # About all of them, because the form shows one list.
+        raise LeadsToCloseError(tuple({lead.id: lead for lead in found.values()}.values()))
+    return {number: lead for number, lead in found.items() if lead.id not in decided.close}
+
+
+def _without(numbers: tuple[str, ...], kept: Collection[str]) -> tuple[str, ...]:
+    return tuple(number for number in numbers if number not in kept)
 
 
 def _read(edit: CounterpartyEdit, region: str) -> tuple[tuple[str, ...], list[tuple[PersonEdit, tuple[str, ...]]]]:
@@ -243,15 +300,6 @@ def _check(name: str, language: str | None) -> None:
         raise WrongFieldError("language", language)
 
 
-async def _lock_with_leads(session: AsyncSession, numbers: set[str]) -> None:
-    """Lock the numbers, and the others of the leads that have them: those leads are closed as a whole."""
-    found = await cards.active_leads_with(session, numbers)
-    others = await session.scalars(
-        select(PhoneNumber.number).where(PhoneNumber.lead_id.in_({lead.id for lead in found.values()}))
-    )
-    await cards.lock(session, numbers | set(others))
-
-
 async def _open(
     session: AsyncSession, counterparty_id: int | None, version: int, scope: frozenset[int] | None, now: datetime
 ) -> Counterparty:
@@ -270,7 +318,7 @@ async def _open(
             created_at=now,
             updated_at=now,
         )
-    card = await session.scalar(_whole(counterparty_id).with_for_update(of=Counterparty))
+    card = await session.scalar(whole(counterparty_id).with_for_update(of=Counterparty))
     if card is None or not await counterparty_is_visible(session, counterparty_id, scope):
         raise NoSuchCardError(counterparty_id)
     if card.version != version:
@@ -283,7 +331,7 @@ async def _apply(
 ) -> None:
     journal.note("name", card.name, edit.name.strip())
     journal.note("folder", card.folder, edit.folder.strip())
-    journal.note("numbers", ", ".join(_plain(card.numbers)), ", ".join(numbers))
+    journal.note("numbers", ", ".join(plain(card.numbers)), ", ".join(numbers))
     journal.note("email", card.email, edit.email.strip())
     journal.note("address", card.address, edit.address.strip())
     journal.note("comment", card.comment, edit.comment.strip())
@@ -328,78 +376,17 @@ async def _apply_persons(
     kept: list[ContactPerson] = []
     for edit, numbers in persons:
         person = present.pop(edit.id, None) if edit.id is not None else None
-        before = "" if person is None else await _describe(session, person)
+        before = "" if person is None else await describe(session, person)
         if person is None:
             person = ContactPerson(numbers=[])
         person.name, person.email = edit.name.strip(), edit.email.strip()
         person.language, person.responsible_id = edit.language, edit.responsible_id
         cards.set_numbers(person.numbers, numbers)
-        journal.note("contact_person", before, await _describe(session, person))
+        journal.note("contact_person", before, await describe(session, person))
         kept.append(person)
     for person in present.values():
-        journal.note("contact_person", await _describe(session, person), "")
+        journal.note("contact_person", await describe(session, person), "")
     # Closed leads stay with the counterparty when the person whom they were closed to is removed.
     gone = update(Lead).where(Lead.contact_person_id.in_(present)).values(contact_person_id=None)
     await session.execute(gone.execution_options(synchronize_session=False))
     card.contact_persons[:] = kept
-
-
-async def _describe(session: AsyncSession, person: ContactPerson) -> str:
-    """A contact person in one line of the history."""
-    responsible = await cards.employee_name(session, person.responsible_id)
-    parts = (", ".join(_plain(person.numbers)), person.email, person.language, responsible)
-    return "; ".join([person.name, *(part for part in parts if part)])
-
-
-async def _close_leads(
-    session: AsyncSession, card: Counterparty, added: set[str], now: datetime, by: int | None
-) -> tuple[Owner, ...]:
-    """Close the active leads that have a number of `added`; their other numbers go to the same owner."""
-    found = await cards.active_leads_with(session, added)
-    closed: dict[int, Owner] = {}
-    for number in sorted(found):
-        lead = found[number]
-        if lead.id in closed:
-            continue
-        held = await session.scalars(select(PhoneNumber).where(PhoneNumber.lead_id == lead.id))
-        person = next((one for one in card.contact_persons if number in _plain(one.numbers)), None)
-        owner: Counterparty | ContactPerson = card if person is None else person
-        have = _all_numbers(card)
-        for row in list(held):
-            row.on_active_lead = False
-            if row.number not in have:
-                owner.numbers.append(PhoneNumber(number=row.number, position=len(owner.numbers)))
-        lead.closed_at = lead.updated_at = now
-        lead.counterparty_id = card.id
-        lead.contact_person_id = None if person is None else person.id
-        journal = Journal(now, by, lead_id=lead.id)
-        journal.note("counterparty", "", card.name if person is None else f"{card.name}: {person.name}")
-        session.add_all(journal.changes)
-        closed[lead.id] = Owner(lead.id, lead.name, lead.responsible_id)
-    return tuple(closed.values())
-
-
-def _derive(card: Counterparty) -> None:
-    """Keep the columns for lists in step: a counterparty is found by its contact persons too."""
-    people = [text for person in card.contact_persons for text in (person.name, person.email)]
-    card.sort_name = sort_key(card.name)
-    card.search_text = search_text(card.name, card.email, *people, numbers=sorted(_all_numbers(card)))
-
-
-def _all_numbers(card: Counterparty) -> set[str]:
-    return {*_plain(card.numbers), *(number for person in card.contact_persons for number in _plain(person.numbers))}
-
-
-def _plain(rows: Iterable[PhoneNumber]) -> tuple[str, ...]:
-    return tuple(row.number for row in rows)
-
-
-def _whole(counterparty_id: int) -> Select[Counterparty]:
-    return (
-        select(Counterparty)
-        .where(Counterparty.id == counterparty_id)
-        .options(
-            selectinload(Counterparty.numbers),
-            selectinload(Counterparty.contact_persons).selectinload(ContactPerson.numbers),
-        )
-    )

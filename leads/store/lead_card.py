@@ -1,6 +1,6 @@
 """Shows and saves a lead's card; what two people type at once is never overwritten silently (L3, L7, L13)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,14 +13,15 @@ from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.cards import (
     Journal,
-    LeadClosedError,
     NoSuchCardError,
     NumberOnCounterpartyError,
     NumberTakenError,
     Owner,
     WrongFieldError,
 )
+from leads.store.closing import numbers_of, open_lead
 from leads.store.engine import Database
+from leads.store.merging import keep_calls_away, merge
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, Source
 from leads.store.plans import Planning, plan_after_status
 from leads.store.search import search_text, sort_key
@@ -71,6 +72,14 @@ class LeadEdit:
     status_id: int
     responsible_id: int | None
     source_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadSaved:
+    """What a save did: to which lead (after a merge the survivor), and what became of the planned call."""
+
+    id: int
+    step: Step
 
 
 async def load_lead(session: AsyncSession, lead_id: int, scope: frozenset[int] | None) -> LeadCard:
@@ -128,7 +137,8 @@ async def save_lead(
     region: str,
     scope: frozenset[int] | None = None,
     planning: Planning | None = None,
-) -> Step:
+    merge_with: int | None = None,
+) -> LeadSaved:
     """Save what a person made of a card; nothing happens when he changed nothing.
 
     Args:
@@ -141,9 +151,7 @@ async def save_lead(
         region: how national numbers are completed.
         scope: whose leads he may see; None for all.
         planning: what a change of status needs to plan the next call; without it none is planned.
-
-    Returns:
-        what became of the planned call.
+        merge_with: the lead that has some of these numbers, to be made one with this (L15).
 
     Raises:
         HandDateError: the status would move a call that somebody set by hand; nothing is saved.
@@ -151,38 +159,44 @@ async def save_lead(
     """
     numbers = _numbers(edit, region)
     async with database.write() as session:
-        await cards.lock(session, numbers)
-        lead = await session.scalar(
-            select(Lead).where(Lead.id == lead_id).options(selectinload(Lead.numbers)).with_for_update()
-        )
-        if lead is None or not await lead_is_visible(session, lead_id, scope):
-            raise NoSuchCardError(lead_id)
-        if lead.version != version:
-            raise await cards.conflict(session, lead_id=lead_id)
-        if lead.closed_at is not None:
-            raise LeadClosedError(lead_id)
-        added = [number for number in numbers if number not in {row.number for row in lead.numbers}]
+        theirs = await _lock(session, numbers, lead_id, merge_with)
+        lead = await open_lead(session, lead_id, version, scope)
+        other = None if merge_with is None else await open_lead(session, merge_with, None, scope)
+        added = [number for number in numbers if number not in {row.number for row in lead.numbers} | theirs]
         await _refuse_owned(session, added)
         journal, status_before = Journal(clock(), by, lead_id=lead_id), lead.status_id
-        if await _apply(session, lead, edit, numbers, journal):
+        if await _apply(session, lead, edit, numbers, journal, elsewhere=theirs):
             lead.updated_at = clock()
             session.add_all(journal.changes)
             await _flush(session, added)
-        if planning is None or lead.status_id == status_before:
-            return Step(Act.NOTHING)
-        return await plan_after_status(session, lead, planning, clock(), by)
+        step = Step(Act.NOTHING)
+        if planning is not None and lead.status_id != status_before:
+            step = await plan_after_status(session, lead, planning, clock(), by)
+        identity = lead.id if other is None else await merge(session, lead, other, clock(), by)
+        return LeadSaved(identity, step)
 
 
-async def create_lead(database: Database, edit: LeadEdit, *, by: int | None, clock: Clock, region: str) -> int:
-    """Make a lead by hand; returns its id.
+async def create_lead(
+    database: Database,
+    edit: LeadEdit,
+    *,
+    by: int | None,
+    clock: Clock,
+    region: str,
+    scope: frozenset[int] | None = None,
+    merge_with: int | None = None,
+) -> int:
+    """Make a lead by hand, or add what was typed to the lead that has some of its numbers; returns its id.
 
     Raises:
         CardError: it is refused; see leads.store.cards.
     """
     numbers = _numbers(edit, region)
     async with database.write() as session:
-        await cards.lock(session, numbers)
-        await _refuse_owned(session, numbers)
+        theirs = await _lock(session, numbers, merge_with)
+        other = None if merge_with is None else await open_lead(session, merge_with, None, scope)
+        added = [number for number in numbers if number not in theirs]
+        await _refuse_owned(session, added)
         now = clock()
         lead = Lead(
             name="",
@@ -199,13 +213,24 @@ async def create_lead(database: Database, edit: LeadEdit, *, by: int | None, clo
             updated_at=now,
         )
         journal = Journal(now, by)
-        await _apply(session, lead, edit, numbers, journal)
+        await _apply(session, lead, edit, numbers, journal, elsewhere=theirs)
         session.add(lead)
-        await _flush(session, numbers)
+        await _flush(session, added)
         created = Journal(now, by, lead_id=lead.id)
         created.note("created", "", lead.name)
         session.add_all(created.changes)
-        return lead.id
+        return lead.id if other is None else await merge(session, lead, other, now, by)
+
+
+async def _lock(session: AsyncSession, numbers: tuple[str, ...], *leads: int | None) -> set[str]:
+    """Lock the numbers and those of the leads, the last of which is one to merge with; returns what that one has."""
+    if leads[-1] is None:
+        await cards.lock(session, numbers)
+        return set()
+    await keep_calls_away(session)
+    known = [lead for lead in leads if lead is not None]
+    await cards.lock(session, {*numbers, *await numbers_of(session, *known)})
+    return await numbers_of(session, leads[-1])
 
 
 def _numbers(edit: LeadEdit, region: str) -> tuple[str, ...]:
@@ -227,8 +252,19 @@ async def _refuse_owned(session: AsyncSession, added: tuple[str, ...] | list[str
         raise NumberOnCounterpartyError(number, counterparty)
 
 
-async def _apply(session: AsyncSession, lead: Lead, edit: LeadEdit, numbers: tuple[str, ...], journal: Journal) -> bool:
-    """Write the edit into the lead and its changes into the journal; tell whether there were any."""
+async def _apply(
+    session: AsyncSession,
+    lead: Lead,
+    edit: LeadEdit,
+    numbers: tuple[str, ...],
+    journal: Journal,
+    *,
+    elsewhere: Collection[str],
+) -> bool:
+    """Write the edit into the lead and its changes into the journal; tell whether there were any.
+
+    Numbers that are `elsewhere` come by the merge that follows.
+    """
     status = await session.scalar(select(LeadStatus.name).where(LeadStatus.id == edit.status_id))
     if status is None:
         raise WrongFieldError("status_id", str(edit.status_id))
@@ -257,7 +293,8 @@ async def _apply(session: AsyncSession, lead: Lead, edit: LeadEdit, numbers: tup
     lead.language, lead.status_id, lead.responsible_id = edit.language, edit.status_id, edit.responsible_id
     lead.source_id = edit.source_id
     lead.main_number = numbers[0]
-    cards.set_numbers(lead.numbers, numbers, on_active_lead=True)
+    own = [number for number in numbers if number not in elsewhere]
+    cards.set_numbers(lead.numbers, own, on_active_lead=True)
     lead.sort_name = sort_key(name)
     lead.search_text = search_text(name, lead.email, numbers=numbers)
     return any(changed)

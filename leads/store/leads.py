@@ -56,11 +56,12 @@ class LeadOrder(StrEnum):
     LAST_CALL = "last-call"
 
 
+_CLOSED = 2
 _STATES = {
     LeadState.OPEN: (0, 1),
     LeadState.UNNAMED: (0,),
-    LeadState.CLOSED: (2,),
-    LeadState.ALL: (0, 1, 2),
+    LeadState.CLOSED: (_CLOSED,),
+    LeadState.ALL: (0, 1, _CLOSED),
 }
 _KEYS: dict[LeadOrder, InstrumentedAttribute[Any]] = {
     LeadOrder.NUMBER: Lead.main_number,
@@ -199,6 +200,8 @@ class _Shape:
         states = _STATES[self.wanted.state]
         chosen = self.statuses if self.wanted.status_id is None else [self.wanted.status_id]
         filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states), *more]
+        if _CLOSED in states:
+            filters.append(Lead.merged_into_id.is_(None))
         if self.wanted.status_id is not None:
             filters.append(Lead.status_id == self.wanted.status_id)
         if responsibles is not None:
@@ -244,11 +247,18 @@ def _segments(
 ) -> Segments:
     """One stretch of an index for each combination."""
     if responsibles is None:
-        return tuple((Lead.list_state == a, Lead.status_id == b, *more) for a, b in product(states, statuses))
+        return tuple((*_in_state(a), Lead.status_id == b, *more) for a, b in product(states, statuses))
     return tuple(
-        (_charge(who), Lead.list_state == a, Lead.status_id == b, *more)
+        (_charge(who), *_in_state(a), Lead.status_id == b, *more)
         for who, a, b in product(responsibles, states, statuses)
     )
+
+
+def _in_state(state: int) -> tuple[ColumnElement[bool], ...]:
+    """Leads of one state; those that were merged away are in none, though they are closed too."""
+    if state == _CLOSED:
+        return (Lead.list_state == state, Lead.merged_into_id.is_(None))
+    return (Lead.list_state == state,)
 
 
 def _charge(responsible: int) -> ColumnElement[bool]:

@@ -23,7 +23,7 @@ MOST_WAITING = 5000
 STATEMENT = """
 SELECT asked.value, v.version, p.lead_id, l.name, l.named, l.language, l.responsible_id,
        p.contact_person_id, k.name, k.language, k.responsible_id, c.id, c.name, c.language, c.responsible_id,
-       p.on_active_lead
+       p.on_active_lead, p.pinned
 FROM {asked} CROSS JOIN directory_version v
 LEFT JOIN phone_number p ON p.number = asked.value
 LEFT JOIN lead l ON l.id = p.lead_id
@@ -211,9 +211,14 @@ def owner_in(row: Sequence[Any]) -> Person | None:
         return Person(PersonKind.LEAD, row[2], None, row[3] if row[4] else None, row[5], row[6], not row[15])
     if row[7] is not None:
         responsible = row[10] if row[10] is not None else row[14]
-        return Person(PersonKind.CONTACT_PERSON, row[7], row[11], _named(row[8]), row[9] or row[13], responsible)
+        language = row[9] or row[13]
+        return Person(
+            PersonKind.CONTACT_PERSON, row[7], row[11], _named(row[8]), language, responsible, pinned=bool(row[16])
+        )
     if row[11] is not None:
-        return Person(PersonKind.COUNTERPARTY, row[11], row[11], _named(row[12]), row[13], row[14])
+        return Person(
+            PersonKind.COUNTERPARTY, row[11], row[11], _named(row[12]), row[13], row[14], pinned=bool(row[16])
+        )
     return None
 
 
@@ -223,8 +228,9 @@ def _named(name: str) -> str | None:
 
 
 def in_order(people: list[Person]) -> tuple[Person, ...]:
-    """All who have the number; else the newest closed lead that had it, which this call is going to reopen (L12)."""
+    """All who have the number, or who has it pinned; else the newest closed lead, which this call opens again (L12)."""
     if len(people) > 1:
         people = [one for one in people if not one.closed] or [max(people, key=lambda lead: lead.id)]
+        people = [one for one in people if one.pinned] or people
         people.sort(key=lambda person: (_ORDER.index(person.kind), person.id))
     return tuple(people)

@@ -384,7 +384,8 @@ class Lead(Base):
     `sort_name` and `search_text` are derived from the other columns for lists; see leads.store.search. The database
     derives `list_state`: 0 open and unnamed, 1 open and named, 2 closed.
     `first_talk_at` and `first_talk_call` (Asterisk and linkedid) name its first conversation, the only one that may
-    choose the responsible.
+    choose the responsible. `merged_into_id` is the older lead that all of this one went to: such a lead is closed, has
+    no numbers, and stands in no list; its address leads to the other.
     """
 
     __tablename__ = "lead"
@@ -401,6 +402,7 @@ class Lead(Base):
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"), index=True)
     counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id"), index=True)
     contact_person_id: Mapped[int | None] = mapped_column(ForeignKey("contact_person.id"), index=True)
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
     closed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -421,13 +423,22 @@ class Lead(Base):
     # SQLite searches with a table of its own.
     __table_args__ = (
         *_lists("sort_name", "main_number", "created_at", "last_call_at"),
+        Index(
+            "ix_lead_merged_into_id",
+            "merged_into_id",
+            sqlite_where=text("merged_into_id IS NOT NULL"),
+            postgresql_where=text("merged_into_id IS NOT NULL"),
+        ),
         _trigrams("ix_lead_search_text"),
     )
     __mapper_args__ = {"version_id_col": version}
 
 
 class PhoneNumber(Base):
-    """A number of exactly one owner; `on_active_lead` lets the database keep one active lead for each number."""
+    """A number of exactly one owner; `on_active_lead` lets the database keep one active lead for each number.
+
+    Several counterparties and contact persons may have a number; at most one is `pinned`: then its calls are his.
+    """
 
     __tablename__ = "phone_number"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -439,6 +450,7 @@ class PhoneNumber(Base):
         ForeignKey("contact_person.id", ondelete="CASCADE"), index=True
     )
     on_active_lead: Mapped[bool] = mapped_column(default=False)
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     __table_args__ = (
         CheckConstraint(
@@ -455,6 +467,14 @@ class PhoneNumber(Base):
             "lead_id",
             "counterparty_id",
             "contact_person_id",
+            "pinned",
+        ),
+        Index(
+            "uq_phone_number_pinned",
+            "number",
+            unique=True,
+            sqlite_where=text("pinned"),
+            postgresql_where=text("pinned"),
         ),
         Index(
             "uq_phone_number_active_lead",

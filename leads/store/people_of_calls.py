@@ -8,23 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     bindparam,
     delete,
-    exists,
     func,
     insert,
-    or_,
     select,
-    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import aliased
 
 from leads.store.bulk import time_for, write_rows
 from leads.store.engine import lock_numbers
-from leads.store.models import Change, ContactPerson, Lead, LeadStatus, PhoneNumber
+from leads.store.models import ContactPerson, Lead, PhoneNumber
+from leads.store.reopening import default_status, reopen
 from leads.store.search import search_text, sort_key
 
 
@@ -68,9 +64,9 @@ def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) 
     missing = {number: want for number, want in asked.items() if want.makes_lead and number not in people}
     if not missing:
         return people
-    status = connection.scalar(select(LeadStatus.id).order_by(LeadStatus.sort_order, LeadStatus.id).limit(1))
+    status = default_status(connection)
     for number in missing.keys() & closed.keys():
-        if _reopen(connection, closed[number], status, now):
+        if reopen(connection, closed[number], status, now):
             people[number] = CallPerson(lead_id=closed[number])
             del missing[number]
     people.update(_make_leads(connection, missing, status, now))
@@ -80,7 +76,8 @@ def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) 
 def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[dict[str, CallPerson], dict[str, int]]:
     """Who has each number now, and the newest closed lead that had it.
 
-    An active lead excludes others; among counterparties that share a number the first entered stands for all.
+    An active lead excludes others; among counterparties that share a number the pinned one stands for all, else the
+    first entered.
     """
     people: dict[str, CallPerson] = {}
     closed: dict[str, int] = {}
@@ -135,42 +132,6 @@ def _make_leads(
     return people
 
 
-def _reopen(connection: Connection, lead_id: int, status: int | None, now: datetime) -> bool:
-    """Make a closed lead active again with those of its numbers that are free (L12)."""
-    other = aliased(PhoneNumber)
-    taken: ColumnElement[bool] = exists().where(
-        other.number == PhoneNumber.number, or_(other.on_active_lead, other.lead_id.is_(None))
-    )
-    mine = PhoneNumber.lead_id == lead_id
-    lock_numbers(connection, connection.scalars(select(PhoneNumber.number).where(mine)).all())
-    free = connection.scalars(select(PhoneNumber.id).where(mine, ~taken).order_by(PhoneNumber.position)).all()
-    first_of_each = select(func.min(PhoneNumber.id)).where(PhoneNumber.id.in_(free)).group_by(PhoneNumber.number)
-    reopened = connection.execute(
-        update(PhoneNumber).where(PhoneNumber.id.in_(first_of_each)).values(on_active_lead=True)
-    )
-    if not reopened.rowcount:
-        return False
-    was = connection.scalar(select(Lead.closed_at).where(Lead.id == lead_id))
-    connection.execute(
-        update(Lead)
-        .where(Lead.id == lead_id)
-        .values(
-            closed_at=None,
-            counterparty_id=None,
-            contact_person_id=None,
-            status_id=status,
-            updated_at=now,
-            version=Lead.version + 1,
-        )
-    )
-    connection.execute(
-        insert(Change).values(
-            at=now, lead_id=lead_id, field="closed_at", before=was.isoformat() if was else "", after=""
-        )
-    )
-    return True
-
-
 def note_calls(connection: Connection, calls: Iterable[tuple[int, datetime]]) -> None:
     """Keep when each lead was last on a call; the card's version is for people, so it stays."""
     newest: dict[int, datetime] = {}
@@ -217,7 +178,7 @@ _OWNERS = (
     .outerjoin_from(_NUMBER.id.table, _CONTACT.id.table, _CONTACT.id == _NUMBER.contact_person_id)
     .outerjoin(_LEAD.id.table, _LEAD.id == _NUMBER.lead_id)
     .where(_NUMBER.number.in_(bindparam("numbers", expanding=True)))
-    .order_by(_NUMBER.on_active_lead.desc(), _LEAD.closed_at.desc(), _NUMBER.id)
+    .order_by(_NUMBER.on_active_lead.desc(), _NUMBER.pinned.desc(), _LEAD.closed_at.desc(), _NUMBER.id)
 )
 _LAST_CALL = "UPDATE lead SET last_call_at = ? WHERE id = ? AND (last_call_at IS NULL OR last_call_at < ?)"
 _FIRST_TALK = """
@@ -227,5 +188,6 @@ _FIRST_TALK = """
 # By itself, and only where it changes: each list of leads by responsible has an index that would be written again.
 _RESPONSIBLE = """
     UPDATE lead SET responsible_id = ?, updated_at = ?
-    WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND (responsible_id IS NULL OR responsible_id <> ?)
+    WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND closed_at IS NULL
+    AND (responsible_id IS NULL OR responsible_id <> ?)
 """

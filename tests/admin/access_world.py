@@ -163,6 +163,9 @@ def _searches(path: str, owned: Owned) -> tuple[str, ...]:
 FORMS: dict[str, Callable[[Owned], Fields]] = {
     "POST /leads/{id}": lambda owned: {"version": 1, "name": "Taken", "number": owned.number, "status_id": 1},
     "POST /counterparties/{id}": lambda owned: {"version": 1, "name": "Taken"},
+    "POST /leads/{id}/close": lambda owned: {"version": 99, "counterparty_id": owned.counterparties[0]},
+    "POST /leads/{id}/reopen": lambda owned: {"version": 99},
+    "POST /leads/{id}/merge": lambda owned: {"version": 99, "other": owned.leads[1]},
     "POST /leads/{id}/call": lambda owned: {"number": owned.number},
     "POST /counterparties/{id}/call": lambda owned: {"number": f"+38067{owned.number[6:]}"},
     "POST /questions/accept": lambda owned: {"ring": owned.ring},

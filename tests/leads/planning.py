@@ -62,9 +62,10 @@ class Desk:
             card = await load_lead(session, lead_id, None)
         edit = LeadEdit(card.name, card.numbers, "", "", "", None, status, responsible, None)
         planning = Planning(ZONE, answer)
-        return await save_lead(
+        saved = await save_lead(
             self.database, lead_id, card.version, edit, by=1, clock=self.clock, region="UA", planning=planning
         )
+        return saved.step
 
     async def counterparty(self, *numbers: str) -> int:
         edit = CounterpartyEdit("ТОВ", "", "", "", "", None, 1, numbers or (OTHER,), ())

@@ -1,9 +1,14 @@
-// Lists and cards: a chosen filter is applied at once; contact persons are added and removed without asking the server.
+// Lists and cards: a chosen filter is applied at once; one box ticks all; contact persons are added and removed without asking the server.
 "use strict";
 
 (() => {
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+    if (event.target.matches("[data-tick-all]")) {
+      for (const box of document.getElementsByName(event.target.dataset.tickAll)) {
+        if (box.type === "checkbox" && !box.disabled) box.checked = event.target.checked;
+      }
+    }
   });
 
   document.addEventListener("click", (event) => {

@@ -1,0 +1,184 @@
+"""Closes leads: to the counterparty that has their number now, or to one that a person chose (L4 to L7).
+
+A lead closes as a whole, and only here. Its numbers stay with it as a memory of whose they were, and become numbers
+of the card that it closes to.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from leads.domain.lead_life import NumbersTo
+from leads.store import cards
+from leads.store.belongings import move_belongings
+from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError, Owner, WrongFieldError
+from leads.store.counterparty_rows import all_numbers, derive, person_of, plain, whole
+from leads.store.engine import Database
+from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.people_of_calls import CallPerson
+from leads.store.visibility import counterparty_is_visible, lead_is_visible
+
+Clock = Callable[[], datetime]
+
+
+class PlaceForNumbersError(CardError):
+    """The lead's numbers are on neither card, and two could take them: a person must say which (L4)."""
+
+
+class LeadsToCloseError(CardError):
+    """The numbers are on active leads that nobody was asked about; `leads` are those, for a person to decide (L6)."""
+
+    def __init__(self, leads: tuple[Owner, ...]) -> None:
+        super().__init__(f"leads {[lead.id for lead in leads]} have these numbers")
+        self.leads = leads
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The leads that a person was asked about, and those of them that shall close; the others keep their numbers."""
+
+    asked: frozenset[int] = frozenset()
+    close: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person chose for a lead: a counterparty, perhaps its contact person, and which of the two gets numbers."""
+
+    counterparty_id: int
+    contact_person_id: int | None = None
+    numbers_to: NumbersTo | None = None
+
+
+async def lock_with_leads(session: AsyncSession, numbers: Iterable[str]) -> None:
+    """Lock the numbers, and the others of the leads that have them: those leads are closed as a whole."""
+    wanted = set(numbers)
+    found = await cards.active_leads_with(session, wanted)
+    others = await session.scalars(
+        select(PhoneNumber.number).where(PhoneNumber.lead_id.in_({lead.id for lead in found.values()}))
+    )
+    await cards.lock(session, wanted | set(others))
+
+
+async def open_lead(session: AsyncSession, lead_id: int, version: int | None, scope: frozenset[int] | None) -> Lead:
+    """Take an active lead with its numbers, and keep others from its row; its numbers must be locked before.
+
+    Raises:
+        NoSuchCardError, LeadClosedError, ConflictError: there is none, it is closed, or it is another version.
+    """
+    lead = await session.scalar(
+        select(Lead)
+        .where(Lead.id == lead_id)
+        .options(selectinload(Lead.numbers))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if lead is None or not await lead_is_visible(session, lead_id, scope):
+        raise NoSuchCardError(lead_id)
+    if lead.closed_at is not None:
+        raise LeadClosedError(lead_id)
+    if version is not None and lead.version != version:
+        raise await cards.conflict(session, lead_id=lead_id)
+    return lead
+
+
+async def open_leads(session: AsyncSession, lead_ids: Iterable[int]) -> list[Owner]:
+    """Those of these leads that are open."""
+    rows = await session.execute(
+        select(Lead.id, Lead.name, Lead.responsible_id)
+        .where(Lead.id.in_(list(lead_ids)), Lead.closed_at.is_(None))
+        .order_by(Lead.id)
+    )
+    return [Owner(*row) for row in rows]
+
+
+async def numbers_of(session: AsyncSession, *lead_ids: int) -> set[str]:
+    """The numbers of leads, to be locked before the leads are opened."""
+    return set(await session.scalars(select(PhoneNumber.number).where(PhoneNumber.lead_id.in_(lead_ids))))
+
+
+async def choose_counterparty(
+    database: Database,
+    lead_id: int,
+    version: int,
+    choice: Choice,
+    *,
+    by: int | None,
+    clock: Clock,
+    scope: frozenset[int] | None = None,
+) -> Owner:
+    """Close a lead to a counterparty that exists; returns that.
+
+    Raises:
+        PlaceForNumbersError: a contact person was chosen, and it was not said which of the two gets the numbers.
+        CardError: it is refused, and the database is as before; see leads.store.cards.
+    """
+    async with database.write() as session:
+        await cards.lock(session, await numbers_of(session, lead_id))
+        lead = await open_lead(session, lead_id, version, scope)
+        card = await session.scalar(whole(choice.counterparty_id).with_for_update(of=Counterparty))
+        if card is None or not await counterparty_is_visible(session, choice.counterparty_id, scope):
+            raise WrongFieldError("counterparty_id", str(choice.counterparty_id))
+        person = person_of(card, choice.contact_person_id)
+        if choice.contact_person_id is not None and person is None:
+            raise WrongFieldError("contact_person_id", str(choice.contact_person_id))
+        if person is not None and choice.numbers_to is None and set(plain(lead.numbers)) - all_numbers(card):
+            raise PlaceForNumbersError
+        now = clock()
+        takes = person if person is not None and choice.numbers_to is NumbersTo.CONTACT_PERSON else card
+        await close_lead(session, lead, card, person, takes, now=now, by=by)
+        derive(card)
+        card.updated_at = now
+        return Owner(card.id, card.name, card.responsible_id)
+
+
+async def close_leads_with(
+    session: AsyncSession, card: Counterparty, numbers: Collection[str], now: datetime, by: int | None
+) -> tuple[Owner, ...]:
+    """Close the active leads that have one of these numbers of `card`; their other numbers go to the same owner."""
+    found = await cards.active_leads_with(session, numbers)
+    closed: dict[int, Owner] = {}
+    for number in sorted(found):
+        if found[number].id in closed:
+            continue
+        lead = await open_lead(session, found[number].id, None, None)
+        person = next((one for one in card.contact_persons if number in plain(one.numbers)), None)
+        await close_lead(session, lead, card, person, person or card, now=now, by=by)
+        closed[lead.id] = Owner(lead.id, lead.name, lead.responsible_id)
+    return tuple(closed.values())
+
+
+async def close_lead(
+    session: AsyncSession,
+    lead: Lead,
+    card: Counterparty,
+    person: ContactPerson | None,
+    takes: Counterparty | ContactPerson,
+    *,
+    now: datetime,
+    by: int | None,
+) -> None:
+    """Close one active lead, whose numbers are locked, to a counterparty or its contact person; `takes` its numbers.
+
+    `card` must have its key, and its numbers as they shall be; those of the lead that it lacks are added.
+    """
+    have = all_numbers(card)
+    for row in lead.numbers:
+        row.on_active_lead = False
+        if row.number not in have:
+            takes.numbers.append(PhoneNumber(number=row.number, position=len(takes.numbers)))
+    lead.closed_at = lead.updated_at = now
+    lead.counterparty_id = card.id
+    lead.contact_person_id = None if person is None else person.id
+    journal = Journal(now, by, lead_id=lead.id)
+    journal.note("counterparty", "", card.name if person is None else f"{card.name}: {person.name}")
+    journal.note("closed", "", now.isoformat())
+    arrival = Journal(now, by, counterparty_id=card.id)
+    arrival.note("lead", "", "; ".join((lead.name, *(row.number for row in lead.numbers))))
+    session.add_all([*journal.changes, *arrival.changes])
+    await session.flush()
+    await move_belongings(session, lead.id, CallPerson(None, card.id, lead.contact_person_id), now)

@@ -1,0 +1,52 @@
+"""A counterparty's rows with its contact persons' and all their numbers, as those need them who change any of it."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from leads.store import cards
+from leads.store.models import ContactPerson, Counterparty, PhoneNumber
+from leads.store.search import search_text, sort_key
+
+
+def whole(counterparty_id: int) -> Select[Counterparty]:
+    """One counterparty with all that its card shows."""
+    return (
+        select(Counterparty)
+        .where(Counterparty.id == counterparty_id)
+        .options(
+            selectinload(Counterparty.numbers),
+            selectinload(Counterparty.contact_persons).selectinload(ContactPerson.numbers),
+        )
+    )
+
+
+def plain(rows: Iterable[PhoneNumber]) -> tuple[str, ...]:
+    """The numbers alone, in their order."""
+    return tuple(row.number for row in rows)
+
+
+def all_numbers(card: Counterparty) -> set[str]:
+    """Its own numbers and those of its contact persons."""
+    return {*plain(card.numbers), *(number for person in card.contact_persons for number in plain(person.numbers))}
+
+
+def derive(card: Counterparty) -> None:
+    """Keep the columns for lists in step: a counterparty is found by its contact persons too."""
+    people = [text for person in card.contact_persons for text in (person.name, person.email)]
+    card.sort_name = sort_key(card.name)
+    card.search_text = search_text(card.name, card.email, *people, numbers=sorted(all_numbers(card)))
+
+
+async def describe(session: AsyncSession, person: ContactPerson) -> str:
+    """A contact person in one line of the history."""
+    responsible = await cards.employee_name(session, person.responsible_id)
+    parts = (", ".join(plain(person.numbers)), person.email, person.language, responsible)
+    return "; ".join([person.name, *(part for part in parts if part)])
+
+
+def person_of(card: Counterparty, contact_person_id: int | None) -> ContactPerson | None:
+    """The contact person with that key; None where there is none at this counterparty."""
+    return next((person for person in card.contact_persons if person.id == contact_person_id), None)

@@ -1,0 +1,135 @@
+"""Opens a closed lead again: by a call of a number that nobody else has, or by a supervisor's hand (L12)."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
+
+from leads.store.cards import CardError, ConflictError, NoSuchCardError, lock
+from leads.store.engine import Database, lock_numbers
+from leads.store.models import Change, ContactPerson, Counterparty, Lead, LeadStatus, PhoneNumber
+from leads.store.search import search_text, sort_key
+from leads.store.visibility import lead_is_visible
+
+Clock = Callable[[], datetime]
+
+
+class NoNumberFreeError(CardError):
+    """Every number that the lead had is somebody else's now, so it cannot be opened again."""
+
+
+def default_status(connection: Connection) -> int | None:
+    """The status of a new lead."""
+    return connection.scalar(select(LeadStatus.id).order_by(LeadStatus.sort_order, LeadStatus.id).limit(1))
+
+
+def reopen(connection: Connection, lead_id: int, status: int | None, now: datetime, by: int | None = None) -> bool:
+    """Make a closed lead active again with those of its numbers that are free; tell whether there were any.
+
+    A number that somebody else has now is the lead's no more: a number has one owner, or counterparties only.
+    """
+    mine = PhoneNumber.lead_id == lead_id
+    lock_numbers(connection, connection.scalars(select(PhoneNumber.number).where(mine)).all())
+    free = connection.scalars(select(PhoneNumber.id).where(mine, ~_is_taken())).all()
+    first_of_each = select(func.min(PhoneNumber.id)).where(PhoneNumber.id.in_(free)).group_by(PhoneNumber.number)
+    kept = connection.scalars(first_of_each).all()
+    if not kept:
+        return False
+    connection.execute(delete(PhoneNumber).where(mine, PhoneNumber.id.not_in(kept)))
+    connection.execute(update(PhoneNumber).where(mine).values(on_active_lead=True))
+    _note(connection, lead_id, status, now, by)
+    connection.execute(
+        update(Lead)
+        .where(Lead.id == lead_id)
+        .values(
+            closed_at=None,
+            counterparty_id=None,
+            contact_person_id=None,
+            status_id=status,
+            updated_at=now,
+            version=Lead.version + 1,
+            **_derived(connection, lead_id),
+        )
+    )
+    return True
+
+
+async def reopen_by_hand(
+    database: Database,
+    lead_id: int,
+    version: int,
+    *,
+    by: int | None,
+    clock: Clock,
+    scope: frozenset[int] | None = None,
+) -> None:
+    """Open a closed lead again because a person says so.
+
+    Raises:
+        NoSuchCardError: there is none, or he may not see it.
+        ConflictError: somebody else changed it since he looked, or it is open.
+        NoNumberFreeError: others have all of its numbers.
+    """
+    async with database.write() as session:
+        await lock(session, await session.scalars(select(PhoneNumber.number).where(PhoneNumber.lead_id == lead_id)))
+        lead = await session.scalar(select(Lead).where(Lead.id == lead_id).with_for_update())
+        if lead is None or not await lead_is_visible(session, lead_id, scope):
+            raise NoSuchCardError(lead_id)
+        if lead.closed_at is None or lead.version != version or lead.merged_into_id is not None:
+            raise ConflictError(None, None)
+        connection = await session.connection()
+        status = await connection.run_sync(default_status)
+        if not await connection.run_sync(reopen, lead_id, status, clock(), by):
+            raise NoNumberFreeError(lead_id)
+
+
+def _is_taken() -> ColumnElement[bool]:
+    """Whether somebody else has a lead's number now."""
+    other = aliased(PhoneNumber)
+    return exists().where(
+        other.number == PhoneNumber.number,
+        or_(other.lead_id.is_(None), other.on_active_lead),
+        or_(other.lead_id.is_(None), other.lead_id != PhoneNumber.lead_id),
+    )
+
+
+def _derived(connection: Connection, lead_id: int) -> dict[str, str]:
+    """The columns that follow from a lead's numbers."""
+    numbers = connection.scalars(
+        select(PhoneNumber.number).where(PhoneNumber.lead_id == lead_id).order_by(PhoneNumber.position, PhoneNumber.id)
+    ).all()
+    name, named, email = connection.execute(select(Lead.name, Lead.named, Lead.email).where(Lead.id == lead_id)).one()
+    name = name if named else numbers[0]
+    return {
+        "name": name,
+        "sort_name": sort_key(name),
+        "main_number": numbers[0],
+        "search_text": search_text(name, email, numbers=numbers),
+    }
+
+
+def _note(connection: Connection, lead_id: int, status: int | None, now: datetime, by: int | None) -> None:
+    """Write what opening changes into the lead's history."""
+    closed_at, old_status, counterparty, person = connection.execute(
+        select(Lead.closed_at, LeadStatus.name, Counterparty.name, ContactPerson.name)
+        .join(LeadStatus, LeadStatus.id == Lead.status_id)
+        .outerjoin(Counterparty, Counterparty.id == Lead.counterparty_id)
+        .outerjoin(ContactPerson, ContactPerson.id == Lead.contact_person_id)
+        .where(Lead.id == lead_id)
+    ).one()
+    new_status = connection.scalar(select(LeadStatus.name).where(LeadStatus.id == status)) or ""
+    owner = ": ".join(name for name in (counterparty, person) if name)
+    changes = (
+        ("closed", closed_at.isoformat() if closed_at else "", ""),
+        ("counterparty", owner, ""),
+        ("status", old_status, new_status),
+    )
+    connection.execute(
+        insert(Change),
+        [
+            {"at": now, "employee_id": by, "lead_id": lead_id, "field": field, "before": before, "after": after}
+            for field, before, after in changes
+            if before != after
+        ],
+    )

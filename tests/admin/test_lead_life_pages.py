@@ -1,0 +1,186 @@
+"""The pages of a lead's life: closing, opening again, merging, giving away, pins; who may, and what a mistake costs."""
+
+import re
+from collections.abc import Callable
+
+from tests.admin.conftest import Company, Visitor
+from tests.admin.test_counterparties_pages import FIELDS as COMPANY
+from tests.admin.test_counterparties_pages import PERSON, _create, _ids
+from tests.admin.test_leads_pages import FIELDS, _make, _text, _version
+
+
+def _id(card: str) -> str:
+    return card.rpartition("/")[2]
+
+
+def _hidden(html: str, name: str) -> str:
+    found = re.search(f'name="{name}" value="([^"]*)"', html)
+    assert found, name
+    return found[1]
+
+
+async def test_a_lead_is_closed_to_a_counterparty_that_is_searched(admin: Visitor) -> None:
+    lead = await _make(admin, name="Лід")
+    company = await _create(admin, {**PERSON, "person_numbers": ""})
+    assert "/close" in (await admin.get(lead)).text
+    found = await admin.get(f"{lead}/close?q=%D1%80%D0%BE%D0%BC%D0%B0%D1%88")
+    address = f"{lead}/close?counterparty={_id(company)}"
+    assert f'href="{address}"' in found.text
+    assert "No counterparty fits" in (await admin.get(f"{lead}/close?q=xyz")).text
+    page = await admin.get(address)
+    (person,) = _ids((await admin.get(company)).text)
+    chosen = {"version": _version(page.text), "counterparty_id": _id(company), "contact_person_id": person}
+    asked = await admin.post(f"{lead}/close", chosen)
+    assert (asked.status, "Say which of the two gets" in _text(asked.text)) == (422, True)
+    assert f'value="{person}" selected' in asked.text
+    closed = await admin.post(f"{lead}/close", {**chosen, "numbers_to": "contact-person"})
+    assert (closed.status, closed.location) == (303, company)
+    card = await admin.get(company)
+    assert "The lead is closed: it is the counterparty ТОВ «Ромашка» now." in _text(card.text)
+    assert "+380 50 123 4567" in card.text
+    assert "lead Лід" in _text(card.text)
+    shown = await admin.get(lead)
+    assert "This lead is closed" in _text(shown.text)
+    assert (await admin.get(f"{lead}/close")).status == 409
+    assert (await admin.get(f"{lead}/merge")).status == 409
+    assert (await admin.post(f"{lead}/close", {**chosen, "numbers_to": "counterparty"})).status == 409
+
+
+async def test_a_lead_that_somebody_saved_meanwhile_is_looked_at_again(admin: Visitor) -> None:
+    lead, company = await _make(admin, name="Лід"), await _create(admin)
+    page = await admin.get(f"{lead}/close?counterparty={_id(company)}")
+    chosen = {"version": _version(page.text), "counterparty_id": _id(company)}
+    await admin.post(lead, {**FIELDS, "name": "Інша назва", "version": _version(page.text)})
+    again = await admin.post(f"{lead}/close", chosen)
+    assert (again.status, "Somebody else saved this lead meanwhile" in _text(again.text)) == (422, True)
+    assert (await admin.post(f"{lead}/close", {**chosen, "version": _version(again.text)})).status == 303
+
+
+async def test_a_counterparty_is_made_of_a_lead(admin: Visitor) -> None:
+    lead = await _make(
+        admin, name="Іван", comment="передзвонити", email="i@example.com", number=["0501234567", "0672223344"]
+    )
+    form = await admin.get(f"/counterparties/new?lead={_id(lead)}")
+    for known in ('value="Іван"', 'value="i@example.com"', "передзвонити", "+380 50 123 4567", "+380 67 222 3344"):
+        assert known in form.text
+    assert f'href="{lead}">Cancel' in form.text
+    fields = {
+        **COMPANY,
+        "name": "Іван",
+        "number": ["0501234567"],
+        "lead_id": _id(lead),
+        "lead_version": _hidden(form.text, "lead_version"),
+    }
+    await admin.post(lead, {**FIELDS, "name": "Іван II", "version": "1"})
+    late = await admin.post("/counterparties", fields)
+    assert (late.status, "saved the lead while you were typing" in _text(late.text)) == (409, True)
+    made = await admin.post("/counterparties", {**fields, "lead_version": _hidden(late.text, "lead_version")})
+    assert made.status == 303
+    assert f'href="{made.location}"' in (await admin.get(lead)).text
+    assert (await admin.post("/counterparties", fields)).status == 409
+    assert (await admin.get(f"/counterparties/new?lead={_id(lead)}")).status == 409
+
+
+async def test_an_unticked_lead_stays(admin: Visitor) -> None:
+    lead = await _make(admin, name="Лишається", number=["0441234567"])
+    fields = {**COMPANY, "number": ["0441234567", "0441234568"]}
+    card = await admin.post("/counterparties", {**fields, "asked_lead": _id(lead)})
+    page = _text((await admin.get(card.location)).text)
+    assert "Left with their leads, and so not added here: +380 44 123 4567." in page
+    assert "This lead is closed" not in _text((await admin.get(lead)).text)
+
+
+async def test_supervisors_open_leads_again(admin: Visitor, visitor: Callable[[], Visitor], company: Company) -> None:
+    lead = await _make(admin, name="Лід", number=["0441234567"], responsible_id=str(company.yurii))
+    card = await _create(admin, asked_lead=_id(lead), close_lead=_id(lead))
+    yurii, boss = visitor(), visitor()
+    await yurii.sign_in("yurii")
+    await boss.sign_in("boss")
+    assert "/reopen" not in (await yurii.get(lead)).text
+    version = _hidden((await boss.get(lead)).text, "version")
+    assert (await yurii.post(f"{lead}/reopen", {"version": version})).status == 403
+    await boss.post(f"{lead}/reopen", {"version": version})
+    assert "all of its numbers belong to others" in _text((await boss.get(lead)).text)
+    page = await admin.get(card)
+    await admin.post(card, {**COMPANY, "number": [], "version": _version(page.text)})
+    await boss.post(f"{lead}/reopen", {"version": version})
+    assert "The lead is open again." in _text((await boss.get(lead)).text)
+
+
+async def test_two_leads_are_merged_and_the_address_of_the_other_leads_on(admin: Visitor) -> None:
+    older = await _make(admin, name="Старший")
+    younger = await _make(admin, name="Молодший", number=["0672223344"], comment="від молодшого")
+    found = await admin.get(f"{younger}/merge?q=%D1%81%D1%82%D0%B0%D1%80%D1%88")
+    address = f"{younger}/merge?other={_id(older)}"
+    assert f'href="{address}"' in found.text
+    page = await admin.get(address)
+    assert "Старший Stays" in _text(page.text)
+    merged = await admin.post(f"{younger}/merge", {"version": _version(page.text), "other": _id(older)})
+    assert (merged.status, merged.location) == (303, older)
+    assert "від молодшого" in (await admin.get(older)).text
+    gone = await admin.get(younger)
+    assert (gone.status, gone.location) == (303, older)
+    assert "Молодший" not in (await admin.get("/leads?state=all")).text
+    assert (await admin.post(younger, {**FIELDS, "version": "1"})).status == 409
+
+
+async def test_a_number_of_another_lead_offers_to_merge(admin: Visitor) -> None:
+    older = await _make(admin, name="Старший")
+    typed = {**FIELDS, "name": "Друга", "number": ["0672223344", "0501234567"]}
+    refused = await admin.post("/leads", typed)
+    assert f'name="merge" value="{_id(older)}"' in refused.text
+    merged = await admin.post("/leads", {**typed, "merge": _id(older)})
+    assert merged.location == older
+    assert "+380 67 222 3344" in (await admin.get(older)).text
+
+
+async def test_many_leads_change_hands(admin: Visitor, yurii: Visitor, company: Company) -> None:
+    leads = [await _make(admin, number=[f"05012345{place:02d}"]) for place in range(3)]
+    fields = {"lead": [_id(lead) for lead in leads[:2]], "to": str(company.yurii), "back": "sort=name"}
+    assert (await yurii.post("/leads/give", fields)).status == 403
+    given = await admin.post("/leads/give", fields)
+    assert given.location == "/leads?sort=name"
+    assert "2 leads changed hands." in _text((await admin.get("/leads")).text)
+    assert [(await yurii.get(lead)).status for lead in leads] == [200, 200, 404]
+    assert 'name="lead"' not in (await yurii.get("/leads")).text
+    await admin.post("/leads/give", {**fields, "to": ""})
+    assert "Tick the leads" in _text((await admin.get("/leads")).text)
+    assert (await admin.post("/leads/give", {**fields, "to": "99"})).status == 400
+
+
+async def test_a_shared_number_is_pinned_on_its_card(admin: Visitor) -> None:
+    first = await _create(admin, name="Перша")
+    second = await _create(admin, {**PERSON, "person_numbers": "0441234567"}, name="Друга", number=[])
+    page = await admin.get(second)
+    assert "Also: Перша" in _text(page.text)
+    answer = await admin.post(
+        "/numbers/pin", {"holding": _hidden(page.text, "holding"), "card": _id(second), "pinned": "1"}
+    )
+    assert answer.location == second
+    assert "Pinned here" in (await admin.get(second)).text
+    assert "Pinned elsewhere" in (await admin.get(first)).text
+    assert (await admin.post("/numbers/pin", {"holding": "999", "pinned": "1"})).status == 404
+
+
+async def test_other_peoples_leads_are_out_of_reach(admin: Visitor, yurii: Visitor, company: Company) -> None:
+    theirs = await _make(admin, name="Чужий", responsible_id=str(company.maria))
+    mine = await _make(admin, name="Мій", number=["0672223344"], responsible_id=str(company.yurii))
+    for path in (f"{theirs}/close", f"{theirs}/merge", f"{mine}/merge?other={_id(theirs)}"):
+        assert (await yurii.get(path)).status == 404
+    assert (await yurii.get(f"/counterparties/new?lead={_id(theirs)}")).status == 404
+    assert (await yurii.post(f"{mine}/merge", {"version": "1", "other": _id(theirs)})).status == 404
+    typed = {**FIELDS, "name": "Мій", "number": ["0501234567"], "version": "1"}
+    refused = await yurii.post(mine, typed)
+    assert "is on another open lead" in _text(refused.text)
+    assert 'name="merge"' not in refused.text
+    assert (await yurii.post(mine, {**typed, "merge": _id(theirs)})).status == 404
+    asked = await yurii.post("/counterparties", {**COMPANY, "number": ["0501234567"]})
+    assert "another employee's lead" in _text(asked.text)
+    assert "Чужий" not in asked.text
+
+
+async def test_events_are_narrowed_to_calls_or_changes(admin: Visitor) -> None:
+    lead = await _make(admin, name="Лід")
+    assert "event-change" not in (await admin.get(f"{lead}?events=calls")).text
+    assert "event-change" in (await admin.get(lead)).text
+    assert (await admin.get(f"{lead}?events=x")).status == 400
