@@ -23,6 +23,7 @@ from agi.standby import Standby
 from ami_listener.recorder import Recorder
 from leadline import figures
 from leadline.company_copy import forget_old_changes
+from leadline.daily_planning import plan_every_day
 from leadline.dry_run import decision_record, make_service, make_writer
 from leadline.metrics import PartHealth, add_operation_routes
 from leadline.outages import OutageKeeper
@@ -113,6 +114,7 @@ async def _start(settings: Settings, parts: Parts) -> None:
     recorder = Recorder(make_writer(settings, database, directory), on_written=feed.notify)
     parts.run(recorder.run(), "recorder")
     parts.run(forget_old_changes(database), "old notes of changes")
+    parts.run(plan_every_day(database, settings.zone), "daily planning")
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
     questions = Questions(database, directory, settings.region)

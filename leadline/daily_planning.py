@@ -1,0 +1,30 @@
+"""Runs the daily job of planning: soon after the company's midnight, and at once after a time without it (P4)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from leads.store.daily_plans import plan_day
+from leads.store.engine import Database
+
+LOOK_SECONDS = 60.0
+"""How often the day is looked at; one that is done costs one row read."""
+_log = structlog.get_logger(__name__)
+
+
+async def plan_every_day(
+    database: Database, zone: ZoneInfo, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> None:
+    """Do each day's job once, whatever other servers do; ends only by cancellation."""
+    while True:
+        try:
+            planned = await plan_day(database, zone, clock)
+            if planned:
+                _log.info("calls planned for the day", count=planned)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            _log.error("daily planning: trying again", why=str(error)[:300])
+        await asyncio.sleep(LOOK_SECONDS)

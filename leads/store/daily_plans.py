@@ -1,0 +1,182 @@
+"""The daily job: plans the next call with everybody whose status plans and who has none; nobody is forgotten (P4).
+
+Candidates are found without a lock and planned in small transactions, so that calls are written in between. A row of
+the database tells how far the day has come: several servers may work on one day, and one that was down goes on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, exists, func, or_, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.domain.calls import Phase, Result, Role
+from leads.domain.planning import Calendar, PlanState, Workload, next_day
+from leads.domain.statuses import StatusRule
+from leads.store.engine import Database, lock_key
+from leads.store.models import Call, Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
+from leads.store.planning_settings import company_calendar, planning_choice
+from leads.store.planning_tables import OPEN, PlannedCall, PlanningDay
+
+AT_ONCE = 200
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Leads or counterparties: their tables, and the column of the day that tells how far they are done."""
+
+    card: type[Lead] | type[Counterparty]
+    status: type[LeadStatus] | type[CounterpartyStatus]
+    key: str
+    done: str
+
+
+_KINDS = (
+    _Kind(Lead, LeadStatus, "lead_id", "leads_done"),
+    _Kind(Counterparty, CounterpartyStatus, "counterparty_id", "counterparties_done"),
+)
+
+
+async def plan_day(database: Database, zone: ZoneInfo, clock: Clock) -> int:
+    """Do what is left of the daily job of the company's present day; returns how many calls it planned."""
+    planned = 0
+    for kind in _KINDS:
+        while True:
+            async with database.read() as session:
+                day = await _open_day(session, zone, clock())
+                if day is None:
+                    return planned
+                candidates = await _candidates(session, kind, day)
+            if not candidates:
+                break
+            async with database.write() as session:
+                planned += await _plan_some(session, kind, candidates, zone, clock())
+    async with database.write() as session:
+        await _finish(session, zone, clock())
+    return planned
+
+
+async def _open_day(session: AsyncSession, zone: ZoneInfo, now: datetime) -> PlanningDay | None:
+    """How far today has come; None when it is done, or the company plans nothing."""
+    _version, choice = await planning_choice(session)
+    if not choice.planning:
+        return None
+    today = now.astimezone(zone).date()
+    day = await session.get(PlanningDay, today)
+    if day is None:
+        return PlanningDay(day=today, leads_done=0, counterparties_done=0, planned=0, finished=False)
+    return None if day.finished else day
+
+
+async def _candidates(session: AsyncSession, kind: _Kind, day: PlanningDay) -> Sequence[int]:
+    """The next of those who need a call, by key."""
+    statement = select(kind.card.id).where(kind.card.id > getattr(day, kind.done), *_needs_call(kind))
+    return (await session.scalars(statement.order_by(kind.card.id).limit(AT_ONCE))).all()
+
+
+def _needs_call(kind: _Kind) -> tuple[ColumnElement[bool], ...]:
+    plans = kind.card.status_id.in_(select(kind.status.id).where(kind.status.plans))
+    none_planned = ~exists().where(getattr(PlannedCall, kind.key) == kind.card.id, OPEN)
+    return (plans, none_planned, Lead.closed_at.is_(None)) if kind.card is Lead else (plans, none_planned)
+
+
+async def _plan_some(
+    session: AsyncSession, kind: _Kind, candidates: Sequence[int], zone: ZoneInfo, now: datetime
+) -> int:
+    """Plan for those of the candidates that still need it, and note how far the day is."""
+    day = await _locked_day(session, zone, now)
+    if day is None:
+        return 0
+    calendar = await company_calendar(session, zone)
+    rows = (await session.execute(_facts(kind, candidates))).all()
+    load = await _workload(session, calendar, day.day)
+    plans = [_plan(kind, row, load, calendar, now) for row in rows]
+    if plans:
+        dialect = postgresql if (await session.connection()).dialect.name == "postgresql" else sqlite
+        await session.execute(dialect.insert(PlannedCall).on_conflict_do_nothing(), plans)
+    setattr(day, kind.done, max(candidates[-1], getattr(day, kind.done)))
+    day.planned += len(plans)
+    return len(plans)
+
+
+async def _locked_day(session: AsyncSession, zone: ZoneInfo, now: datetime) -> PlanningDay | None:
+    """Today's row, made if there is none, while servers take turns; None when another one has finished it."""
+    if (await session.connection()).dialect.name == "postgresql":
+        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("daily planning")})
+    day = await _open_day(session, zone, now)
+    if day is not None:
+        session.add(day)
+    return day
+
+
+async def _finish(session: AsyncSession, zone: ZoneInfo, now: datetime) -> None:
+    day = await _locked_day(session, zone, now)
+    if day is not None:
+        day.finished = True
+
+
+async def _workload(session: AsyncSession, calendar: Calendar, today: date) -> Workload:
+    _version, choice = await planning_choice(session)
+    counts = await session.execute(
+        select(PlannedCall.employee_id, PlannedCall.day, func.count())
+        .where(OPEN, PlannedCall.day >= today)
+        .group_by(PlannedCall.employee_id, PlannedCall.day)
+    )
+    return Workload.of(choice.daily_cap, calendar, ((row[0], row[1], row[2]) for row in counts))
+
+
+def _plan(kind: _Kind, row: Row[Any], load: Workload, calendar: Calendar, now: datetime) -> dict[str, Any]:
+    contacts = [moment for moment in (row.talked_at, row.changed_at or row.created_at) if moment is not None]
+    day = next_day(StatusRule(True, row.plan_days), max(contacts), now, calendar)
+    return {
+        kind.key: row.id,
+        "employee_id": row.responsible_id,
+        "state": PlanState.OPEN,
+        "day": load.place(row.responsible_id, day),
+        "by_hand": False,
+        "note": "",
+        "set_at": now,
+        "made_at": now,
+        "version": 1,
+    }
+
+
+def _facts(kind: _Kind, candidates: Sequence[int]) -> Select[Any]:
+    """What decides the day: the status's days, the last conversation, and since when the card has its status."""
+    card = kind.card
+    changed = (
+        select(func.max(Change.at))
+        .where(getattr(Change, kind.key) == card.id, Change.field.in_(("status", "closed_at")))
+        .correlate(card)
+        .scalar_subquery()
+    )
+    columns: tuple[Any, ...] = (
+        card.id,
+        card.responsible_id,
+        card.created_at,
+        kind.status.plan_days,
+        _talked(kind).label("talked_at"),
+        changed.label("changed_at"),
+    )
+    statement: Select[Any] = select(*columns)
+    return (
+        statement.join(kind.status, kind.status.id == card.status_id)
+        .where(card.id.in_(candidates), *_needs_call(kind))
+        .order_by(card.id)
+    )
+
+
+def _talked(kind: _Kind) -> ScalarSelect[datetime]:
+    """When the last conversation began; a counterparty's are also those of the leads that it was."""
+    whose: ColumnElement[bool] = Call.lead_id == Lead.id
+    if kind.card is Counterparty:
+        was = select(Lead.id).where(Lead.counterparty_id == Counterparty.id).correlate(Counterparty)
+        whose = or_(Call.counterparty_id == Counterparty.id, Call.lead_id.in_(was))
+    talk = (Call.role == Role.CALL, Call.phase == Phase.ENDED, Call.result == Result.ANSWERED)
+    began = func.max(func.coalesce(Call.answered_at, Call.started_at), type_=Call.started_at.type)
+    return select(began).where(whose, *talk).correlate(kind.card).scalar_subquery()
