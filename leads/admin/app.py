@@ -17,6 +17,7 @@ from leads.admin.context import PANEL, Clock, Panel
 from leads.admin.dialling import Dialling
 from leads.admin.feed import CallFeed
 from leads.admin.i18n import load_catalogs
+from leads.admin.import_runner import Imports
 from leads.admin.live import LiveCalls
 from leads.admin.passwords import Passwords
 from leads.admin.questions import Questions
@@ -83,6 +84,7 @@ def create_panel(
         recordings=recordings or Recordings(),
         asterisks=asterisks,
         route_trial=route_trial,
+        imports=Imports(database, clock),
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:
@@ -124,6 +126,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     with suppress(asyncio.CancelledError):
         await watching
     await panel.live.stop()
+    await panel.imports.close()
     panel.passwords.close()
 
 

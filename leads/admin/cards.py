@@ -109,10 +109,15 @@ def read_language(form: Form, name: str, typed: str | None = None) -> str | None
     return value or None
 
 
+def is_email(text: str) -> bool:
+    """Whether a text looks like an e-mail address."""
+    return _EMAIL.fullmatch(text) is not None
+
+
 def read_email(form: Form, name: str, typed: str | None = None) -> str:
     """An e-mail address or nothing."""
     value = form.checked_text(name, form.value(name) if typed is None else typed)
-    if value and not _EMAIL.fullmatch(value):
+    if value and not is_email(value):
         form.fail(name, _("An e-mail address looks like name@example.com."))
     return value
 

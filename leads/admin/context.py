@@ -19,6 +19,7 @@ from leads.domain.visibility import Scope, answers_for_others
 if TYPE_CHECKING:
     from leads.admin.asterisks import Asterisks
     from leads.admin.dialling import Dialling
+    from leads.admin.import_runner import Imports
     from leads.admin.live import LiveCalls
     from leads.admin.questions import Questions
     from leads.admin.recordings import Recordings
@@ -93,6 +94,7 @@ class Panel:
     recordings: "Recordings"
     asterisks: "Asterisks"
     route_trial: "RouteTrial | None"
+    imports: "Imports"
 
     def check_sessions(self) -> None:
         """Let each open page make sure at once that its session is still valid."""
@@ -158,3 +160,17 @@ def access_of(handler: object) -> Access:
     """The mark that a handler carries."""
     mark = getattr(handler, _MARK, Access.SIGNED_IN)
     return mark if isinstance(mark, Access) else Access.SIGNED_IN
+
+
+_FILE_MARK = "leadline_takes_file"
+
+
+def with_file(handler: Handler) -> Handler:
+    """Let a handler take a form with a file, which it reads as it comes; other forms reach it as ever."""
+    setattr(handler, _FILE_MARK, True)
+    return handler
+
+
+def takes_file(handler: object) -> bool:
+    """Whether a handler takes a form with a file."""
+    return bool(getattr(handler, _FILE_MARK, False))

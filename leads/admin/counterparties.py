@@ -28,7 +28,7 @@ from leads.admin.leads_at_stake import (
     shared_with,
     what_was_saved,
 )
-from leads.admin.lists import read_list
+from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import redirect, render
 from leads.domain.statuses import StatusSet
@@ -60,10 +60,7 @@ routes = web.RouteTableDef()
 async def counterparty_list(request: web.Request) -> web.Response:
     """One page of the counterparties that the viewer may see."""
     panel, viewer = panel_of(request), viewer_of(request)
-    asked = read_list(request, CounterpartyOrder.NAME, (CounterpartyOrder.CREATED,))
-    wanted = CounterpartyFilter(
-        search=asked.search, folder=asked.query.text("folder") or None, responsible_id=asked.responsible_id
-    )
+    wanted, asked = asked_counterparties(request)
     async with panel.database.read() as session:
         page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
@@ -79,6 +76,15 @@ async def counterparty_list(request: web.Request) -> web.Response:
         narrowed=wanted != CounterpartyFilter(),
         total=pages.total_text(page.total),
     )
+
+
+def asked_counterparties(request: web.Request) -> tuple[CounterpartyFilter, Asked[CounterpartyOrder]]:
+    """What the address of the list, or of its export, asks for."""
+    asked = read_list(request, CounterpartyOrder.NAME, (CounterpartyOrder.CREATED,))
+    wanted = CounterpartyFilter(
+        search=asked.search, folder=asked.query.text("folder") or None, responsible_id=asked.responsible_id
+    )
+    return wanted, asked
 
 
 @routes.get("/counterparties/new")

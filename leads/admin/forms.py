@@ -221,3 +221,7 @@ class Query:
         parts.update({name: "" if value is None else str(value) for name, value in changes.items()})
         query = urlencode({name: value for name, value in parts.items() if value})
         return f"{self.path}?{query}" if query else self.path
+
+    def url_at(self, path: str) -> str:
+        """The address of another page for the same list, from its beginning."""
+        return f"{path}{self.url(after=None, before=None).removeprefix(self.path)}"

@@ -11,12 +11,22 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
-from aiohttp import web
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from leads.admin.context import PANEL, USUAL_CARD_KEY, VIEWER, Access, Viewer, access_of, panel_of
+from leads.admin.context import (
+    PANEL,
+    USUAL_CARD_KEY,
+    VIEWER,
+    Access,
+    Viewer,
+    access_of,
+    panel_of,
+    takes_file,
+)
 from leads.admin.forms import Form, parse_fields
 from leads.admin.i18n import N_, Locale, _, accepted_language, use_locale
 from leads.admin.passwords import TooBusyError
@@ -28,6 +38,9 @@ LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 15.0
 LONGEST_QUERY = 4000
 _FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
+_UPLOAD: web.RequestKey[MultipartReader] = web.RequestKey("upload", MultipartReader)
+UNREADABLE_PARTS = (ValueError, AssertionError, HttpProcessingError)
+"""What reading the parts of a form with a file raises when no browser wrote it."""
 _SAFE = {"GET", "HEAD"}
 _REFUSALS = {
     Access.SUPERVISOR: N_("Only supervisors and administrators can open this page."),
@@ -63,6 +76,11 @@ def restrict(response: web.StreamResponse) -> None:
 def form_of(request: web.Request) -> Form:
     """The form that came with a POST, already checked for forgery."""
     return request[_FORM]
+
+
+def upload_of(request: web.Request) -> MultipartReader | None:
+    """What follows the token in a form with a file, to be read part by part; None when no file was sent."""
+    return request.get(_UPLOAD)
 
 
 def session_cookie(secure: bool) -> str:
@@ -191,6 +209,8 @@ def _tie_forms(request: web.Request, viewer: Viewer | None) -> str | None:
 async def _read_form(request: web.Request, viewer: Viewer | None) -> None:
     if not _same_origin(request):
         raise web.HTTPForbidden(text=_("This request came from another site."))
+    if request.content_type == "multipart/form-data" and takes_file(request.match_info.handler):
+        return await _open_upload(request, viewer)
     if request.content_type != "application/x-www-form-urlencoded" or "Content-Encoding" in request.headers:
         raise web.HTTPUnsupportedMediaType(text=_("This form was not sent by this page."))
     try:
@@ -201,13 +221,33 @@ async def _read_form(request: web.Request, viewer: Viewer | None) -> None:
         raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
     except ValueError:
         raise web.HTTPBadRequest(text=_("The form holds characters that cannot be kept, or is too long.")) from None
+    _check_token(request, viewer, form.value("csrf"))
+    request[_FORM] = form
+    return None
+
+
+async def _open_upload(request: web.Request, viewer: Viewer | None) -> None:
+    """Check the token, which stands first in a form with a file; the rest is left to the handler, as it comes."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            reader = await request.multipart()
+            part = await reader.next()
+            named = isinstance(part, BodyPartReader) and part.name == "csrf"
+            sent = (await part.read_chunk()).decode() if named and isinstance(part, BodyPartReader) else ""
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
+    except UNREADABLE_PARTS:
+        raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
+    _check_token(request, viewer, sent)
+    request[_UPLOAD] = reader
+
+
+def _check_token(request: web.Request, viewer: Viewer | None, sent: str) -> None:
     expected = viewer.csrf_token if viewer else request.cookies.get(visit_cookie(panel_of(request).secure), "")
-    sent = form.value("csrf")
     if not expected or not hmac.compare_digest(sent.encode(), expected.encode("utf-8", "surrogateescape")):
         raise web.HTTPForbidden(
             text=_("This page was opened before you signed in here, or too long ago. Go back, reload it and try again.")
         )
-    request[_FORM] = form
 
 
 def _same_origin(request: web.Request) -> bool:

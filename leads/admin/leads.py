@@ -13,7 +13,7 @@ from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.lead_ends import no_such_lead
-from leads.admin.lists import read_list
+from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.domain.numbers import read_number
@@ -53,14 +53,7 @@ routes = web.RouteTableDef()
 async def lead_list(request: web.Request) -> web.Response:
     """One page of the leads that the viewer may see."""
     panel, viewer = panel_of(request), viewer_of(request)
-    asked = read_list(request, LeadOrder.LAST_CALL, (LeadOrder.LAST_CALL, LeadOrder.CREATED))
-    wanted = LeadFilter(
-        search=asked.search,
-        state=LeadState(asked.query.choice("state", set(LeadState), LeadState.OPEN)),
-        status_id=asked.query.identifier("status"),
-        responsible_id=asked.responsible_id,
-        source_id=NOBODY if asked.query.text("source") == NO_SOURCE else asked.query.identifier("source"),
-    )
+    wanted, asked = asked_leads(request)
     async with panel.database.read() as session:
         page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
@@ -82,6 +75,19 @@ async def lead_list(request: web.Request) -> web.Response:
         narrowed=wanted != LeadFilter(),
         total=pages.total_text(page.total),
     )
+
+
+def asked_leads(request: web.Request) -> tuple[LeadFilter, Asked[LeadOrder]]:
+    """What the address of the list, or of its export, asks for."""
+    asked = read_list(request, LeadOrder.LAST_CALL, (LeadOrder.LAST_CALL, LeadOrder.CREATED))
+    wanted = LeadFilter(
+        search=asked.search,
+        state=LeadState(asked.query.choice("state", set(LeadState), LeadState.OPEN)),
+        status_id=asked.query.identifier("status"),
+        responsible_id=asked.responsible_id,
+        source_id=NOBODY if asked.query.text("source") == NO_SOURCE else asked.query.identifier("source"),
+    )
+    return wanted, asked
 
 
 @routes.get("/leads/new")

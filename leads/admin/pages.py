@@ -7,7 +7,9 @@ from leads.admin import (
     counterparties,
     dialling,
     employees,
+    exports,
     groups,
+    imports,
     lead_bulk,
     lead_ends,
     leads,
@@ -68,4 +70,6 @@ ALL: tuple[web.RouteTableDef, ...] = (
     pins.routes,
     leads.routes,
     counterparties.routes,
+    exports.routes,
+    imports.routes,
 )

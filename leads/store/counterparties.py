@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store.leads import NOBODY, employees, searches
-from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
+from leads.store.listing import Condition, Group, Page, Request, Segments, Source, Total, read_page
 from leads.store.models import ContactPerson, Counterparty, Employee, PhoneNumber
 from leads.store.search import search_patterns
 from leads.store.visibility import counterparties_of
@@ -65,13 +65,24 @@ async def list_counterparties(
     scope: frozenset[int] | None,
 ) -> CounterpartyPage:
     """Read one page of the counterparties that a viewer may see; the arguments are as for list_leads."""
+    page = await find_counterparties(session, wanted, order, request, scope)
+    return CounterpartyPage(await _rows(session, page.ids), page.before, page.after, page.total)
+
+
+async def find_counterparties(
+    session: AsyncSession,
+    wanted: CounterpartyFilter,
+    order: CounterpartyOrder,
+    request: Request,
+    scope: frozenset[int] | None,
+) -> Page:
+    """The ids of one page of the list; the arguments are as for list_leads."""
     connection = await session.connection()
     conditions = list(searches(connection.dialect.name, Counterparty, search_patterns(wanted.search)))
     if scope is not None:
         conditions.append(counterparties_of(scope))
     source = await _source(session, wanted, order, tuple(conditions))
-    page = await read_page(session, [source], request)
-    return CounterpartyPage(await _rows(session, page.ids), page.before, page.after, page.total)
+    return await read_page(session, [source], request)
 
 
 async def folders(session: AsyncSession) -> list[str]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from leads.store.listing import Condition, Group, Request, Segments, Source, Total, read_page
+from leads.store.listing import Condition, Group, Page, Request, Segments, Source, Total, read_page
 from leads.store.models import Counterparty, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.models import Source as SourceWord
 from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
@@ -119,9 +119,15 @@ async def list_leads(
         request: which page, and the direction of the order.
         scope: of the viewer; see leads.store.visibility.
     """
-    sources = await _sources(session, wanted, order, scope)
-    page = await read_page(session, sources, request)
+    page = await find_leads(session, wanted, order, request, scope)
     return LeadPage(await _rows(session, page.ids), page.before, page.after, page.total)
+
+
+async def find_leads(
+    session: AsyncSession, wanted: LeadFilter, order: LeadOrder, request: Request, scope: frozenset[int] | None
+) -> Page:
+    """The ids of one page of the list; the arguments are as for list_leads."""
+    return await read_page(session, await _sources(session, wanted, order, scope), request)
 
 
 async def statuses(session: AsyncSession) -> list[tuple[int, str]]:

@@ -11,6 +11,8 @@ from leads.admin.context import Panel
 from leads.domain.calls import Phase
 from leads.store import recordings
 from leads.store.engine import Database
+from leads.store.import_tables import ImportKind
+from leads.store.imports import begin
 from leads.store.models import ContactPerson, Counterparty, Did, Lead, PhoneNumber, Recording, Source
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
@@ -116,6 +118,12 @@ async def add_number(database: Database) -> int:
         return did.id
 
 
+async def add_import(database: Database, clock: Clock, by: int) -> int:
+    """A file that somebody imported."""
+    async with database.write() as session:
+        return await begin(session, ImportKind.LEADS, "list.csv", 1, update_known=False, by=by, now=clock())
+
+
 Fields = Mapping[str, object]
 KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
     "/leads/": lambda owned: owned.leads,
@@ -127,7 +135,7 @@ KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
 """The keys that stand for {id} in routes that begin so, for what somebody owns."""
 
 
-def company_keys(company: Company, did: int) -> dict[str, int]:
+def company_keys(company: Company, did: int, imported: int) -> dict[str, int]:
     """The keys of the company's own things, by how their routes begin; they are nobody's."""
     return {
         "/company/employees/": company.yurii,
@@ -137,6 +145,7 @@ def company_keys(company: Company, did: int) -> dict[str, int]:
         "/company/phones/": company.phone_101,
         "/company/statuses/leads/": 1,
         "/company/statuses/counterparties/": 1,
+        "/imports/": imported,
     }
 
 
@@ -144,6 +153,8 @@ LISTS: dict[str, Callable[[Owned], tuple[str, ...]]] = {
     "GET /live": lambda owned: ("/live",),
     "GET /leads": lambda owned: _searches("/leads", owned),
     "GET /counterparties": lambda owned: _searches("/counterparties", owned),
+    "GET /leads/export.csv": lambda owned: _searches("/leads/export.csv", owned),
+    "GET /counterparties/export.csv": lambda owned: _searches("/counterparties/export.csv", owned),
 }
 """Pages that list: the addresses at which what somebody owns would show, by its word."""
 

@@ -29,6 +29,7 @@ from tests.admin.access_world import (
     LAST,
     LISTS,
     Owned,
+    add_import,
     add_number,
     add_things,
     company_keys,
@@ -203,7 +204,9 @@ async def world(
         for owner, phone, word in ((company.yurii, "101", "Ялинка"), (company.maria, "102", "Щавель"))
     ]
     visitors = {person.login: visitor() for person in PEOPLE}
-    made = World((owners[0], owners[1]), visitors, company_keys(company, await add_number(database)))
+    imported = await add_import(database, clock, company.admin)
+    keys = company_keys(company, await add_number(database), imported)
+    made = World((owners[0], owners[1]), visitors, keys)
     for person in PEOPLE[1:]:
         await made.sign_in(person.login)
     return made
@@ -218,7 +221,7 @@ async def test_each_route_answers_everybody_as_the_matrix_says(world: World, dat
         for route in _in_order(_of_round(right)):
             for person, place in _who_asks(route):
                 expected = MATRIX[route][person.columns[place]]
-                if right == "without" and expected == "yes":
+                if right == "without" and (expected == "yes" or (expected == "hidden" and route in LISTS)):
                     expected = "no"
                 said = await world.answers(route, person, place)
                 if said != {expected} and expected != "key":

@@ -1,0 +1,218 @@
+"""Reads the rows of a CSV file as leads or counterparties, or says of a row what is wrong with it.
+
+Everything that a file says is checked here, once; what leaves here can be kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from gettext import NullTranslations
+from typing import TypeVar
+
+from leads.admin.cards import is_email
+from leads.admin.csv_columns import HEADERS, Column, Kind, folded, header_names
+from leads.admin.csv_files import CsvRows, Row
+from leads.admin.forms import checked
+from leads.admin.i18n import _, ngettext
+from leads.domain.csv_cells import original
+from leads.domain.numbers import NumberKind, read_number
+from leads.store.cards import MOST_NUMBERS
+from leads.store.counterparty_card import MOST_PERSONS
+from leads.store.counterparty_import import CounterpartyRow, PersonRow
+from leads.store.imports import Refusal
+from leads.store.lead_import import LeadRow
+
+Mapped = tuple[Column | None, ...]
+Key = TypeVar("Key", int, str)
+_LONGEST = {Column.ADDRESS: 500, Column.COMMENT: 10_000}
+_USUAL_LONGEST = 200
+_CUT = 60
+
+
+class RowError(Exception):
+    """A row that cannot be imported; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What keys are called in a file, in lower case, in every language; `never_leads` are numbers that make no lead."""
+
+    statuses: Mapping[str, int]
+    sources: Mapping[str, int]
+    people: Mapping[str, int]
+    languages: Mapping[str, str]
+    never_leads: frozenset[str]
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The cells of one row by their columns."""
+
+    line: int
+    texts: Mapping[Column, str]
+    numbers: tuple[str, ...]
+
+    def text(self, column: Column) -> str:
+        return self.texts.get(column, "")
+
+
+def guess_columns(kind: Kind, header: Sequence[str], catalogs: Mapping[str, NullTranslations]) -> Mapped:
+    """What each column seems to hold, by its heading in any language; a second one of a kind only for numbers."""
+    names, taken = header_names(catalogs), set[Column]()
+    found: list[Column | None] = []
+    for heading in header:
+        column = names.get(folded(heading))
+        if column is Column.CONTACT_PERSON and kind is Kind.LEADS:
+            column = None if Column.NAME in taken else Column.NAME
+        usable = column is not None and (column is Column.NUMBER or column not in taken)
+        found.append(column if usable else None)
+        if column is not None:
+            taken.add(column)
+    return tuple(found)
+
+
+def read_leads(rows: CsvRows, mapped: Mapped, words: Words) -> Iterator[LeadRow | Refusal]:
+    """The leads of a file, in its order."""
+    for line, row in rows:
+        try:
+            yield _lead(_values(line, row, mapped, words), words)
+        except RowError as error:
+            yield _refusal(line, row, mapped, str(error))
+
+
+def read_counterparties(rows: CsvRows, mapped: Mapped, words: Words) -> Iterator[CounterpartyRow | Refusal]:
+    """The counterparties of a file; rows of contact persons join the counterparty of that name above them."""
+    present: CounterpartyRow | None = None
+    for line, row in rows:
+        try:
+            values = _values(line, row, mapped, words)
+            company, person = _counterparty(values, words)
+        except RowError as error:
+            yield _refusal(line, row, mapped, str(error))
+            continue
+        if person is not None and present is not None and present.name == company.name:
+            if len(present.persons) >= MOST_PERSONS:
+                yield _refusal(line, row, mapped, _("At most %(count)s contact persons.", count=MOST_PERSONS))
+            else:
+                present = replace(present, persons=(*present.persons, person))
+            continue
+        if present is not None:
+            yield present
+        present = company if person is None else replace(company, persons=(person,))
+    if present is not None:
+        yield present
+
+
+def _lead(values: _Values, words: Words) -> LeadRow:
+    if not values.numbers:
+        raise RowError(_("A lead has at least one number."))
+    never = next((number for number in values.numbers if number in words.never_leads), None)
+    if never is not None:
+        raise RowError(_("%(number)s is one of our own or an ignored number; it makes no lead.", number=never))
+    name = values.text(Column.NAME)
+    return LeadRow(
+        line=values.line,
+        name="" if name == values.numbers[0] else name,
+        numbers=values.numbers,
+        email=values.text(Column.EMAIL),
+        address=values.text(Column.ADDRESS),
+        comment=values.text(Column.COMMENT),
+        language=_chosen(values, Column.LANGUAGE, words.languages),
+        status_id=_chosen(values, Column.STATUS, words.statuses),
+        source_id=_chosen(values, Column.SOURCE, words.sources),
+        responsible_id=_chosen(values, Column.RESPONSIBLE, words.people),
+    )
+
+
+def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, PersonRow | None]:
+    """The counterparty that a row is about, and the contact person, if it is about one."""
+    name = values.text(Column.NAME)
+    if not name:
+        raise RowError(_("A counterparty has a name."))
+    language = _chosen(values, Column.LANGUAGE, words.languages)
+    responsible = _chosen(values, Column.RESPONSIBLE, words.people)
+    email, person = values.text(Column.EMAIL), values.text(Column.CONTACT_PERSON)
+    folder = values.text(Column.FOLDER)
+    if person:
+        company = CounterpartyRow(values.line, name, folder)
+        return company, PersonRow(person, values.numbers, email, language, responsible)
+    own = CounterpartyRow(
+        line=values.line,
+        name=name,
+        folder=folder,
+        numbers=values.numbers,
+        email=email,
+        address=values.text(Column.ADDRESS),
+        comment=values.text(Column.COMMENT),
+        language=language,
+        status_id=_chosen(values, Column.STATUS, words.statuses),
+        responsible_id=responsible,
+    )
+    return own, None
+
+
+def _values(line: int, row: Row, mapped: Mapped, words: Words) -> _Values:
+    texts: dict[Column, str] = {}
+    typed: list[str] = []
+    for column, cell in zip(mapped, row, strict=False):
+        if column is None:
+            continue
+        text = _text(column, original(cell))
+        if column is Column.NUMBER:
+            typed += [part for part in text.replace(";", ",").replace("\n", ",").replace("|", ",").split(",") if part]
+        elif column is Column.EMAIL and text and not is_email(text):
+            raise RowError(_("“%(text)s” is no e-mail address.", text=text[:_CUT]))
+        elif text:
+            texts[column] = text
+    return _Values(line, texts, _numbers(typed, words.region))
+
+
+def _text(column: Column, cell: str) -> str:
+    lines = column in (Column.COMMENT, Column.NUMBER)
+    longest = _LONGEST.get(column, _USUAL_LONGEST if column is not Column.NUMBER else 1000)
+    text = cell.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if not lines:
+        text = text.replace("\n", " ").replace("\t", " ")
+    if len(text) > longest:
+        raise RowError(
+            ngettext(
+                "%(column)s: at most %(count)s character.",
+                "%(column)s: at most %(count)s characters.",
+                longest,
+                column=_(HEADERS[column]),
+            )
+        )
+    try:
+        return checked(text, longest, lines=True)
+    except ValueError:
+        raise RowError(_("%(column)s: holds characters that cannot be kept.", column=_(HEADERS[column]))) from None
+
+
+def _numbers(typed: Sequence[str], region: str) -> tuple[str, ...]:
+    numbers: dict[str, None] = {}
+    for raw in typed:
+        if not raw.strip():
+            continue
+        number = read_number(raw.strip(), region)
+        if number.kind is not NumberKind.OUTSIDE:
+            raise RowError(_("“%(text)s” is no public telephone number.", text=raw.strip()[:_CUT]))
+        numbers[number.text] = None
+    if len(numbers) > MOST_NUMBERS:
+        raise RowError(ngettext("At most %(count)s number.", "At most %(count)s numbers.", MOST_NUMBERS))
+    return tuple(numbers)
+
+
+def _chosen(values: _Values, column: Column, names: Mapping[str, Key]) -> Key | None:
+    text = values.text(column)
+    if not text:
+        return None
+    found = names.get(text.casefold())
+    if found is None:
+        raise RowError(_("%(column)s: there is no “%(text)s” here.", column=_(HEADERS[column]), text=text[:_CUT]))
+    return found
+
+
+def _refusal(line: int, row: Row, mapped: Mapped, reason: str) -> Refusal:
+    cells = dict(zip(reversed(mapped), reversed(row[: len(mapped)] + [""] * (len(mapped) - len(row))), strict=True))
+    name = cells.get(Column.NAME, "") or cells.get(Column.NUMBER, "")
+    return Refusal(line, "".join(letter for letter in name if letter.isprintable())[:200], reason)

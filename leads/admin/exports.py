@@ -1,0 +1,192 @@
+"""Saves a list of leads or counterparties as a CSV file, as it is narrowed and ordered at this moment (L10).
+
+The file is written while the browser reads it, so that it costs the server no more memory when it is long.
+"""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+
+from aiohttp import web
+
+from leads.admin.context import Viewer, export_only, panel_of, viewer_of
+from leads.admin.counterparties import asked_counterparties
+from leads.admin.csv_columns import HEADERS, OTHER_NUMBERS, Column, Kind, language_label, people_labels, status_labels
+from leads.admin.i18n import _, current_locale
+from leads.admin.leads import asked_leads
+from leads.domain.csv_cells import protected
+from leads.domain.statuses import StatusSet
+from leads.store.exports import (
+    ExportedCounterparty,
+    ExportedLead,
+    ExportedPerson,
+    exported_counterparties,
+    exported_leads,
+)
+from leads.store.leads import employees
+from leads.store.sources import source_names
+from leads.store.statuses import status_names
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Without it spreadsheets take UTF-8 for the letters of their own country."""
+WRITE_SECONDS = 60.0
+"""A browser that takes no more for so long has gone away."""
+Row = Sequence[str]
+Labels = dict[int, str]
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/leads/export.csv")
+@export_only
+async def export_leads(request: web.Request) -> web.StreamResponse:
+    """The leads of the list with its present search, filters and order."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    wanted, asked = asked_leads(request)
+    async with panel.database.read() as session:
+        people = people_labels(await employees(session))
+        names = status_labels(await status_names(session, StatusSet.LEADS))
+        sources = dict(await source_names(session))
+    chunks = exported_leads(panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope)
+
+    async def rows() -> AsyncIterator[list[Row]]:
+        yield [lead_header()]
+        async for leads in chunks:
+            yield [lead_row(lead, names, sources, people, viewer) for lead in leads]
+
+    return await csv_response(request, Kind.LEADS, rows())
+
+
+@routes.get("/counterparties/export.csv")
+@export_only
+async def export_counterparties(request: web.Request) -> web.StreamResponse:
+    """The counterparties of the list with its present search, filters and order, each with its contact persons."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    wanted, asked = asked_counterparties(request)
+    async with panel.database.read() as session:
+        people = people_labels(await employees(session))
+        names = status_labels(await status_names(session, StatusSet.COUNTERPARTIES))
+    chunks = exported_counterparties(
+        panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope
+    )
+
+    async def rows() -> AsyncIterator[list[Row]]:
+        yield [counterparty_header()]
+        async for cards in chunks:
+            yield [row for card in cards for row in counterparty_rows(card, names, people, viewer)]
+
+    return await csv_response(request, Kind.COUNTERPARTIES, rows())
+
+
+def lead_header() -> Row:
+    """The headings of a file of leads, in the viewer's language."""
+    head = [Column.NAME, Column.NUMBER]
+    tail = [
+        Column.EMAIL,
+        Column.ADDRESS,
+        Column.COMMENT,
+        Column.LANGUAGE,
+        Column.STATUS,
+        Column.SOURCE,
+        Column.RESPONSIBLE,
+    ]
+    times = [_("Last call"), _("Created"), _("Closed")]
+    return [*_headings(head), _(OTHER_NUMBERS), *_headings(tail), *times]
+
+
+def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labels, viewer: Viewer) -> Row:
+    """One lead."""
+    return [
+        lead.name,
+        *_numbers(lead.numbers),
+        lead.email,
+        lead.address,
+        lead.comment,
+        language_label(lead.language),
+        statuses.get(lead.status_id, ""),
+        sources.get(lead.source_id or 0, ""),
+        people.get(lead.responsible_id or 0, ""),
+        _time(lead.last_call_at, viewer),
+        _time(lead.created_at, viewer),
+        _time(lead.closed_at, viewer),
+    ]
+
+
+def counterparty_header() -> Row:
+    """The headings of a file of counterparties, in the viewer's language."""
+    head = [Column.NAME, Column.CONTACT_PERSON, Column.FOLDER, Column.NUMBER]
+    tail = [Column.EMAIL, Column.ADDRESS, Column.COMMENT, Column.LANGUAGE, Column.STATUS, Column.RESPONSIBLE]
+    return [*_headings(head), _(OTHER_NUMBERS), *_headings(tail), _("Created")]
+
+
+def counterparty_rows(card: ExportedCounterparty, statuses: Labels, people: Labels, viewer: Viewer) -> list[Row]:
+    """A counterparty's own row, and one for each of its contact persons below it."""
+    own = [
+        card.name,
+        "",
+        card.folder,
+        *_numbers(card.numbers),
+        card.email,
+        card.address,
+        card.comment,
+        language_label(card.language),
+        statuses.get(card.status_id or 0, ""),
+        people.get(card.responsible_id or 0, ""),
+        _time(card.created_at, viewer),
+    ]
+    return [own, *(_person_row(card, person, people) for person in card.persons)]
+
+
+def _person_row(card: ExportedCounterparty, person: ExportedPerson, people: Labels) -> Row:
+    numbers, language = _numbers(person.numbers), language_label(person.language)
+    responsible = people.get(person.responsible_id or 0, "")
+    return [card.name, person.name, "", *numbers, person.email, "", "", language, "", responsible, ""]
+
+
+def csv_text(rows: Iterable[Row], separator: str) -> str:
+    """Rows as text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator).writerows([protected(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def separator() -> str:
+    """What stands between cells: where the comma parts decimals, spreadsheets expect a semicolon."""
+    return "," if current_locale().language == "en" else ";"
+
+
+async def csv_response(request: web.Request, name: str, chunks: AsyncIterator[Sequence[Row]]) -> web.StreamResponse:
+    """Answer with a CSV file of that name and today's date."""
+    day = panel_of(request).clock().astimezone(viewer_of(request).zone)
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/csv; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="{name}-{day:%Y-%m-%d}.csv"',
+        }
+    )
+    part = separator()
+    try:
+        await response.prepare(request)
+        await response.write(BYTE_ORDER_MARK.encode())
+        async for rows in chunks:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await response.write(csv_text(rows, part).encode())
+            await asyncio.sleep(0)
+    except (OSError, TimeoutError):
+        pass  # The browser was closed.
+    return response
+
+
+def _headings(columns: Iterable[Column]) -> list[str]:
+    return [_(HEADERS[column]) for column in columns]
+
+
+def _numbers(numbers: Sequence[str]) -> tuple[str, str]:
+    """The main number, and the others in one cell."""
+    return (numbers[0] if numbers else "", ", ".join(numbers[1:]))
+
+
+def _time(moment: datetime | None, viewer: Viewer) -> str:
+    return f"{moment.astimezone(viewer.zone):%Y-%m-%d %H:%M}" if moment else ""

@@ -1,0 +1,19 @@
+"""Writes cells of CSV files so that no spreadsheet takes them for formulas, and reads them back as they were.
+
+A name that begins with `=` would be calculated by whoever opens the file; an apostrophe before it keeps it a text.
+"""
+
+import re
+
+_RISKY = re.compile(r"'*[=+\-@\t\r]")
+_E164 = re.compile(r"\+[0-9]{3,15}")
+
+
+def protected(text: str) -> str:
+    """The cell for `text`: what a spreadsheet would calculate gets an apostrophe; a telephone number stays a number."""
+    return f"'{text}" if _RISKY.match(text) and not _E164.fullmatch(text) else text
+
+
+def original(cell: str) -> str:
+    """The text that `protected` made `cell` of; a cell that it would not have changed stays as it is."""
+    return cell[1:] if cell.startswith("'") and _RISKY.match(cell) else cell

@@ -1,0 +1,207 @@
+"""Writes counterparties of a file, each as a person would save its card: its numbers close leads all the same (L6)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.store.cards import ConflictError, NoSuchCardError
+from leads.store.counterparty_card import (
+    CounterpartyCard,
+    CounterpartyEdit,
+    PersonEdit,
+    load_counterparty,
+    save_counterparty,
+)
+from leads.store.engine import Database
+from leads.store.import_tables import ImportItem
+from leads.store.lead_import import differences
+from leads.store.models import ContactPerson, Counterparty, PhoneNumber
+from leads.store.plans import Planning
+from leads.store.search import sort_key
+
+Clock = Callable[[], datetime]
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """A contact person of a file; an empty or missing value says nothing."""
+
+    name: str
+    numbers: tuple[str, ...] = ()
+    email: str = ""
+    language: str | None = None
+    responsible_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CounterpartyRow:
+    """A counterparty of a file with the contact persons that stand below it; `numbers` are E.164."""
+
+    line: int
+    name: str
+    folder: str = ""
+    numbers: tuple[str, ...] = ()
+    email: str = ""
+    address: str = ""
+    comment: str = ""
+    language: str | None = None
+    status_id: int | None = None
+    responsible_id: int | None = None
+    persons: tuple[PersonRow, ...] = ()
+
+
+class Became(Enum):
+    """What became of a row."""
+
+    MADE = "made"
+    UPDATED = "updated"
+    SKIPPED = "skipped"
+
+
+async def import_counterparty(
+    database: Database,
+    batch_id: int,
+    row: CounterpartyRow,
+    *,
+    update_known: bool,
+    by: int,
+    clock: Clock,
+    region: str,
+    planning: Planning,
+) -> Became:
+    """Make the counterparty, or bring a known one to what the row says of it.
+
+    Raises:
+        CardError: it cannot be saved so; see leads.store.cards.
+    """
+    for attempt in range(_ATTEMPTS):
+        async with database.read() as session:
+            known = await _find(session, row)
+            try:
+                card = None if known is None else await load_counterparty(session, known, None)
+            except NoSuchCardError:
+                card = None
+        if card is None:
+            await _make(database, batch_id, row, by=by, clock=clock, region=region)
+            return Became.MADE
+        present = edit_of(card)
+        wanted = _merged(present, row)
+        if not update_known or wanted == present:
+            return Became.SKIPPED
+        before, after = differences(present, wanted)
+        async with database.write() as session:
+            session.add(
+                ImportItem(
+                    batch_id=batch_id, counterparty_id=card.id, version=card.version + 1, before=before, after=after
+                )
+            )
+        try:
+            await save_counterparty(
+                database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
+            )
+        except ConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return Became.UPDATED
+    return Became.SKIPPED
+
+
+async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: int, clock: Clock, region: str) -> None:
+    edit = _merged(CounterpartyEdit("", "", "", "", "", None, None, (), ()), row)
+    saved = await save_counterparty(database, None, 0, edit, by=by, clock=clock, region=region)
+    async with database.write() as session:
+        version = await session.scalar(select(Counterparty.version).where(Counterparty.id == saved.id))
+        if version is not None:
+            session.add(ImportItem(batch_id=batch_id, counterparty_id=saved.id, version=version))
+
+
+async def _find(session: AsyncSession, row: CounterpartyRow) -> int | None:
+    """The counterparty of that name that has the row's numbers, its own before those of its contact persons; the first
+    of that name where numbers do not tell, because one of the two has none."""
+    named = select(Counterparty.id).where(Counterparty.sort_name == sort_key(row.name), Counterparty.name == row.name)
+    ids = list(await session.scalars(named.order_by(Counterparty.id)))
+    if not ids:
+        return None
+    owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
+    own: dict[int, set[str]] = {identity: set() for identity in ids}
+    held: dict[int, set[str]] = {identity: set() for identity in ids}
+    for identity, number, person in await session.execute(
+        select(owner, PhoneNumber.number, PhoneNumber.contact_person_id)
+        .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
+        .where(or_(PhoneNumber.counterparty_id.in_(ids), ContactPerson.counterparty_id.in_(ids)))
+    ):
+        held[identity].add(number)
+        if person is None:
+            own[identity].add(number)
+    mine = {*row.numbers, *(number for person in row.persons for number in person.numbers)}
+
+    def nearness(identity: int) -> tuple[int, int]:
+        return len(own[identity].intersection(row.numbers)), len(held[identity] & mine)
+
+    nearest = max(ids, key=nearness)
+    if nearness(nearest) != (0, 0):
+        return nearest
+    return next((identity for identity in ids if not mine or not held[identity]), None)
+
+
+def edit_of(card: CounterpartyCard) -> CounterpartyEdit:
+    """The card as an edit that changes nothing."""
+    return CounterpartyEdit(
+        name=card.name,
+        folder=card.folder,
+        email=card.email,
+        address=card.address,
+        comment=card.comment,
+        language=card.language,
+        responsible_id=card.responsible_id,
+        numbers=card.numbers,
+        persons=tuple(
+            PersonEdit(one.id, one.name, one.email, one.language, one.responsible_id, one.numbers)
+            for one in card.persons
+        ),
+        status_id=card.status_id,
+    )
+
+
+def _merged(present: CounterpartyEdit, row: CounterpartyRow) -> CounterpartyEdit:
+    persons = {person.name: person for person in reversed(present.persons)}
+    added: list[PersonEdit] = []
+    for new in row.persons:
+        if new.name in persons:
+            persons[new.name] = _merged_person(persons[new.name], new)
+        else:
+            added.append(_merged_person(PersonEdit(None, new.name, "", None, None, ()), new))
+    by_id = {person.id: person for person in persons.values()}
+    return replace(
+        present,
+        name=row.name,
+        folder=row.folder or present.folder,
+        numbers=_union(present.numbers, row.numbers),
+        email=row.email or present.email,
+        address=row.address or present.address,
+        comment=row.comment or present.comment,
+        language=row.language or present.language,
+        status_id=row.status_id or present.status_id,
+        responsible_id=row.responsible_id or present.responsible_id,
+        persons=(*(by_id.get(person.id, person) for person in present.persons), *added),
+    )
+
+
+def _merged_person(present: PersonEdit, row: PersonRow) -> PersonEdit:
+    return replace(
+        present,
+        email=row.email or present.email,
+        language=row.language or present.language,
+        responsible_id=row.responsible_id or present.responsible_id,
+        numbers=_union(present.numbers, row.numbers),
+    )
+
+
+def _union(present: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*present, *more)))

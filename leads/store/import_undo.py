@@ -1,0 +1,156 @@
+"""Undoes an import: what it made is removed, what it changed is as before, unless somebody worked on it since.
+
+What was called, closed, saved or used since stays as it is: people's work counts more than a tidy end.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from leads.store.cards import CardError, NoSuchCardError
+from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
+from leads.store.counterparty_import import edit_of as edit_of_counterparty
+from leads.store.engine import Database, lock_numbers
+from leads.store.import_tables import ImportItem
+from leads.store.imports import Counts
+from leads.store.lead_card import load_lead, save_lead
+from leads.store.lead_import import edit_of as edit_of_lead
+from leads.store.models import Base, ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.plans import Planning
+
+Clock = Callable[[], datetime]
+_OWN_TABLES = {"phone_number", "contact_person", "change", "import_item"}
+"""Rows here belong to a card and go with it; a row of any other table means that somebody used it."""
+
+
+async def undo_items(
+    database: Database, items: Sequence[ImportItem], *, by: int, clock: Clock, region: str, planning: Planning
+) -> Counts:
+    """Undo some of what an import did; only `kept` is counted."""
+    counts = Counts()
+    for model in (Lead, Counterparty):
+        made = {
+            identity: item.version
+            for item in items
+            if item.after is None and (identity := _key(item, model)) is not None
+        }
+        if made:
+            counts.kept += await database.run_write(_Removal(model, made).run)
+    for item in items:
+        if item.after is not None:
+            restore = _restore_lead if item.lead_id is not None else _restore_counterparty
+            try:
+                counts.kept += not await restore(database, item, by=by, clock=clock, region=region, planning=planning)
+            except NoSuchCardError:
+                pass  # It is gone, and with it what the import changed.
+            except CardError:
+                counts.kept += 1
+    return counts
+
+
+def _key(item: ImportItem, model: type[Lead] | type[Counterparty]) -> int | None:
+    return item.lead_id if model is Lead else item.counterparty_id
+
+
+class _Removal:
+    """Removes cards that nobody has touched since they were made, by id and version; tells how many stay."""
+
+    def __init__(self, model: type[Lead] | type[Counterparty], made: dict[int, int]) -> None:
+        self._model, self._made = model, made
+
+    def run(self, connection: Connection) -> int:
+        # Calls lock the number before they look for its card, so a card that is free of calls here stays so.
+        lock_numbers(connection, connection.scalars(select(PhoneNumber.number).where(self._numbers())).all())
+        model = self._model
+        same = or_(*(and_(model.id == key, model.version == version) for key, version in self._made.items()))
+        conditions: list[ColumnElement[bool]] = [model.id.in_(self._made), same, ~_is_used(model)]
+        if model is Lead:
+            conditions += [Lead.closed_at.is_(None), Lead.last_call_at.is_(None)]
+        free = connection.scalars(select(model.id).where(*conditions)).all()
+        return len(self._made) - self._remove(connection, free)
+
+    def _numbers(self) -> ColumnElement[bool]:
+        if self._model is Lead:
+            return PhoneNumber.lead_id.in_(self._made)
+        people = select(ContactPerson.id).where(ContactPerson.counterparty_id.in_(self._made))
+        return or_(PhoneNumber.counterparty_id.in_(self._made), PhoneNumber.contact_person_id.in_(people))
+
+    def _remove(self, connection: Connection, free: Iterable[int]) -> int:
+        ids = list(free)
+        try:
+            with connection.begin_nested():
+                connection.execute(delete(self._model).where(self._model.id.in_(ids)))
+        except IntegrityError:
+            # Something that refers to one of them came in this moment: the others can still go.
+            return sum(self._remove(connection, [one]) for one in ids) if len(ids) > 1 else 0
+        return len(ids)
+
+
+def _is_used(model: type[Lead] | type[Counterparty]) -> ColumnElement[bool]:
+    """Whether any row of the database refers to a card, beside its own parts."""
+    target = Base.metadata.tables[model.__tablename__].c.id
+    found = [
+        exists().where(key.parent == model.id)
+        for table in Base.metadata.sorted_tables
+        if table.name not in _OWN_TABLES
+        for key in table.foreign_keys
+        if key.column is target
+    ]
+    return or_(*found)
+
+
+async def _restore_lead(
+    database: Database, item: ImportItem, *, by: int, clock: Clock, region: str, planning: Planning
+) -> bool:
+    assert item.lead_id is not None
+    async with database.read() as session:
+        card = await load_lead(session, item.lead_id, None)
+    present = edit_of_lead(card)
+    wanted = replace(present, **_restored(asdict(present), item))
+    if wanted == present or card.closed_at is not None:
+        return False
+    await save_lead(database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning)
+    return True
+
+
+async def _restore_counterparty(
+    database: Database, item: ImportItem, *, by: int, clock: Clock, region: str, planning: Planning
+) -> bool:
+    assert item.counterparty_id is not None
+    async with database.read() as session:
+        card = await load_counterparty(session, item.counterparty_id, None)
+    present = edit_of_counterparty(card)
+    values = _restored(asdict(present), item)
+    if "persons" in values:
+        values["persons"] = tuple(PersonEdit(**{**one, "numbers": tuple(one["numbers"])}) for one in values["persons"])
+    wanted: CounterpartyEdit = replace(present, **values)
+    if wanted == present:
+        return False
+    await save_counterparty(
+        database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
+    )
+    return True
+
+
+def _restored(present: dict[str, Any], item: ImportItem) -> dict[str, Any]:
+    """The fields that are still as the import left them, as they were before; of numbers those that it added go."""
+    before, after = item.before or {}, item.after or {}
+    values: dict[str, Any] = {}
+    for name, new in after.items():
+        if name == "numbers":
+            added = set(new) - set(before[name])
+            values[name] = tuple(number for number in present[name] if number not in added)
+        elif _plain(present[name]) == _plain(new):
+            values[name] = before[name]
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back, without the keys of contact persons, which new ones had not yet."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items() if name != "id"}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

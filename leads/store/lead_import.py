@@ -1,0 +1,251 @@
+"""Writes leads of a file: new ones many at a time, yet so briefly that no call waits; known ones by their card.
+
+A known lead is saved as a person would save its card, so that whatever follows from a change follows here too.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError, is_name
+from leads.store.engine import Database, lock_numbers
+from leads.store.import_tables import ImportItem
+from leads.store.lead_card import LeadCard, LeadEdit, load_lead, save_lead
+from leads.store.models import Change, ContactPerson, Counterparty, Lead, LeadStatus, PhoneNumber
+from leads.store.plans import Planning
+from leads.store.search import search_text, sort_key
+
+Clock = Callable[[], datetime]
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRow:
+    """A lead of a file; `numbers` are E.164, and an empty or missing value says nothing."""
+
+    line: int
+    name: str
+    numbers: tuple[str, ...]
+    email: str = ""
+    address: str = ""
+    comment: str = ""
+    language: str | None = None
+    status_id: int | None = None
+    source_id: int | None = None
+    responsible_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A row whose number is on an active lead already."""
+
+    row: LeadRow
+    lead_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OnCounterparty:
+    """A row whose number is a counterparty's, so it cannot be a lead's (L7)."""
+
+    row: LeadRow
+    number: str
+    counterparty: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnSeveralLeads:
+    """A row whose numbers are on more than one active lead."""
+
+    row: LeadRow
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of some rows: how many leads were made, and the rows that made none."""
+
+    made: int
+    others: tuple[Known | OnCounterparty | OnSeveralLeads, ...]
+
+
+def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *, by: int, now: datetime) -> Added:
+    """Make a lead of each row whose numbers nobody has (L7); rows that repeat one of them are known then."""
+    numbers = {number for row in rows for number in row.numbers}
+    lock_numbers(connection, numbers)
+    leads, counterparties = _owners(connection, numbers)
+    fresh: list[LeadRow] = []
+    rest: list[LeadRow] = []
+    for row in rows:
+        free = not any(number in leads or number in counterparties for number in row.numbers)
+        if free:
+            fresh.append(row)
+            leads.update(dict.fromkeys(row.numbers, 0))
+        else:
+            rest.append(row)
+    leads.update(_insert(connection, batch_id, fresh, by, now))
+    return Added(len(fresh), tuple(_judged(row, leads, counterparties) for row in rest))
+
+
+def _judged(
+    row: LeadRow, leads: dict[str, int], counterparties: dict[str, str]
+) -> Known | OnCounterparty | OnSeveralLeads:
+    theirs = next((number for number in row.numbers if number in counterparties), None)
+    if theirs is not None:
+        return OnCounterparty(row, theirs, counterparties[theirs])
+    found = {leads[number] for number in row.numbers if number in leads}
+    return Known(row, found.pop()) if len(found) == 1 else OnSeveralLeads(row)
+
+
+def _owners(connection: Connection, numbers: set[str]) -> tuple[dict[str, int], dict[str, str]]:
+    """The active lead, and the name of a counterparty, that has each of these numbers."""
+    leads: dict[str, int] = {}
+    counterparties: dict[str, str] = {}
+    owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
+    statement = (
+        select(PhoneNumber.number, PhoneNumber.lead_id, PhoneNumber.on_active_lead, Counterparty.name)
+        .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
+        .outerjoin(Counterparty, Counterparty.id == owner)
+        .where(PhoneNumber.number.in_(numbers))
+    )
+    for number, lead_id, active, counterparty in connection.execute(statement):
+        if active and lead_id is not None:
+            leads[number] = lead_id
+        elif lead_id is None:
+            counterparties[number] = counterparty
+    return leads, counterparties
+
+
+def _insert(connection: Connection, batch_id: int, rows: list[LeadRow], by: int, now: datetime) -> dict[str, int]:
+    """Insert leads with numbers, history and the record of the import; tells whose each number is now."""
+    if not rows:
+        return {}
+    status = connection.scalar(select(LeadStatus.id).order_by(LeadStatus.sort_order, LeadStatus.id).limit(1))
+    values = [_values(row, status, now) for row in rows]
+    made = {
+        number: lead for lead, number in connection.execute(insert(Lead).returning(Lead.id, Lead.main_number), values)
+    }
+    owners: dict[str, int] = {}
+    numbers: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    for row, value in zip(rows, values, strict=True):
+        lead = made[row.numbers[0]]
+        for position, number in enumerate(row.numbers):
+            owners[number] = lead
+            numbers.append({"number": number, "position": position, "lead_id": lead, "on_active_lead": True})
+        changes.append(
+            {"at": now, "employee_id": by, "lead_id": lead, "field": "created", "before": "", "after": value["name"]}
+        )
+    connection.execute(insert(PhoneNumber), numbers)
+    connection.execute(insert(Change), changes)
+    items = [{"batch_id": batch_id, "lead_id": lead, "version": 1} for lead in made.values()]
+    connection.execute(insert(ImportItem), items)
+    return owners
+
+
+def _values(row: LeadRow, status: int | None, now: datetime) -> dict[str, Any]:
+    name = row.name or row.numbers[0]
+    return {
+        "name": name,
+        "named": is_name(name),
+        "language": row.language,
+        "email": row.email,
+        "address": row.address,
+        "comment": row.comment,
+        "status_id": row.status_id or status,
+        "source_id": row.source_id,
+        "responsible_id": row.responsible_id,
+        "responsible_by_hand": row.responsible_id is not None,
+        "created_at": now,
+        "updated_at": now,
+        "main_number": row.numbers[0],
+        "sort_name": sort_key(name),
+        "search_text": search_text(name, row.email, numbers=row.numbers),
+    }
+
+
+async def update_lead(
+    database: Database,
+    batch_id: int,
+    known: Known,
+    *,
+    by: int,
+    clock: Clock,
+    region: str,
+    planning: Planning,
+) -> bool:
+    """Bring a known lead to what the row says of it; tells whether that changed anything.
+
+    Raises:
+        CardError: the card cannot be saved so; see leads.store.cards.
+    """
+    for attempt in range(_ATTEMPTS):
+        async with database.read() as session:
+            try:
+                card = await load_lead(session, known.lead_id, None)
+            except NoSuchCardError:
+                return False
+        if card.closed_at is not None:
+            raise LeadClosedError(card.id)
+        present = edit_of(card)
+        wanted = _merged(present, known.row)
+        if wanted == present:
+            return False
+        await _note(database, batch_id, card, present, wanted)
+        try:
+            await save_lead(
+                database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
+            )
+        except ConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return True
+    return False
+
+
+def edit_of(card: LeadCard) -> LeadEdit:
+    """The card as an edit that changes nothing."""
+    return LeadEdit(
+        name=card.name if card.name != card.numbers[0] else "",
+        numbers=card.numbers,
+        email=card.email,
+        address=card.address,
+        comment=card.comment,
+        language=card.language,
+        status_id=card.status_id,
+        responsible_id=card.responsible_id,
+        source_id=card.source_id,
+    )
+
+
+def _merged(present: LeadEdit, row: LeadRow) -> LeadEdit:
+    return replace(
+        present,
+        name=row.name or present.name,
+        numbers=tuple(dict.fromkeys((*present.numbers, *row.numbers))),
+        email=row.email or present.email,
+        address=row.address or present.address,
+        comment=row.comment or present.comment,
+        language=row.language or present.language,
+        status_id=row.status_id or present.status_id,
+        responsible_id=row.responsible_id or present.responsible_id,
+        source_id=row.source_id or present.source_id,
+    )
+
+
+async def _note(database: Database, batch_id: int, card: LeadCard, present: LeadEdit, wanted: LeadEdit) -> None:
+    """Note what is about to change. It is noted before: a note of a change that never came is undone by nothing."""
+    before, after = differences(present, wanted)
+    async with database.write() as session:
+        session.add(
+            ImportItem(batch_id=batch_id, lead_id=card.id, version=card.version + 1, before=before, after=after)
+        )
+
+
+def differences(present: Any, wanted: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields in which two edits differ, as they were and as they are to be."""
+    old, new = asdict(present), asdict(wanted)
+    changed = [name for name in old if old[name] != new[name]]
+    return {name: old[name] for name in changed}, {name: new[name] for name in changed}

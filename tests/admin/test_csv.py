@@ -1,0 +1,484 @@
+"""Export and import as people use them: columns in three languages, other people's files, refusals, undo (L10)."""
+
+import asyncio
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable
+from html import unescape
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from aiohttp import web
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.admin import csv_files, import_runner
+from leads.admin.context import PANEL
+from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
+from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
+from leads.store.engine import Database
+from leads.store.exports import exported_counterparties, exported_leads
+from leads.store.import_tables import ImportBatch
+from leads.store.lead_card import LeadEdit, create_lead, load_lead
+from leads.store.leads import LeadFilter, LeadOrder, LeadState
+from leads.store.models import Counterparty, Lead, PhoneNumber
+from tests.admin.conftest import Clock, Company, Visitor
+
+HEAD = "Name;Number\r\n"
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+class Importer:
+    """Somebody who imports files and waits for the end."""
+
+    def __init__(self, visitor: Visitor, app: web.Application) -> None:
+        self.visitor, self.app = visitor, app
+
+    async def send(
+        self, content: bytes, kind: str = "leads", name: str = "list.csv", csrf: str = ""
+    ) -> tuple[int, str]:
+        form = aiohttp.FormData(default_to_multipart=True)
+        form.add_field("csrf", csrf or self.visitor.csrf)
+        form.add_field("kind", kind)
+        form.add_field("file", content, filename="list.csv", content_type="text/csv")
+        url = f"{self.visitor.base}/imports"
+        async with self.visitor.client.post(url, data=form, allow_redirects=False) as answer:
+            return answer.status, await answer.text()
+
+    async def columns(self) -> list[str]:
+        page = (await self.visitor.get("/imports/preview")).text
+        selects = re.findall(r'<select name="column".*?</select>', page, re.DOTALL)
+        return [(re.search(r'value="(\w+)" selected', one) or ["", ""])[1] for one in selects]
+
+    async def run(self, known: str = "skip", columns: list[str] | None = None) -> str:
+        """Import what was sent; the page of the outcome."""
+        chosen = await self.columns() if columns is None else columns
+        answer = await self.visitor.post("/imports/preview", {"column": chosen, "known": known})
+        assert answer.status == 303, text_of(answer.text)
+        await asyncio.wait_for(self.app[PANEL].imports.wait(), 60)
+        return answer.location
+
+    async def bring(self, content: str, kind: str = "leads", known: str = "skip") -> str:
+        """Send and import; what the page says then."""
+        assert (await self.send(content.encode(), kind))[0] == 303
+        return text_of((await self.visitor.get(await self.run(known))).text)
+
+
+@pytest.fixture
+def importer(admin: Visitor, app: web.Application, monkeypatch: pytest.MonkeyPatch) -> Importer:
+    monkeypatch.setattr(import_runner, "SHORTEST_PAUSE", 0.0)  # No calls wait here.
+    return Importer(admin, app)
+
+
+async def _lead(database: Database, edit: LeadEdit) -> int:
+    return await create_lead(database, edit, by=None, clock=Clock(), region="UA")
+
+
+EDIT = LeadEdit("Щербань", ("0501234567",), "", "", "", None, 1, None, None)
+
+
+async def _leads(database: Database) -> dict[str, Lead]:
+    async with database.read() as session:
+        return {lead.main_number: lead for lead in await session.scalars(select(Lead))}
+
+
+def _facts(page: str) -> list[int]:
+    found = re.search(r"New (\d+) Changed (\d+) Left as they are (\d+) Refused (\d+)", page)
+    assert found, page
+    return [int(count) for count in found.groups()]
+
+
+async def test_an_export_is_the_list_as_it_is_narrowed(admin: Visitor, database: Database, company: Company) -> None:
+    await _lead(
+        database,
+        LeadEdit("=1+1", ("0501234567", "0671112233"), "a@b.c", "Київ", "-\nдва", "uk", 1, company.yurii, None),
+    )
+    await _lead(database, LeadEdit("Коваль", ("0502222222",), "", "", "", None, 2, None, None))
+    answer = await admin.get("/leads/export.csv?sort=name&order=desc", Accept_Language="en")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert re.fullmatch(r'attachment; filename="leads-\d{4}-\d\d-\d\d\.csv"', answer.headers["Content-Disposition"])
+    assert answer.text.startswith("\ufeff")
+    head, *rows = csv.reader(io.StringIO(answer.text[1:], newline=""))
+    assert head[:4] == ["Name", "Number", "Other numbers", "E-mail"]
+    assert [row[0] for row in rows] == ["'=1+1", "Коваль"]
+    assert rows[0][1:10] == [
+        *("+380501234567", "+380671112233", "a@b.c", "Київ", "'-\nдва", "Ukrainian", "Hot", "", "Щербань Юрій"),
+    ]
+    narrowed = await admin.get("/leads/export.csv?status=2")
+    assert [row[0] for row in csv.reader(io.StringIO(narrowed.text[1:]))][1:] == ["Коваль"]
+    ukrainian = (await admin.get("/leads/export.csv", Accept_Language="uk")).text
+    assert ukrainian.startswith("\ufeffНазва;") or ";" in ukrainian.splitlines()[0]
+
+
+async def test_files_are_for_administrators(yurii: Visitor, app: web.Application, database: Database) -> None:
+    for path in ("/leads/export.csv", "/imports", "/imports/preview", "/imports/1"):
+        assert (await yurii.get(path)).status == 403, path
+    assert (await Importer(yurii, app).send(b"Name,Number\nx,0501234567\n"))[0] == 403
+    assert "export.csv" not in (await yurii.get("/leads")).text
+
+
+async def test_a_file_needs_the_token_and_comes_from_our_page(importer: Importer) -> None:
+    assert (await importer.send(b"Name,Number\n", csrf="x" * 43))[0] == 403
+    broken = await importer.visitor.post_bytes(
+        "/imports", b"--x\r\nnonsense", Content_Type="multipart/form-data; boundary=x"
+    )
+    assert broken.status in (400, 403)
+    assert (await importer.visitor.post("/imports", {"kind": "leads"})).status == 422
+
+
+@pytest.mark.parametrize(("encoding", "separator"), [("utf-8", ","), ("utf-8-sig", ";"), ("cp1251", ";")])
+async def test_other_peoples_files_are_read(
+    importer: Importer, database: Database, encoding: str, separator: str, company: Company
+) -> None:
+    head = separator.join(["ПІБ", "Телефон", "Телефон 2", "Ел. пошта", "Відповідальний", "Статус", "Щось"])
+    row = separator.join(
+        ['"Щербань, Ольга"', "050 123-45-67", "(067) 111 22 33", "o@b.ua", "марія коваленко", "Холодний", "x"]
+    )
+    assert (await importer.send(f"{head}\n{row}\n".encode(encoding)))[0] == 303
+    assert await importer.columns() == ["name", "number", "number", "email", "responsible", "status", ""]
+    await importer.run()
+    lead = (await _leads(database))["+380501234567"]
+    assert (lead.name, lead.named, lead.email, lead.status_id) == ("Щербань, Ольга", True, "o@b.ua", 3)
+    assert (lead.responsible_id, lead.responsible_by_hand) == (company.maria, True)
+    async with database.read() as session:
+        card = await load_lead(session, lead.id, None)
+    assert card.numbers == ("+380501234567", "+380671112233")
+    found = await importer.visitor.get(f"/leads?q={quote('щербань')}")
+    assert "Щербань, Ольга" in unescape(found.text)
+
+
+async def test_known_leads_are_left_or_updated_as_chosen(importer: Importer, database: Database) -> None:
+    known = await _lead(database, EDIT)
+    content = "Name;Number;E-mail\nІнша;0501234567;new@b.ua\n;0509999999;\n;0501234567;\n"
+    assert _facts(await importer.bring(content)) == [1, 0, 2, 0]
+    assert (await _leads(database))["+380501234567"].name == "Щербань"
+    assert _facts(await importer.bring(content, known="update")) == [0, 1, 2, 0]
+    async with database.read() as session:
+        card = await load_lead(session, known, None)
+    assert (card.name, card.email, card.version) == ("Інша", "new@b.ua", 2)
+    unnamed = (await _leads(database))["+380509999999"]
+    assert (unnamed.name, unnamed.named) == ("+380509999999", False)
+
+
+async def test_refused_rows_come_with_line_and_reason(importer: Importer, database: Database, company: Company) -> None:
+    await _lead(database, EDIT)
+    await _lead(database, LeadEdit("Друга", ("0502222222",), "", "", "", None, 1, None, None))
+    edit = CounterpartyEdit("ТОВ «Ромашка»", "", "", "", "", None, None, ("0441234567",), ())
+    await save_counterparty(database, None, 0, edit, by=None, clock=Clock(), region="UA")
+    rows = [
+        "Назва;Телефон;Email;Статус;Відповідальний",
+        "Без номера;;;;",
+        '"Два\nрядки";05o;;;',
+        "Пошта;0503333333;не пошта;;",
+        "Статус;0503333333;;Невідомий;",
+        "Хто;0503333333;;;Ніхто",
+        "Їхній;0441234567;;;",
+        "",
+        "Обидва;0501234567, 0502222222;;;",
+        "=cmd;0504444444;;;",
+        f"{'x' * 201};0503333333;;;",
+    ]
+    page = await importer.bring("\n".join(rows), known="update")
+    assert _facts(page) == [1, 0, 0, 8]
+    async with database.read() as session:
+        batch = await session.scalar(select(ImportBatch.id))
+    refused = (await importer.visitor.get(f"/imports/{batch}/refused.csv")).text[1:]
+    assert [row[0] for row in csv.reader(io.StringIO(refused))][1:] == ["2", "3", "5", "6", "7", "8", "10", "12"]
+    for reason in (
+        "A lead has at least one number.",
+        "“05o” is no public telephone number.",
+        "“не пошта” is no e-mail address.",
+        "Status: there is no “Невідомий” here.",
+        "Responsible: there is no “Ніхто” here.",
+        "+380 44 123 4567 belongs to the counterparty ТОВ «Ромашка».",
+        "Its numbers are on several open leads; merge these first.",
+        "Name: at most 200 characters.",
+    ):
+        assert reason in page
+
+
+async def test_our_own_numbers_make_no_leads(importer: Importer, database: Database, admin: Visitor) -> None:
+    assert (await admin.post("/company/ignored", {"number": "0501234567", "note": ""})).status == 303
+    page = await importer.bring(f"{HEAD}Ми;0501234567\r\n")
+    assert _facts(page) == [0, 0, 0, 1]
+    assert "+380501234567 is one of our own or an ignored number" in page
+
+
+async def test_a_preview_is_its_senders_alone(
+    importer: Importer, app: web.Application, visitor: Callable[[], Visitor], database: Database
+) -> None:
+    assert (await importer.send(f"{HEAD}Таємна Особа;0501234567".encode()))[0] == 303
+    assert "Таємна Особа" in (await importer.visitor.get("/imports/preview")).text
+    async with database.write() as session:
+        await session.execute(select(Lead))
+    other = visitor()
+    await other.sign_in("boss")
+    assert (await other.get("/imports/preview")).status == 403
+    upload = app[PANEL].imports.upload_of(10**6)
+    assert upload is None
+    answer = await importer.visitor.post("/imports/preview", {"do": "cancel"})
+    assert answer.status == 303
+    assert (await importer.visitor.get("/imports/preview")).location == "/imports"
+
+
+async def test_a_file_is_forgotten_after_an_hour(importer: Importer, app: web.Application, clock: Clock) -> None:
+    await importer.send(f"{HEAD}Особа;0501234567".encode())
+    upload = next(iter(app[PANEL].imports._uploads.values()))
+    assert upload.file.path.stat().st_mode & 0o077 == 0
+    clock.move(minutes=61)
+    assert (await importer.visitor.get("/imports/preview")).location == "/imports"
+    assert not upload.file.path.exists()
+
+
+BAD_FILES = [
+    (b"PK\x03\x04rest", "no CSV file"),
+    (codecs.BOM_UTF16_LE + "Name".encode("utf-16-le"), "no CSV file"),
+    (b"", "must name the columns"),
+    (b"\n\n\n", "must name the columns"),
+    (b"a" * 300_000, "longer than any"),
+    (b",".join([b"c"] * 101), "at most 100 columns"),
+]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("content", "why"), BAD_FILES)
+async def test_what_is_no_table_is_refused_at_once(importer: Importer, content: bytes, why: str) -> None:
+    status, page = await importer.send(content)
+    assert status == 422
+    assert why in text_of(page)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_file_that_is_too_large_is_refused(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_files, "LARGEST_FILE", 1024 * 1024)
+    status, page = await importer.send(b"Name;Number\n" + b"x;1\n" * 300_000)
+    assert status == 422
+    assert "at most 1 MB" in text_of(page)
+
+
+async def test_an_open_quotation_mark_stops_the_import_where_it_is(importer: Importer, database: Database) -> None:
+    content = f'{HEAD}Перша;0501234567\n"Друга;0502222222\n' + "Третя;0503333333\n" * 10_000
+    page = await importer.bring(content)
+    assert "Stopped" in page
+    assert "3 – From here on the file is no CSV" in page
+    assert set(await _leads(database)) == {"+380501234567"}
+
+
+async def test_columns_must_be_named(importer: Importer) -> None:
+    await importer.send(b"A;B\nx;0501234567")
+    assert await importer.columns() == ["", ""]
+    post = importer.visitor.post
+    answer = await post("/imports/preview", {"column": ["name", ""], "known": "skip"})
+    assert answer.status == 422
+    assert "Say which column is “Number”." in text_of(answer.text)
+    assert 'value="name" selected' in answer.text
+    answer = await post("/imports/preview", {"column": ["name", "name"], "known": "skip"})
+    assert "Two columns cannot both be “Name”." in text_of(answer.text)
+    for forged in (
+        {"column": ["name"], "known": "skip"},
+        {"column": ["x", "y"], "known": "skip"},
+        {"column": ["number", ""]},
+    ):
+        assert (await post("/imports/preview", forged)).status == 400
+
+
+async def test_undoing_removes_what_was_made_and_restores_what_was_changed(
+    importer: Importer, database: Database
+) -> None:
+    known = await _lead(database, EDIT)
+    content = "Name;Number;Phone 2;Comment\nНова;0509999999;;\nІнша;0501234567;0671112233;c\nЧіпана;0508888888;;\n"
+    page = await importer.bring(content, known="update")
+    assert _facts(page) == [2, 1, 0, 0]
+    touched = (await _leads(database))["+380508888888"]
+    async with database.write() as session:
+        lead = await session.get_one(Lead, touched.id)
+        lead.comment = "worked on"
+    async with database.read() as session:
+        batch = await session.scalar(select(ImportBatch.id))
+    assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    page = text_of((await importer.visitor.get(f"/imports/{batch}")).text)
+    assert "Undone" in page
+    assert "because somebody worked on them 1" in page
+    assert set(await _leads(database)) == {"+380501234567", "+380508888888"}
+    async with database.read() as session:
+        card = await load_lead(session, known, None)
+        assert await session.scalar(select(func.count()).select_from(PhoneNumber)) == 2
+    assert (card.name, card.numbers, card.comment) == ("Щербань", ("+380501234567",), "")
+    assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 409
+
+
+async def test_counterparties_come_with_their_contact_persons_and_close_leads(
+    importer: Importer, database: Database, company: Company
+) -> None:
+    lead = await _lead(database, EDIT)
+    content = (
+        "Name;Contact person;Folder;Number;E-mail;Responsible\n"
+        "ТОВ «Ромашка»;;Клієнти;0441234567;;Марія Коваленко\n"
+        "ТОВ «Ромашка»;Щербань Ольга;;0501234567;o@b.ua;\n"
+        "ПП Клен;;;;;\n"
+        ";Хтось;;;;\n"
+    )
+    assert _facts(await importer.bring(content, "counterparties")) == [2, 0, 0, 1]
+    async with database.read() as session:
+        first = await session.scalar(select(Counterparty.id).order_by(Counterparty.id))
+        assert first
+        card = await load_counterparty(session, first, None)
+        closed = await session.get_one(Lead, lead)
+    assert (card.name, card.folder, card.numbers, card.responsible_id) == (
+        *("ТОВ «Ромашка»", "Клієнти", ("+380441234567",), company.maria),
+    )
+    assert [(one.name, one.numbers, one.email) for one in card.persons] == [
+        ("Щербань Ольга", ("+380501234567",), "o@b.ua")
+    ]
+    assert closed.counterparty_id == first
+    assert _facts(await importer.bring(content, "counterparties", known="update")) == [0, 0, 2, 1]
+    more = "Name;Contact person;Number\nТОВ «Ромашка»;;0441234567\nТОВ «Ромашка»;Новий;0671112233\n"
+    assert _facts(await importer.bring(more, "counterparties", known="update")) == [0, 1, 0, 0]
+    async with database.read() as session:
+        batches = list(await session.scalars(select(ImportBatch.id).order_by(ImportBatch.id)))
+        assert len((await load_counterparty(session, first, None)).persons) == 2
+    await importer.visitor.post(f"/imports/{batches[2]}/undo")
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        assert [one.name for one in (await load_counterparty(session, first, None)).persons] == ["Щербань Ольга"]
+    await importer.visitor.post(f"/imports/{batches[0]}/undo")
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        # The first has a lead closed to it and was saved since; the other goes.
+        assert [one.name for one in await session.scalars(select(Counterparty))] == ["ТОВ «Ромашка»"]
+
+
+PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=12).map(str.strip)
+RISKY = st.sampled_from(["=1+1", "+1", "-", "@x", "'=1", "'", '"', ";", ",", "a,b;c", "«Лапки»", "x  y", "0501234567"])
+NAMES = st.one_of(PLAIN, RISKY)
+LINES = st.lists(NAMES, max_size=3).map("\n".join).map(str.strip)
+LANGUAGES = st.sampled_from([None, "uk", "ru", "other"])
+
+
+@st.composite
+def _lead_edits(draw: st.DrawFn) -> list[LeadEdit]:
+    numbers = draw(st.lists(st.integers(500000000, 509999999), unique=True, min_size=1, max_size=8))
+    edits = []
+    while numbers:
+        own = [f"+380{numbers.pop()}" for _ in range(min(draw(st.integers(1, 3)), len(numbers)))]
+        email = draw(st.sampled_from(["", "a@b.c", "=a@b", "+a@b"]))
+        edits.append(
+            LeadEdit(
+                draw(NAMES),
+                tuple(own),
+                email,
+                draw(NAMES),
+                draw(LINES),
+                draw(LANGUAGES),
+                draw(st.integers(1, 4)),
+                None,
+                None,
+            )
+        )
+    return edits
+
+
+async def _clear(session: AsyncSession) -> None:
+    for model in (Lead, Counterparty, ImportBatch):
+        for one in await session.scalars(select(model)):
+            await session.delete(one)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("language", ["en", "uk"])
+async def test_leads_come_back_as_they_went(importer: Importer, database: Database, language: str) -> None:
+    """Property: export, then import into an empty database, and the same leads are there."""
+
+    async def held() -> list[object]:
+        every = LeadFilter(state=LeadState.ALL)
+        return [
+            (one.name, one.numbers, one.email, one.address, one.comment, one.language, one.status_id)
+            async for chunk in exported_leads(database, every, LeadOrder.NUMBER, descending=False, scope=None)
+            for one in chunk
+        ]
+
+    async def check(edits: list[LeadEdit]) -> None:
+        async with database.write() as session:
+            await _clear(session)
+        for edit in edits:
+            await _lead(database, edit)
+        before = await held()
+        content = (await importer.visitor.get("/leads/export.csv", Accept_Language=language)).text
+        assert _facts(await importer.bring(content, known="update")) == [0, 0, len(edits), 0]
+        async with database.write() as session:
+            await _clear(session)
+        assert _facts(await importer.bring(content)) == [len(edits), 0, 0, 0]
+        assert await held() == before
+
+    await _for_all(_lead_edits(), check, 5)
+
+
+@st.composite
+def _counterparty_edits(draw: st.DrawFn) -> list[CounterpartyEdit]:
+    edits = []
+    for place in range(draw(st.integers(1, 3))):
+        persons = tuple(
+            PersonEdit(
+                None, f"{draw(RISKY)} {row}", draw(st.sampled_from(["", "a@b.c"])), draw(LANGUAGES), None, number
+            )
+            for row, number in enumerate(draw(st.lists(st.sampled_from([(), ("+380671112233",)]), max_size=2)))
+        )
+        numbers = (f"+38044123456{place}",)
+        name = draw(st.sampled_from(["=1", "ТОВ «Клен»", "a;b"]))
+        edits.append(
+            CounterpartyEdit(
+                *(name, draw(PLAIN), "", draw(NAMES), draw(LINES), draw(LANGUAGES), None, numbers, persons),
+                status_id=draw(st.integers(1, 4)),
+            )
+        )
+    return edits
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_counterparties_come_back_as_they_went(importer: Importer, database: Database) -> None:
+    """Property: export, then import into an empty database, and the same counterparties and persons are there."""
+
+    async def held() -> list[object]:
+        every, order = CounterpartyFilter(), CounterpartyOrder.NAME
+        found = exported_counterparties(database, every, order, descending=False, scope=None)
+        return [(*_fields(one), one.persons) async for chunk in found for one in chunk]
+
+    def _fields(one: object) -> tuple[object, ...]:
+        names = ("name", "folder", "numbers", "address", "comment", "language", "status_id")
+        return tuple(getattr(one, name) for name in names)
+
+    async def check(edits: list[CounterpartyEdit]) -> None:
+        async with database.write() as session:
+            await _clear(session)
+        for edit in edits:
+            await save_counterparty(database, None, 0, edit, by=None, clock=Clock(), region="UA")
+        before = await held()
+        content = (await importer.visitor.get("/counterparties/export.csv")).text
+        assert _facts(await importer.bring(content, "counterparties", "update")) == [0, 0, len(edits), 0]
+        async with database.write() as session:
+            await _clear(session)
+        assert _facts(await importer.bring(content, "counterparties")) == [len(edits), 0, 0, 0]
+        assert await held() == before
+
+    await _for_all(_counterparty_edits(), check, 5)
+
+
+async def _for_all(strategy: st.SearchStrategy[object], check: Callable[..., object], examples: int) -> None:
+    """Run an asynchronous check for many values, each on the running loop, from hypothesis' own thread."""
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def run(value: object) -> None:
+        asyncio.run_coroutine_threadsafe(check(value), loop).result(60)  # type: ignore[arg-type]
+
+    await asyncio.to_thread(run)
