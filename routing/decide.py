@@ -139,7 +139,9 @@ def _who_calls(caller: Number, known: tuple[Person, ...] | None) -> Reason:
         return Reason(ReasonCode.CALLER_NOT_TOLD, {"number": caller.text})
     if not known:
         return Reason(ReasonCode.CALLER_UNKNOWN, {"number": caller.text})
-    code = ReasonCode.CALLER_KNOWN if len(known) == 1 else ReasonCode.CALLER_SHARED
+    code = ReasonCode.CALLER_SHARED
+    if len(known) == 1:
+        code = ReasonCode.CALLER_PINNED if known[0].pinned else ReasonCode.CALLER_KNOWN
     people = [{"kind": one.kind.value, "name": one.name, "closed": one.closed} for one in known]
     return Reason(code, {"number": caller.text, "people": people})
 

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.admin import cards as pages
 from leads.admin.context import Viewer, panel_of, viewer_of
 from leads.admin.counterparty_form import (
+    Names,
     beside,
     blank_person,
     change_persons,
@@ -51,6 +52,7 @@ from leads.store.counterparty_card import CounterpartyCard, Saved, first_status,
 from leads.store.leads import employees
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import HandDateError
+from leads.store.sources import source_choices, source_names
 from leads.store.visibility import counterparty_is_visible
 
 routes = web.RouteTableDef()
@@ -168,7 +170,8 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
             form = form.replaced(lead_version=lead.version)
             return await _page(request, session, None, form, conflict=conflict, status=409)
         card = await _load(session, request, viewer)
-        form = beside(form, edit, card, dict(await employees(session)), panel.region)
+        names = Names(dict(await employees(session)), dict(await source_names(session)))
+        form = beside(form, edit, card, names, panel.region)
     if not form.theirs:
         return await _saved(request, Saved(card.id, ()))
     return await _again(request, counterparty_id, form, conflict, 409)
@@ -232,6 +235,7 @@ async def _page(
         form=form,
         buttons=call_buttons(panel, viewer.id, f"/counterparties/{card.id}") if card else None,
         statuses=await pages.status_choices(session, StatusSet.COUNTERPARTIES),
+        sources=await source_choices(session, form.identifier("source_id")),
         persons=persons_of(form),
         blank=blank_person(),
         people=await pages.people_choices(session, *present),

@@ -1,5 +1,7 @@
 """Reads a counterparty's form, in which contact persons stand in repeated fields, and lays a newer card beside it."""
 
+from dataclasses import dataclass
+
 from aiohttp import web
 
 from leads.admin import cards as pages
@@ -32,6 +34,7 @@ def filled(card: CounterpartyCard) -> Form:
         comment=card.comment,
         language=card.language,
         status_id=card.status_id,
+        source_id=card.source_id,
         responsible_id=card.responsible_id,
         **{column: [row[column] for row in rows] for column in _COLUMNS},
     )
@@ -86,10 +89,19 @@ def read_edit(form: Form, region: str) -> CounterpartyEdit:
         numbers=pages.read_numbers(form, "number", form.values("number"), region),
         persons=tuple(persons),
         status_id=form.identifier("status_id"),
+        source_id=form.identifier("source_id"),
     )
 
 
-def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, people: dict[int, str], region: str) -> Form:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What employees and sources are called, for values that are keys."""
+
+    people: dict[int, str]
+    sources: dict[int, str]
+
+
+def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, names: Names, region: str) -> Form:
     """The same form to be saved knowingly: with the present version, and beside each field what is saved now."""
     words = dict(pages.language_choices())
     form = form.replaced(version=card.version)
@@ -100,8 +112,9 @@ def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, people: d
         ("address", edit.address, card.address, card.address),
         ("comment", edit.comment, card.comment, card.comment),
         ("language", edit.language, card.language, words.get(card.language or "", "")),
+        ("source_id", edit.source_id, card.source_id, names.sources.get(card.source_id or 0, "")),
         ("status_id", edit.status_id or card.status_id, card.status_id, status_word(card.status)),
-        ("responsible_id", edit.responsible_id, card.responsible_id, people.get(card.responsible_id or 0, "")),
+        ("responsible_id", edit.responsible_id, card.responsible_id, names.people.get(card.responsible_id or 0, "")),
         ("number", read_numbers(edit.numbers, region), card.numbers, pages.numbers_text(card.numbers)),
         ("persons", _typed(edit, region), _saved(card), "; ".join(_line(person) for person in card.persons)),
     ]

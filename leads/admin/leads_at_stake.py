@@ -39,6 +39,7 @@ def from_lead(lead: LeadCard) -> Form:
         comment=lead.comment,
         language=lead.language,
         responsible_id=lead.responsible_id,
+        source_id=lead.source_id,
     )
 
 

@@ -20,6 +20,7 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.CALLER_UNKNOWN: N_("%(number)s is unknown: no lead, counterparty or contact person has this number."),
     ReasonCode.CALLER_KNOWN: N_("%(number)s is %(people)s."),
     ReasonCode.CALLER_SHARED: N_("%(number)s belongs to several: %(people)s."),
+    ReasonCode.CALLER_PINNED: N_("%(number)s is pinned to %(people)s."),
     ReasonCode.NOBODY_RESPONSIBLE: N_("Nobody is responsible for this caller."),
     ReasonCode.SEVERAL_RESPONSIBLE: N_("Several are responsible (%(employees)s), so nobody's phone rings first."),
     ReasonCode.EMPLOYEE_RINGS: N_("Rings for %(seconds)s s: %(phones)s."),

@@ -18,6 +18,7 @@ class ReasonCode(StrEnum):
     CALLER_UNKNOWN = "caller-unknown"
     CALLER_KNOWN = "caller-known"
     CALLER_SHARED = "caller-shared"
+    CALLER_PINNED = "caller-pinned"
     NOBODY_RESPONSIBLE = "nobody-responsible"
     SEVERAL_RESPONSIBLE = "several-responsible"
     EMPLOYEE_RINGS = "employee-rings"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import CallView, Direction, Phase, Result, Role
@@ -61,6 +61,8 @@ _RUNNING = text(f"call.phase < {Phase.ENDED:d}")
 """Written out as in the partial index of running calls: behind a parameter the databases would not see that it fits."""
 _MOST_LEFT = 20_000
 """As many as run at once at most, see ami_listener.switchboard."""
+_COUNTERPARTY = func.coalesce(Call.counterparty_id, Lead.counterparty_id)
+"""A closed lead's calls are the counterparty's that it became."""
 _COLUMNS: tuple[Any, ...] = (
     Call.id,
     Call.pbx,
@@ -82,7 +84,7 @@ _COLUMNS: tuple[Any, ...] = (
     Call.lead_id,
     Lead.name,
     Lead.named,
-    Call.counterparty_id,
+    _COUNTERPARTY,
     Counterparty.name,
     ContactPerson.name,
     Call.started_at,
@@ -105,8 +107,8 @@ def _lines() -> Select[Any]:
         statement.outerjoin(Employee, Employee.id == Call.employee_id)
         .outerjoin(Source, Source.id == Call.source_id)
         .outerjoin(Lead, Lead.id == Call.lead_id)
-        .outerjoin(Counterparty, Counterparty.id == Call.counterparty_id)
-        .outerjoin(ContactPerson, ContactPerson.id == Call.contact_person_id)
+        .outerjoin(Counterparty, Counterparty.id == _COUNTERPARTY)
+        .outerjoin(ContactPerson, ContactPerson.id == func.coalesce(Call.contact_person_id, Lead.contact_person_id))
     )
 
 

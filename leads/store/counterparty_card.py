@@ -24,10 +24,13 @@ from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead
 from leads.store.plans import Planning, plan_after_status
+from leads.store.sources import source_name
 from leads.store.visibility import counterparty_is_visible
 
 Clock = Callable[[], datetime]
 MOST_PERSONS = 50
+UNCHANGED = 0
+"""In the place of a source's key: it stays as it is."""
 _NO_STEP = Step(Act.NOTHING)
 
 
@@ -58,6 +61,7 @@ class CounterpartyCard:
     language: str | None
     status_id: int | None
     status: str
+    source_id: int | None
     responsible_id: int | None
     responsible: str | None
     numbers: tuple[str, ...]
@@ -82,7 +86,8 @@ class PersonEdit:
 class CounterpartyEdit:
     """What a person made of a card; contact persons that are missing from `persons` are removed.
 
-    Without a `status_id` the status stays as it is; a new card has its set's first.
+    Without a `status_id` the status stays as it is; a new card has its set's first. The source stays too unless it is
+    said: it changes only by hand (L14).
     """
 
     name: str
@@ -95,6 +100,7 @@ class CounterpartyEdit:
     numbers: tuple[str, ...]
     persons: tuple[PersonEdit, ...]
     status_id: int | None = None
+    source_id: int | None = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,7 @@ async def load_counterparty(
         language=card.language,
         status_id=card.status_id,
         status=await _status_name(session, card.status_id),
+        source_id=card.source_id,
         responsible_id=card.responsible_id,
         responsible=names.get(card.responsible_id),
         numbers=plain(card.numbers),
@@ -237,8 +244,6 @@ async def save_counterparty(
         session.add(card)
         await session.flush()
         closed = await close_leads_with(session, card, every - before - kept.keys(), now, by)
-        if lead is not None:
-            card.source_id = lead.source_id
         if lead is not None and lead.closed_at is None:
             await close_lead(session, lead, card, None, card, now=now, by=by)
         derive(card)
@@ -312,6 +317,7 @@ async def _open(
             comment="",
             language=None,
             status_id=None,
+            source_id=None,
             responsible_id=None,
             numbers=[],
             contact_persons=[],
@@ -340,6 +346,10 @@ async def _apply(
         before = await _status_name(session, card.status_id)
         journal.note("status", before, await _status_name(session, edit.status_id))
         card.status_id = edit.status_id
+    if edit.source_id not in (UNCHANGED, card.source_id):
+        before = await source_name(session, card.source_id)
+        journal.note("source", before, await source_name(session, edit.source_id))
+        card.source_id = edit.source_id
     if card.responsible_id != edit.responsible_id:
         before = await cards.employee_name(session, card.responsible_id)
         journal.note("responsible", before, await cards.employee_name(session, edit.responsible_id))

@@ -1,7 +1,8 @@
 """Which cards somebody may see, as conditions of the database: the only place that says so (X1).
 
 Lists, cards, search, counts, files and whatever shows a card ask here. A card is somebody's who is responsible for it
-(or for a contact person of it) or who talked in one of its calls; the rule of scopes is in leads.domain.visibility.
+(or for a contact person of it) or who talked in one of its calls, a counterparty's also in those of a lead that it was
+before; the rule of scopes is in leads.domain.visibility.
 """
 
 from typing import Any
@@ -44,11 +45,15 @@ def counterparties_of(scope: frozenset[int]) -> Condition:
         mine,
         exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
         exists().where(Call.counterparty_id == Counterparty.id, was_on),
+        exists().where(Lead.counterparty_id == Counterparty.id, Call.lead_id == Lead.id, was_on),
     )
     ids: CompoundSelect[Any] = union(
         select(Counterparty.id).where(mine),
         select(ContactPerson.counterparty_id).where(contact),
         select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),
+        select(Lead.counterparty_id)
+        .join(Call, Call.lead_id == Lead.id)
+        .where(was_on, Lead.counterparty_id.is_not(None)),
     )
     return Condition(check, ids)
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from leads.store.engine import Database
+from leads.store.models import Source
 from tests.admin.conftest import Company, Visitor
 from tests.admin.test_counterparties_pages import FIELDS as COMPANY
 from tests.admin.test_counterparties_pages import PERSON, _create, _ids
@@ -79,6 +81,22 @@ async def test_a_counterparty_is_made_of_a_lead(admin: Visitor) -> None:
     assert f'href="{made.location}"' in (await admin.get(lead)).text
     assert (await admin.post("/counterparties", fields)).status == 409
     assert (await admin.get(f"/counterparties/new?lead={_id(lead)}")).status == 409
+
+
+async def test_a_counterpartys_source_is_the_leads_and_changes_by_hand_only(admin: Visitor, database: Database) -> None:
+    async with database.write() as session:
+        session.add_all([Source(id=1, name="Сайт"), Source(id=2, name="Виставка")])
+    lead = await _make(admin, name="Лід", source_id="1")
+    form = await admin.get(f"/counterparties/new?lead={_id(lead)}")
+    assert 'value="1" selected>Сайт' in form.text
+    fields = {**COMPANY, "number": ["0501234567"], "lead_id": _id(lead), "lead_version": "1"}
+    made = await admin.post("/counterparties", {**fields, "source_id": "1"})
+    page = await admin.get(made.location)
+    assert 'value="1" selected>Сайт' in page.text
+    await admin.post(
+        made.location, {**COMPANY, "number": ["0501234567"], "source_id": "2", "version": _version(page.text)}
+    )
+    assert "Сайт → Виставка" in _text((await admin.get(made.location)).text)
 
 
 async def test_an_unticked_lead_stays(admin: Visitor) -> None:

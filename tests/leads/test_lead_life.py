@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from leads.domain.lead_life import NumbersTo
+from leads.store.board import calls_of_counterparty
 from leads.store.calls import CallWriter
 from leads.store.cards import (
     ConflictError,
@@ -18,6 +19,7 @@ from leads.store.cards import (
     history,
 )
 from leads.store.closing import Choice, Decided, LeadsToCloseError, PlaceForNumbersError, choose_counterparty
+from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.counterparty_card import (
     Becoming,
     CounterpartyEdit,
@@ -37,6 +39,7 @@ from leads.store.models import Call, ContactPerson, Employee, Extension, Lead, P
 from leads.store.pins import pin, shared_numbers
 from leads.store.reassigning import Given, give_leads
 from leads.store.reopening import NoNumberFreeError, reopen_by_hand
+from leads.store.visibility import counterparty_is_visible
 from tests.leads.views import CALLER, NOW, RINGING, ended, talking
 
 MOBILE, OFFICE, HOME = "+380501112233", "+380504445566", "+380671112233"
@@ -375,6 +378,22 @@ async def test_calls_and_counterparties_at_the_same_moment_end_with_the_counterp
         await asyncio.gather(*(works if place % 2 else reversed(works)))
         await writer.write([ended(view)], [])
     await _with_the_counterparty(life)
+
+
+async def test_a_closed_leads_call_is_the_counterpartys_for_those_who_were_on_it(life: Life) -> None:
+    await life.staff()
+    writer = await life.writer()
+    await writer.write([ended(talking(RINGING))], [])
+    company = (await life.company(CALLER)).id
+    async with life.database.read() as session:
+        (call,) = await calls_of_counterparty(session, company)
+        page = await list_counterparties(
+            session, CounterpartyFilter(), CounterpartyOrder.NAME, Request(9), frozenset({1})
+        )
+        assert await counterparty_is_visible(session, company, frozenset({1}))
+        assert not await counterparty_is_visible(session, company, frozenset({2}))
+    assert (call.counterparty_id, call.counterparty_name, call.lead_id is not None) == (company, "ТОВ", True)
+    assert [row.id for row in page.rows] == [company]
 
 
 async def _with_the_counterparty(life: Life) -> None:

@@ -187,6 +187,7 @@ def test_a_name_of_the_trunk_stays_where_we_know_none() -> None:
             None,
             "+380501234567 belongs to several: the contact person Ольга, the counterparty Ромашка.",
         ),
+        ((COUNTERPARTY._replace(pinned=True),), SALES, None, "+380501234567 is pinned to the counterparty Ромашка."),
         ((lead(responsible=None),), SALES, None, "Nobody is responsible for this caller."),
         ((lead(responsible=BOHDAN),), SALES, None, "Bohdan Moroz is responsible. Has no phone."),
         ((lead(responsible=GONE),), SALES, None, "Hanna Left is responsible. Does not work here any more."),
