@@ -11,6 +11,7 @@ from typing import Any
 
 from ami_listener import events as e
 from ami_listener.cel_events import channel_events, is_begun
+from ami_listener.cel_ids import with_ids
 from ami_listener.cel_rows import CelRow, in_order
 from ami_listener.tracker import Tracker
 from leads.domain.calls import CallView
@@ -191,7 +192,7 @@ def _end_all(tracker: Tracker, rows: Sequence[CelRow]) -> bool:
 def calls_of_rows(rows: Iterable[CelRow], pbx: str, is_trunk: Callable[[str], bool]) -> list[CallView]:
     """All calls of a whole table of CEL, in the order in which they began; what has no end ends with its last event."""
     book = CallBook()
-    for row in rows:
+    for row in with_ids(list(rows)):
         book.take(row)
     views = [view for group in book.open_groups() for view in calls_of(group, pbx, is_trunk, over=True)]
     return sorted(views, key=lambda view: (view.started_at is None, view.started_at))

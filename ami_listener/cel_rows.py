@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from itertools import chain
 from typing import Any
 
 OUR_COLUMNS = [
@@ -71,6 +72,9 @@ OTHER = "OTHER"
 _WORD = re.compile(r"[A-Z0-9_]{3,40}")
 _PAIR = re.compile(r'"([a-z0-9_]+)" *: *"?([^",}]*)')
 _EPOCH = re.compile(r"\d{9,10}(\.\d{1,9})?")
+_BEGUN = re.compile(r"(?:^|-)(\d{9,10})\.\d+$")
+"""When a channel or call began, at the end of its id."""
+_ZONE = re.compile(r" +(?:UTC|GMT|(?=[+-]\d))")
 
 
 class CelError(Exception):
@@ -79,7 +83,11 @@ class CelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CelRow:
-    """One event of one channel. `serial` orders rows of one time; `extra` is what CEL adds for this kind of event."""
+    """One event of one channel. `serial` orders rows of one time; `extra` is what CEL adds for this kind of event.
+
+    Where the row names no channel by its id, its name stands for that (`is_unnamed`); where it names no call, that is
+    the channel's own (`is_alone`).
+    """
 
     serial: int
     at: datetime
@@ -94,6 +102,8 @@ class CelRow:
     appdata: str
     peer: str
     extra: Mapping[str, str]
+    is_unnamed: bool = False
+    is_alone: bool = False
 
     @property
     def order(self) -> tuple[datetime, int]:
@@ -114,7 +124,8 @@ def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelR
     """
     channel = _text(values.get("channame"), _MAX_ID) or ""
     linkedid = _identity(values.get("linkedid"))
-    uniqueid = _identity(values.get("uniqueid")) or channel or linkedid
+    named = _identity(values.get("uniqueid"))
+    uniqueid = named or channel or linkedid
     if not channel and uniqueid:
         channel = f"Channel/{uniqueid}"
     if not uniqueid:
@@ -133,6 +144,8 @@ def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelR
         _text(values.get("appdata"), _MAX_DATA) or "",
         _text(values.get("peer"), _MAX_DATA) or "",
         _extra(values.get("extra")),
+        not named,
+        not linkedid,
     )
 
 
@@ -150,7 +163,7 @@ def read_time(value: Any, zone: tzinfo = UTC) -> datetime:
             return datetime.fromtimestamp(float(text), UTC)
         if len(text) < 19:
             raise ValueError
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(_ZONE.sub(lambda zone: "" if zone[0].isspace() else "Z", text))
         return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise CelError(
@@ -160,7 +173,7 @@ def read_time(value: Any, zone: tzinfo = UTC) -> datetime:
 
 def _event(value: Any) -> str:
     """The kind of event by its name; what a dialplan's own words say is none of ours."""
-    text = str(value if value is not None else "").strip().upper()
+    text = str(value if value is not None else "").strip().upper().removesuffix(".000000").removesuffix(".0")
     if text.isdecimal() and len(text) < 4:
         return _NUMBERED.get(int(text), OTHER)
     return text if _WORD.fullmatch(text) else OTHER
@@ -202,12 +215,15 @@ def _extra(value: Any) -> Mapping[str, str]:
 def csv_rows(lines: Iterable[str], zone: tzinfo = UTC) -> Iterator[CelRow]:
     """Read CSV: with a header line of column names, or without one in the order of OUR_COLUMNS.
 
-    A row without a time has that of the row before.
+    A row without a time has that of the row before, the first that of its channel's id; one that names no channel says
+    nothing. Instead of commas there may be semicolons or tabs.
 
     Raises:
         CelError: it holds no CEL, or a line cannot be read; the text names the line and the mend.
     """
-    reader = csv.reader(lines)
+    rest = iter(lines)
+    first = next(rest, "")
+    reader = csv.reader(chain([first], rest), delimiter=_delimiter(first))
     columns: Sequence[str] | None = None
     last: CelRow | None = None
     while True:
@@ -224,12 +240,19 @@ def csv_rows(lines: Iterable[str], zone: tzinfo = UTC) -> Iterator[CelRow]:
             if columns is not OUR_COLUMNS:
                 continue
         try:
-            last = read_cells(reader.line_num, cells, columns, zone, last.at if last else None)
-            yield last
+            row = read_cells(reader.line_num, cells, columns, zone, last.at if last else None)
         except CelError as error:
             raise CelError(f"line {reader.line_num}: {error}") from None
+        if row is not None:
+            last = row
+            yield row
     if columns is None:
         raise CelError("it is empty; the first line names the columns: eventtype,eventtime,uniqueid,linkedid,…")
+
+
+def _delimiter(first: str) -> str:
+    """What stands between a line's values."""
+    return next((mark for mark in ",;\t" if mark in first), ",")
 
 
 def csv_columns(first: Sequence[str]) -> Sequence[str]:
@@ -240,7 +263,7 @@ def csv_columns(first: Sequence[str]) -> Sequence[str]:
     """
     names = [cell.strip().lstrip("\ufeff").lower() for cell in first]
     if "eventtype" in names or "eventtime" in names:
-        missing = [name for name in ("eventtype", "eventtime") if name not in names]
+        missing = [] if "eventtype" in names else ["eventtype"]
         if not {"uniqueid", "linkedid", "channame"}.intersection(names):
             missing.append("uniqueid")
         if missing:
@@ -256,8 +279,10 @@ def csv_columns(first: Sequence[str]) -> Sequence[str]:
 
 def read_cells(
     serial: int, cells: Sequence[str], columns: Sequence[str], zone: tzinfo, before: datetime | None
-) -> CelRow:
-    """Make a row of a CSV line's values; a column `id` orders rows better than their place does.
+) -> CelRow | None:
+    """Make a row of a CSV line's values, None where they name no channel.
+
+    A column `id` orders rows better than their place does.
 
     Args:
         serial: its place.
@@ -270,10 +295,18 @@ def read_cells(
         CelError: there are more values than columns, or `read_row` cannot use them.
     """
     values = cells_by_name(cells, columns)
-    if before is not None and values.get("eventtime", "") in _NOTHING:
-        values = values | {"eventtime": before.isoformat()}
+    if all(values.get(name, "") in _NOTHING for name in ("uniqueid", "channame", "linkedid")):
+        return None
+    if values.get("eventtime", "") in _NOTHING:
+        values = values | {"eventtime": before.isoformat() if before is not None else _begun(values)}
     number = values.get("id", "")
     return read_row(int(number) if number.isdecimal() and len(number) < 19 else serial, values, zone)
+
+
+def _begun(values: Mapping[str, str]) -> str:
+    """The second in which the channel or the call began, by its id."""
+    found = (_BEGUN.search(values.get(name, "")) for name in ("uniqueid", "linkedid"))
+    return next((match[1] for match in found if match), "")
 
 
 def cells_by_name(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:

@@ -155,6 +155,19 @@ def test_events_of_the_dialplans_own_and_rows_without_a_time_do_no_harm() -> Non
     assert [told(view) for view in calls(mixed)] == [told(view) for view in calls(rows)]
 
 
+def test_rows_that_name_no_channel_say_nothing() -> None:
+    rows = rows_of(ANSWERED)
+    nameless = rows[3] | {"uniqueid": "", "linkedid": "", "channame": ""}
+    assert calls([nameless, *rows[:5], nameless, *rows[5:]]) == calls(rows)
+
+
+def test_who_gave_up_where_an_earlier_attempt_was_answered_is_told_by_who_hung_up() -> None:
+    story = next(path for path in FIXTURES if path.parent.name == "handover_given_up_meanwhile")
+    (view,) = calls(rows_of(story))
+    assert [(transfer.result, transfer.answered_by) for transfer in view.transfers] == [(Result.CANCELLED, None)]
+    assert [leg.result for leg in view.legs] == [Result.ANSWERED, Result.CANCELLED]
+
+
 def test_numbers_stand_for_event_types() -> None:
     kinds = "CHAN_START CHAN_END HANGUP ANSWER APP_START APP_END BRIDGE_ENTER BRIDGE_EXIT"
     numbers = {name: number for number, name in enumerate(kinds.split(), 1)}
@@ -191,7 +204,6 @@ def test_a_time_without_a_zone_is_of_the_zone_that_is_meant() -> None:
         ("eventtime,uniqueid\n1,2\n", "no column eventtype"),
         ("eventtype,eventtime,uniqueid\n\nANSWER,yesterday,1.1\n", "line 3: the time 'yesterday'"),
         ("eventtype,eventtime,uniqueid\nANSWER,,1.1\n", "line 2: the time ''"),
-        ("eventtype,eventtime,uniqueid\nANSWER,1416000000,\n", "line 2: names no channel"),
         ("eventtype,eventtime,uniqueid\nANSWER,1416000000,1.1,2\n", "line 2: 4 values for 3 columns"),
     ],
 )

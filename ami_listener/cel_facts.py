@@ -1,0 +1,235 @@
+"""What all rows of a call together tell of its channels, so that what came later explains what came before."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ami_listener.cel_rows import CelRow
+from ami_listener.model import Kind, kind_of
+
+BRIDGED = frozenset({"BRIDGE_ENTER", "BRIDGE_START", "BRIDGE_UPDATE"})
+ENDS = frozenset({"HANGUP", "CHAN_END"})
+TOGETHER = timedelta(seconds=1)
+"""Ends as near as this have one cause; tables of whole seconds tell no better."""
+NO_NUMBERS = frozenset({None, "s", "h"})
+"""What the dialplan has in the place of a dialled number."""
+_ORIGINATED = "appdial2"
+_DIALLED = frozenset({"appdial", "appqueue", _ORIGINATED})
+_SAY_NOTHING = frozenset({0, 16, 26, 31, 127})
+"""Q.850 causes of an end by which no far end tells why."""
+_TARGET = re.compile(r"([A-Za-z0-9]+)/([^,&]+)")
+
+
+@dataclass(slots=True)
+class Facts:
+    """What all rows together tell of one channel."""
+
+    first: CelRow
+    last: CelRow
+    dialled: bool = False
+    originated: bool = False
+    begun: bool = False
+    answer: CelRow | None = None
+    ended_at: datetime | None = None
+    hangup: CelRow | None = None
+    own_bridges: bool = False
+    last_app: str = ""
+    forwarded: bool = False
+    in_voicemail: bool = False
+    number: str | None = None
+    name: str | None = None
+    made: bool = False
+    gone: bool = False
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When it went up."""
+        return self.answer.at if self.answer is not None else None
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody is at its end: not a Local channel and the like."""
+        return kind_of(self.first.channel, False) is not Kind.PSEUDO
+
+    @property
+    def cause(self) -> int:
+        """The Q.850 cause of its end; 0 where none is told."""
+        told = self.hangup.extra.get("hangupcause", "") if self.hangup is not None else ""
+        return int(told) if told.isdecimal() and len(told) < 5 else 0
+
+    @property
+    def says_why(self) -> bool:
+        """Whether its end tells more than that it ended."""
+        return self.hangup is not None and bool(self.hangup.extra)
+
+    def gave_up(self) -> bool:
+        """Whether this caller hung up himself before anybody answered, as far as CEL tells."""
+        if self.hangup is None or not self.hangup.extra:
+            return True
+        extra = self.hangup.extra
+        return extra.get("dialstatus") == "CANCEL" or extra.get("hangupsource") == self.first.channel
+
+
+class CallFacts:
+    """What the rows of one call, or of calls that met, tell of it.
+
+    Args:
+        rows: in their order; see `cel_rows.in_order`.
+
+    Attributes:
+        channels: by uniqueid, in the order in which they were first told of.
+        names: the uniqueid of a channel by its name.
+    """
+
+    def __init__(self, rows: Sequence[CelRow]) -> None:
+        self.rows = rows
+        self.channels: dict[str, Facts] = {}
+        self.names: dict[str, str] = {}
+        self.has_bridges = any(row.event in BRIDGED for row in rows)
+        self.has_peers = any(row.event in BRIDGED and row.peer for row in rows)
+        self.has_parking = any(row.event == "PARK_START" for row in rows)
+        self._targets: dict[tuple[str, str, str], timedelta | None] = {}
+        for row in rows:
+            self._learn(row)
+        self._learn_forwards()
+
+    def _learn(self, row: CelRow) -> None:
+        facts = self.channels.get(row.uniqueid)
+        if facts is None:
+            facts = self.channels[row.uniqueid] = Facts(row, row, dialled=row.uniqueid != row.linkedid)
+        facts.last = row
+        facts.begun = facts.begun or row.event == "CHAN_START"
+        if row.channel:
+            self.names.setdefault(row.channel, row.uniqueid)
+        if row.app in _DIALLED:
+            # Who picks up a call takes the place of the phone that was dialled, and the words for it.
+            facts.dialled = facts.dialled or not (facts.last_app or facts.first.exten not in (None, "s"))
+            facts.originated = facts.originated or (row.app == _ORIGINATED and row.uniqueid == facts.first.linkedid)
+        elif row.app:
+            facts.last_app = row.app
+        if row.event == "ANSWER" and facts.answer is None:
+            facts.answer = row
+        elif row.event in ENDS:
+            facts.ended_at = max(facts.ended_at or row.at, row.at)
+            facts.hangup = row if row.event == "HANGUP" else facts.hangup
+        elif row.event in BRIDGED:
+            facts.own_bridges = True
+        if row.app == "dial":
+            limit = _limit(row.appdata)
+            self._targets |= {(row.uniqueid, *target): limit for target in _TARGET.findall(row.appdata)}
+
+    def _learn_forwards(self) -> None:
+        """A phone that sent its call elsewhere is the next to end without an answer; CEL names only the caller."""
+        for place, row in enumerate(self.rows):
+            if row.event != "FORWARD":
+                continue
+            for later in self.rows[place:]:
+                facts = self.channels[later.uniqueid]
+                if later.event in ENDS and facts.dialled and facts.is_person and facts.answered_at is None:
+                    facts.forwarded = True
+                    break
+
+    # Who dialled whom, and who else was there
+
+    def dialled_by(self, facts: Facts) -> str | None:
+        """What a caller dialled, as his first row tells, or a later one where that has no such column."""
+        first = facts.first.exten
+        if first is not None or facts.begun:
+            return first
+        return next((row.exten for row in self.rows if row.uniqueid == facts.first.uniqueid and row.exten), None)
+
+    def dial_string(self, channel: str) -> str:
+        """What Dial was told for this line."""
+        return next((resource for _, resource, _ in self._asked_for(channel)), "")
+
+    def _asked_for(self, channel: str) -> Iterator[tuple[str, str, timedelta | None]]:
+        """Who told Dial to call this line, what, and for how long, the last first."""
+        technology, _, rest = channel.rpartition("-")[0].partition("/")
+        for (dialler, asked, resource), limit in reversed(self._targets.items()):
+            _, at, line = resource.partition("@")
+            if asked == technology and (line == rest if at else resource.partition("/")[0] == rest):
+                yield dialler, resource, limit
+
+    def _dialler(self, facts: Facts) -> tuple[Facts | None, timedelta | None]:
+        """Whose Dial called this line, and for how long: the caller's, or that of a Local channel on his way."""
+        for dialler, _, limit in self._asked_for(facts.first.channel):
+            one = self.channels[dialler]
+            if one.first.at <= facts.first.at:
+                return one, limit
+        return self.channels.get(facts.first.linkedid), None
+
+    def sent_to(self, transfer: CelRow) -> str | None:
+        """Where a blind transfer went that does not say so: what the other one dials next."""
+        before: dict[str, str | None] = {}
+        for row in self.rows:
+            if row.uniqueid == transfer.uniqueid:
+                continue
+            if row.order <= transfer.order:
+                before[row.uniqueid] = row.exten
+            elif row.uniqueid in before and row.exten not in NO_NUMBERS and row.exten != before[row.uniqueid]:
+                return row.exten
+        return None
+
+    def second_of(self, transfer: CelRow) -> str:
+        """The other channel of who joins his two calls, where nothing names it; his own where he has but one."""
+        endpoint = transfer.channel.rpartition("-")[0]
+        others = [
+            uniqueid
+            for uniqueid, facts in self.channels.items()
+            if uniqueid != transfer.uniqueid
+            and facts.first.channel.rpartition("-")[0] == endpoint
+            and facts.first.order < transfer.order <= facts.last.order
+        ]
+        return others[-1] if others else transfer.uniqueid
+
+    def picker_of(self, pickup: CelRow) -> str | None:
+        """Who took a call that rang elsewhere, where nothing names him: who comes into it from a call of his own."""
+        came = (row for row in self.rows if row.order >= pickup.order and row.linkedid == pickup.linkedid)
+        return next((row.uniqueid for row in came if self._came_in(row.uniqueid, pickup)), None)
+
+    def _came_in(self, uniqueid: str, pickup: CelRow) -> bool:
+        first = self.channels[uniqueid].first
+        return first.linkedid != pickup.linkedid and first.order < pickup.order
+
+    # Why it ended
+
+    def why_it_stopped(self, facts: Facts, at: datetime) -> str | None:
+        """Why a line that was dialled stopped ringing, where its own cause does not tell."""
+        says_nothing = facts.cause in _SAY_NOTHING
+        if facts.forwarded or (says_nothing and self._answered_elsewhere(facts)):
+            return "CANCEL"
+        caller, limit = self._dialler(facts)
+        is_last = caller is not None and caller is not facts and self._was_tried_last(facts, at)
+        if caller is None or caller.ended_at is None or not says_nothing or not is_last:
+            return None
+        told = caller.hangup.extra.get("dialstatus", "") if caller.hangup is not None else ""
+        if not caller.says_why and limit is not None and at - facts.first.at >= limit - TOGETHER:
+            return "NOANSWER"
+        # Of several attempts the answered one is told, whatever became of the last.
+        gave_up = caller.gave_up() if told in ("", "ANSWER") else told == "CANCEL"
+        if caller.ended_at - at <= TOGETHER and gave_up:
+            return "CANCEL"
+        return told if told in ("BUSY", "CHANUNAVAIL", "CONGESTION", "NOANSWER") else None
+
+    def _answered_elsewhere(self, facts: Facts) -> bool:
+        """Whether another line was answered while this one rang: by the rows' order, as seconds may tell too little."""
+        began, ended = facts.first.order, facts.last.order
+        return any(
+            other.answer is not None and began <= other.answer.order <= ended
+            for other in self.channels.values()
+            if other is not facts and other.dialled and other.is_person and other.first.linkedid == facts.first.linkedid
+        )
+
+    def _was_tried_last(self, facts: Facts, at: datetime) -> bool:
+        return not any(
+            other.first.at > facts.first.at and other.first.at >= at
+            for other in self.channels.values()
+            if other.dialled and other.first.linkedid == facts.first.linkedid
+        )
+
+
+def _limit(appdata: str) -> timedelta | None:
+    """For how long Dial was to ring."""
+    seconds = appdata.partition(",")[2].partition(",")[0].strip()
+    return timedelta(seconds=int(seconds)) if seconds.isdecimal() and len(seconds) < 7 else None
