@@ -1,17 +1,23 @@
 """Answers where a call goes: one look-up, one decision; the same for FastAGI, the one-shot script and the dry run."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from dialplan.plan import encode_callee
 from dialplan.words import CALLEE_MARK
 from leads.domain.directory import Directory
+from leads.domain.duty import absences
 from leads.domain.numbers import Number, NumberKind, read_number
 from leads.domain.people import LookupAnswer
 from leads.store.lookup import LookupUnavailable, Waiter
 from routing.decide import Routes, caller_facts
 from routing.decision import Decision
+
+_UTC = ZoneInfo("UTC")
 
 
 class Lookup(Protocol):
@@ -64,6 +70,8 @@ class RoutingService:
         region: str,
         default_extension: str | None,
         name_language: str | None,
+        zone: ZoneInfo = _UTC,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take what decisions need.
 
@@ -73,13 +81,17 @@ class RoutingService:
             region: how national numbers are read, ISO 3166 alpha-2.
             default_extension: who is rung when the dialled number names nobody.
             name_language: how Cyrillic names are read where neither card nor letters tell.
+            zone: the company's, in which working hours and holidays are.
+            clock: tells the present moment, UTC.
         """
         self._lookup = lookup
         self._directories = directories
         self._region = region
         self._default_extension = default_extension
         self._name_language = name_language
-        self._routes = Routes(directories.current, default_extension, name_language)
+        self._zone = zone
+        self._clock = clock
+        self._make_routes()
         # Our own numbers are few and asked for with each call.
         self._read_own = lru_cache(maxsize=1024)(read_number)
 
@@ -91,6 +103,8 @@ class RoutingService:
             region=self._region,
             default_extension=self._default_extension,
             name_language=self._name_language,
+            zone=self._zone,
+            clock=self._clock,
         )
 
     async def route(self, caller_raw: str | None, caller_name: str | None, did_raw: str | None) -> Decision:
@@ -158,9 +172,17 @@ class RoutingService:
         return encode_callee(facts, routes.displays, routes.directory.extensions.get(phone or ""))
 
     def _present_routes(self) -> Routes:
-        if self._routes.directory is not self._directories.current:
-            self._routes = Routes(self._directories.current, self._default_extension, self._name_language)
+        until = self._routes_until
+        if self._routes.directory is not self._directories.current or (until is not None and self._clock() >= until):
+            self._make_routes()
         return self._routes
+
+    def _make_routes(self) -> None:
+        """Make the routes of the present company and moment; they hold until somebody's hours begin or end."""
+        directory = self._directories.current
+        absent = absences(directory, self._clock(), self._zone)
+        self._routes = Routes(directory, self._default_extension, self._name_language, absent.of)
+        self._routes_until = absent.until
 
 
 def callee_in(did_raw: str | None) -> str | None:

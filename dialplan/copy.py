@@ -1,16 +1,19 @@
 """What Asterisk's own database holds so that it routes and names callers as we would, without us (C8, C9).
 
-    leadline-number/+380501234567   7|Olena Petrenko~u20~Олена Петренко      responsible employee, dialplan.forms
+    leadline-number/+380501234567   7-9|Olena Petrenko~u20~Олена Петренко    responsible, last talker; dialplan.forms
     leadline-number/501234567       as +380501234567                         see dialplan.number_rules
-    leadline-employee/7             P,20,0PJSIP/101,*,                       the step that rings him
+    leadline-employee/7             P,20,0PJSIP/101,*,                       the step that rings him, while at work
+    leadline-employee/7s            P,20,0PJSIP/104,*,                       the step that rings his substitute
     leadline-did/380441234567       L1||P,25,0PJSIP/102!0PJSIP/103,*,        the way of unknown callers to our number
     leadline-phone/101              u20~Yurii Koval                          see dialplan.forms
     leadline-record/outgoing        none                                     see dialplan.recording
     leadline-company/plan           L1||P,30,0PJSIP/101,*,                   the way of calls to any other number
     leadline-company/numbers        00,+!0,+380!,+380!,+                     see dialplan.number_rules
 
-The dialplan puts a known caller's way together of his responsible's step and the dialled number's: so a change of one
-card, phone or number changes one entry. Where both ring the very same phones, these ring once, for the time of both.
+The dialplan puts a known caller's way together of his own people's steps and the dialled number's: so a change of one
+card, phone or number changes one entry. His people are the responsible, who talked last, and the substitute of the
+first of these, each once. Where the last of them and the dialled number's way ring the very same phones, these ring
+once, for the time of both.
 """
 
 from collections.abc import Mapping
@@ -31,10 +34,15 @@ from dialplan.words import (
 )
 from leads.domain.directory import Directory
 from leads.domain.displays import Displays, displays_of
-from leads.domain.numbers import Number, NumberKind
-from leads.domain.people import Person, PersonKind
-from routing.decide import caller_facts, decide
+from leads.domain.duty import NOBODY_ABSENT, Absence
+from leads.domain.people import Person
+from leads.domain.reasons import ChainRole
+from routing.chain import Chain, substitutes
+from routing.decide import caller_facts
+from routing.decision import Decision
 
+SUBSTITUTE_OF = "s"
+"""After an employee's key: the entry of who stands in for him."""
 _RECORD_STEP = "R,"
 
 
@@ -47,14 +55,20 @@ class CompanyEntries:
     """
 
     def __init__(
-        self, directory: Directory, *, region: str, default_extension: str | None, name_language: str | None
+        self,
+        directory: Directory,
+        *,
+        region: str,
+        default_extension: str | None,
+        name_language: str | None,
+        absent: Mapping[int, Absence] = NOBODY_ABSENT.of,
     ) -> None:
         """Write the entries; see routing.decide for the arguments."""
-        plans = default_plans(directory, region=region, default_extension=default_extension)
+        plans = default_plans(directory, region=region, default_extension=default_extension, absent=absent)
         self.displays: Displays = displays_of(directory.extensions.values())
         self.small: Mapping[str, Mapping[str, str]] = {
             DID_FAMILY: plans.by_digits,
-            EMPLOYEE_FAMILY: _employees(directory),
+            EMPLOYEE_FAMILY: _employees(directory, absent),
             PHONE_FAMILY: phone_entries(directory, self.displays, name_language),
             RECORD_FAMILY: outgoing_entries(directory.recording),
             COMPANY_FAMILY: {COMPANY_PLAN: plans.fallback, COMPANY_RULES: encode_rules(number_rules(region))},
@@ -68,7 +82,8 @@ class CompanyEntries:
             return {}
         facts = caller_facts(people, self._name_language)
         names = encode_names(facts.name, facts.language, self.displays)
-        return {e164: f"{facts.responsible_id or '-'}|{names}", **aliases(e164, self._region)}
+        own = dict.fromkeys(one for one in (facts.responsible_id, facts.last_talker_id) if one is not None)
+        return {e164: f"{'-'.join(map(str, own)) or '-'}|{names}", **aliases(e164, self._region)}
 
     def number_keys(self, e164: str) -> set[str]:
         """The keys of all entries that a number may have."""
@@ -79,16 +94,21 @@ class CompanyEntries:
         return self.displays, self._region, self._name_language
 
 
-def _employees(directory: Directory) -> dict[str, str]:
-    steps = {}
-    for employee in directory.employees.values():
-        person = Person(PersonKind.LEAD, 0, None, None, None, employee.id)
-        number = Number(NumberKind.OUTSIDE, "")
-        plan = encode_kept_plan(decide(number, (person,), None, None, directory, default_extension=None))
-        rings = [step for step in plan.removeprefix(MARK).split("|") if step and not step.startswith(_RECORD_STEP)]
-        if rings:
-            steps[str(employee.id)] = rings[0]
-    return steps
+def _employees(directory: Directory, absent: Mapping[int, Absence]) -> dict[str, str]:
+    own = {key: step for key in directory.employees if (step := _step(directory, absent, key))}
+    entries = {str(key): step for key, step in own.items()}
+    for key in directory.employees:
+        if stands_in := next((one for one in substitutes(directory, key) if one in own), None):
+            entries[f"{key}{SUBSTITUTE_OF}"] = own[stands_in]
+    return entries
+
+
+def _step(directory: Directory, absent: Mapping[int, Absence], employee_id: int) -> str:
+    """The step that rings an employee; empty where nothing is to ring."""
+    chain = Chain(directory, absent)
+    chain.ring_employee(employee_id, ChainRole.RESPONSIBLE)
+    steps, _reasons = chain.end()
+    return encode_kept_plan(Decision(None, None, None, None, steps, ())).removeprefix(MARK).strip("|")
 
 
 def compose_plan(small: Mapping[str, Mapping[str, str]], numbers: Mapping[str, str], caller: str, did: str) -> str:
@@ -110,8 +130,10 @@ def compose_plan(small: Mapping[str, Mapping[str, str]], numbers: Mapping[str, s
     steps = [step for step in plan.removeprefix(MARK).split("|") if step]
     record = [step for step in steps if step.startswith(_RECORD_STEP)]
     steps = steps[len(record) :]
-    own = small[EMPLOYEE_FAMILY].get(who, "")
-    if own and steps and own.split(",")[2] == steps[0].split(",")[2]:
-        kind, seconds, *ringing = own.split(",")
-        own = ",".join((kind, str(int(seconds) + int(steps.pop(0).split(",")[1])), *ringing))
-    return "|".join(("L1", names, *record, *filter(None, (own,)), *steps))
+    first = who.split("-")[0]
+    keys = (*who.split("-"), f"{first}{SUBSTITUTE_OF}")
+    own = list(dict.fromkeys(filter(None, (small[EMPLOYEE_FAMILY].get(key, "") for key in keys))))
+    if own and steps and own[-1].split(",")[2] == steps[0].split(",")[2]:
+        kind, seconds, *ringing = own[-1].split(",")
+        own[-1] = ",".join((kind, str(int(seconds) + int(steps.pop(0).split(",")[1])), *ringing))
+    return "|".join(("L1", names, *record, *own, *steps))

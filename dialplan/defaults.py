@@ -14,6 +14,7 @@ from dialplan.plan import encode_kept_plan
 from dialplan.recording import outgoing_global
 from dialplan.words import DID_PLAN, FALLBACK_PLAN, PHONE_DISPLAY, RECORD_OUTGOING
 from leads.domain.directory import Did, Directory
+from leads.domain.duty import NOBODY_ABSENT, Absence
 from leads.domain.numbers import Number, NumberKind
 from routing.decide import decide
 
@@ -30,19 +31,28 @@ class DefaultPlans:
     record_outgoing: str
 
 
-def default_plans(directory: Directory, *, region: str, default_extension: str | None) -> DefaultPlans:
+def default_plans(
+    directory: Directory,
+    *,
+    region: str,
+    default_extension: str | None,
+    absent: Mapping[int, Absence] = NOBODY_ABSENT.of,
+) -> DefaultPlans:
     """Plan the call of an unknown caller to each of our numbers.
 
     Args:
         directory: the company as it is now.
         region: whose national form of our numbers a trunk may use, ISO 3166 alpha-2.
         default_extension: who is rung when the dialled number names nobody.
+        absent: who takes no calls now; nobody, where the plans are kept for longer than that is true.
     """
 
     def plan(did: Did | None) -> str:
         number = did.number if did else None
         unknown = Number(NumberKind.HIDDEN, "")
-        return encode_kept_plan(decide(unknown, (), did, number, directory, default_extension=default_extension))
+        return encode_kept_plan(
+            decide(unknown, (), did, number, directory, default_extension=default_extension, absent=absent)
+        )
 
     return DefaultPlans(
         by_digits={

@@ -6,9 +6,10 @@ because Asterisk loses what it had not written when it dies, and a note may be l
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,7 @@ from ami_listener.database_copy import DatabaseFamily, fingerprint
 from dialplan.copy import CompanyEntries
 from dialplan.words import NUMBER_FAMILY
 from leads.domain.directory import Directory
+from leads.domain.duty import absences
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup, LookupUnavailable
@@ -48,12 +50,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CopyRules:
-    """What the entries depend on beside the records: see routing.decide, and `every` for the comparison of all."""
+    """What the entries depend on beside the records: see routing.decide, and `every` for the comparison of all.
+
+    `zone` is the company's, in which working hours and holidays are.
+    """
 
     region: str
     default_extension: str | None
     name_language: str | None
     every: timedelta
+    zone: ZoneInfo
 
 
 @dataclass(slots=True)
@@ -85,6 +91,8 @@ class CompanyCopy:
         lookup: CallerLookup,
         directories: DirectoryCache,
         rules: CopyRules,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take what it needs: `lookup` tells the present version of the company, `directories` hold it."""
         self.control = control
@@ -96,7 +104,9 @@ class CompanyCopy:
         self._rules = rules
         self._numbers = DatabaseFamily(control, NUMBER_FAMILY)
         self._small: dict[str, tuple[DatabaseFamily, Mapping[str, str]]] = {}
+        self._clock = clock
         self._given: Directory | None = None
+        self._given_until: datetime | None = None
         self._entries: CompanyEntries | None = None
         self._read = ChangesRead()
         self._connected = asyncio.Event()
@@ -208,14 +218,16 @@ class CompanyCopy:
 
     async def _look_at_company(self, *, whole: bool = False) -> CompanyEntries:
         directory = await self._directories.at_least((await self._lookup.find(None)).directory_version)
-        if self._entries is not None and directory is self._given:
+        rules, now = self._rules, self._clock()
+        if self._entries is not None and directory is self._given and not self._is_over(now):
             return self._entries
-        rules = self._rules
+        absent = absences(directory, now, rules.zone)
         entries = CompanyEntries(
             directory,
             region=rules.region,
             default_extension=rules.default_extension,
             name_language=rules.name_language,
+            absent=absent.of,
         )
         for name, wanted in entries.small.items():
             family, known = self._small.get(name, (DatabaseFamily(self.control, name), {}))
@@ -227,8 +239,12 @@ class CompanyCopy:
             self._small[name] = family, wanted
         if self._entries is not None and entries.number_state() != self._entries.number_state():
             self._compare_all = not whole
-        self._given, self._entries = directory, entries
+        self._given, self._given_until, self._entries = directory, absent.until, entries
         return entries
+
+    def _is_over(self, now: datetime) -> bool:
+        """Whether somebody's hours, holiday or absence have begun or ended since the entries were made."""
+        return self._given_until is not None and now >= self._given_until
 
     async def _look_at_changes(self, entries: CompanyEntries) -> None:
         while owners := await self._changed_owners():

@@ -42,6 +42,7 @@ def make_service(settings: Settings, lookup: CallerLookup, directory: DirectoryC
         region=settings.region,
         default_extension=settings.default_extension,
         name_language=settings.name_language,
+        zone=settings.zone,
     )
 
 

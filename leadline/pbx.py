@@ -152,6 +152,7 @@ class Pbx:
             settings.default_extension,
             settings.name_language,
             timedelta(minutes=settings.copy_minutes),
+            settings.zone,
         )
         copy = CompanyCopy(control, shared.database, shared.lookup, shared.directory, rules)
         parts.run(copy.run(), f"copy of routes {self.name}")

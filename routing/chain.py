@@ -1,57 +1,128 @@
-"""Puts the steps of a chain together, each with its reason: the responsible, the dialled number's way, the default."""
+"""Puts the steps of a chain together, each with its reason: the caller's own people, then the dialled number's way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension
+from leads.domain.duty import Absence
 from leads.domain.reasons import ChainRole, Reason, ReasonCode
 from routing.decision import Ring, Step, StepKind
 
 DEFAULT_RING_SECONDS = 30
 """How long the default phone rings: it is the last one, so longer than any other would by itself."""
+MOST_SUBSTITUTES = 5
+"""How far substitutes of substitutes are looked for."""
+
+
+def substitutes(directory: Directory, employee_id: int) -> Iterator[int]:
+    """Who stands in for an employee, and who for that one, and so on; nobody comes twice."""
+    seen, whose = {employee_id}, directory.employees.get(employee_id)
+    while whose is not None and len(seen) <= MOST_SUBSTITUTES:
+        following = whose.duty.substitute_id
+        if following is None or following in seen:
+            return
+        yield following
+        seen.add(following)
+        whose = directory.employees.get(following)
 
 
 class Chain:
     """The steps so far, and why."""
 
-    def __init__(self, directory: Directory) -> None:
-        """Begin with nobody."""
+    def __init__(self, directory: Directory, absent: Mapping[int, Absence]) -> None:
+        """Begin with nobody; `absent` are those who take no calls now."""
         self.steps: list[Step] = []
         self.reasons: list[Reason] = []
         self._directory = directory
+        self._absent = absent
+        self._rung: set[int] = set()
 
-    def ring_responsible(self, ids: list[int]) -> None:
-        """Ring the one who is responsible for the caller, if it is one."""
-        if not ids:
-            self._tell(ReasonCode.NOBODY_RESPONSIBLE)
-        elif len(ids) > 1:
-            self._tell(ReasonCode.SEVERAL_RESPONSIBLE, employees=[self._name_of(one) for one in ids])
+    def ring_own_people(self, responsible: list[int], last_talker: int | None) -> None:
+        """Ring who is responsible, if it is one; then who talked last; then the substitute of the first of these."""
+        first = responsible[0] if len(responsible) == 1 else None
+        if first is not None:
+            self.ring_employee(first, ChainRole.RESPONSIBLE)
+        elif responsible:
+            self._tell(ReasonCode.SEVERAL_RESPONSIBLE, employees=[self._name_of(one) for one in responsible])
         else:
-            self._ring_employee(ids[0], ChainRole.RESPONSIBLE)
+            self._tell(ReasonCode.NOBODY_RESPONSIBLE)
+        if last_talker is not None and last_talker != first:
+            self.ring_employee(last_talker, ChainRole.LAST_TALKER)
+        whose = last_talker if first is None else first
+        if whose is None:
+            return
+        of = whose
+        for substitute in substitutes(self._directory, whose):
+            if substitute in self._rung or self.ring_employee(substitute, ChainRole.SUBSTITUTE, of=self._name_of(of)):
+                return
+            of = substitute
 
-    def follow_dialled_number(self, did: Did | None, did_number: str | None) -> None:
-        """Go the way of the dialled number: its queue, else its group."""
+    def ring_employee(self, employee_id: int, role: ChainRole, **more: str) -> bool:
+        """Ring an employee's phones if he takes calls now; tells whether they ring."""
+        employee = self._directory.employees.get(employee_id)
+        turn = {"role": role.value, "employee": self._name_of(employee_id), **more}
+        absence = self._absent.get(employee_id)
+        if employee is None or not employee.active:
+            self._tell(ReasonCode.EMPLOYEE_LEFT, **turn)
+        elif absence is not None:
+            self._tell(ReasonCode.EMPLOYEE_ABSENT, **turn, **_as_args(absence))
+        elif not employee.extensions:
+            self._tell(ReasonCode.EMPLOYEE_WITHOUT_PHONE, **turn)
+        else:
+            self._rung.add(employee_id)
+            self._ring(employee.extensions, employee.ring_seconds, ReasonCode.EMPLOYEE_RINGS, **turn)
+            return True
+        return False
+
+    def follow_dialled_number(self, did: Did | None, did_number: str | None, default_extension: str | None) -> None:
+        """Go the way of the dialled number: its queue, else its group; then the last phone, its own or the company's.
+
+        A caller shall not meet silence: where nobody of this way is at work, the last phone rings all the same, and
+        where there is none, the group.
+        """
+        went = len(self.reasons)
+        asleep = self._go_to_group(did, did_number)
+        rings = any(reason.code in _GROUP_OR_QUEUE for reason in self.reasons[went:])
+        last, attended = self._find_default(did, default_extension)
+        if last is not None and attended:
+            self._ring((last[0],), DEFAULT_RING_SECONDS, last[1])
+        elif not rings and (phones := (last[0],) if last is not None else asleep):
+            self._ring(phones, DEFAULT_RING_SECONDS, ReasonCode.LAST_RESORT_RINGS)
+
+    def _go_to_group(self, did: Did | None, did_number: str | None) -> tuple[Extension, ...]:
+        """Add the queue or the group; gives the group's phones where nobody of it is at work."""
         if did is None:
             if did_number:
                 self._tell(ReasonCode.NUMBER_NOT_OURS, number=did_number)
             else:
                 self._tell(ReasonCode.NUMBER_NOT_KNOWN)
-            return
+            return ()
         dialled = f"{did.number} ({did.label})" if did.label else did.number
         group = self._directory.groups.get(did.group_id) if did.group_id is not None else None
         if did.queue is not None:
             self._queue(did.queue, did.queue_seconds, dialled)
-        elif group is None:
+            return ()
+        if group is None:
             self._tell(ReasonCode.NUMBER_WITHOUT_ROUTE, number=dialled)
-        else:
-            phones = [phone for phone in group.extensions if self._is_attended(phone)]
-            if phones:
-                self._ring(phones, group.ring_seconds, ReasonCode.GROUP_RINGS, number=dialled, group=group.name)
-            else:
-                self._tell(ReasonCode.GROUP_EMPTY, number=dialled, group=group.name)
+            return ()
+        working = [phone for phone in group.extensions if self._has_working_owner(phone)]
+        present = [phone for phone in working if self._is_attended(phone)]
+        owners = dict.fromkeys(phone.employee_id for phone in working if phone not in present)
+        missing = [self._name_of(owner) for owner in owners if owner is not None]
+        args: dict[str, object] = {"number": dialled, "group": group.name}
+        if missing:
+            args["absent"] = missing
+        if present:
+            self._ring(present, group.ring_seconds, ReasonCode.GROUP_RINGS, **args)
+            return ()
+        self._tell(ReasonCode.GROUP_ABSENT if missing else ReasonCode.GROUP_EMPTY, **args)
+        return tuple(working)
 
-    def ring_default(self, did: Did | None, default_extension: str | None) -> None:
-        """Ring the last phone of all: the dialled number's, else the company's."""
+    def _find_default(
+        self, did: Did | None, default_extension: str | None
+    ) -> tuple[tuple[Extension, ReasonCode] | None, bool]:
+        """The last phone, with why it rings, and whether somebody is there."""
+        unattended = None
         for number, rings, unknown in (
             (did.default_extension if did else None, ReasonCode.OWN_DEFAULT_RINGS, ReasonCode.OWN_DEFAULT_UNKNOWN),
             (default_extension, ReasonCode.COMPANY_DEFAULT_RINGS, ReasonCode.COMPANY_DEFAULT_UNKNOWN),
@@ -59,10 +130,14 @@ class Chain:
             if number is None:
                 continue
             phone = self._directory.extensions.get(number)
-            if phone is not None:
-                self._ring((phone,), DEFAULT_RING_SECONDS, rings)
-                return
-            self._tell(unknown, phones=[number])
+            if phone is None:
+                self._tell(unknown, phones=[number])
+            elif self._is_attended(phone):
+                return (phone, rings), True
+            else:
+                self._tell(ReasonCode.DEFAULT_ABSENT, phones=[number])
+                unattended = unattended or (phone, rings)
+        return unattended, False
 
     def end(self) -> tuple[tuple[Step, ...], tuple[Reason, ...]]:
         """Give the steps and the reasons."""
@@ -72,16 +147,6 @@ class Chain:
 
     def _tell(self, code: ReasonCode, **args: object) -> None:
         self.reasons.append(Reason(code, args))
-
-    def _ring_employee(self, employee_id: int, role: ChainRole) -> None:
-        employee: Employee | None = self._directory.employees.get(employee_id)
-        turn = {"role": role.value, "employee": self._name_of(employee_id)}
-        if employee is None or not employee.active:
-            self._tell(ReasonCode.EMPLOYEE_LEFT, **turn)
-        elif not employee.extensions:
-            self._tell(ReasonCode.EMPLOYEE_WITHOUT_PHONE, **turn)
-        else:
-            self._ring(employee.extensions, employee.ring_seconds, ReasonCode.EMPLOYEE_RINGS, **turn)
 
     def _name_of(self, employee_id: int) -> str:
         employee = self._directory.employees.get(employee_id)
@@ -122,10 +187,22 @@ class Chain:
         owner = self._owner_of(phone)
         return owner is not None and owner.call_waiting
 
-    def _is_attended(self, phone: Extension) -> bool:
-        """Tell whether somebody may take calls at this phone: it is nobody's own, or its owner still works here."""
+    def _has_working_owner(self, phone: Extension) -> bool:
+        """Tell whether a phone is nobody's own, or its owner still works here."""
         owner = self._owner_of(phone)
         return owner is None or owner.active
 
+    def _is_attended(self, phone: Extension) -> bool:
+        """Tell whether somebody may take calls at this phone now."""
+        return self._has_working_owner(phone) and phone.employee_id not in self._absent
+
     def _owner_of(self, phone: Extension) -> Employee | None:
         return self._directory.employees.get(phone.employee_id) if phone.employee_id is not None else None
+
+
+_GROUP_OR_QUEUE = frozenset({ReasonCode.GROUP_RINGS, ReasonCode.QUEUE_WAITS})
+
+
+def _as_args(absence: Absence) -> dict[str, str]:
+    until = {"until": absence.until.isoformat()} if absence.until else {}
+    return {"why": absence.kind.value, "holiday": absence.holiday, **until}

@@ -1,15 +1,16 @@
-"""Decides whom a call reaches and why: the responsible employee, else the dialled number's route, else the default.
+"""Decides whom a call reaches and why: the caller's own people, else the dialled number's route, else the default.
 
 Whether a phone is busy or away only Asterisk knows, at the moment of ringing: so a decision is the whole chain, and
 the dialplan goes along it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from leads.domain.directory import Did, Directory
 from leads.domain.displays import displays_of
+from leads.domain.duty import NOBODY_ABSENT, Absence
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
 from leads.domain.reasons import Reason, ReasonCode
@@ -32,26 +33,35 @@ def decide(
     *,
     default_extension: str | None,
     name_language: str | None = None,
+    absent: Mapping[int, Absence] = NOBODY_ABSENT.of,
 ) -> Decision:
     """Decide a single call; whoever decides many keeps a Routes."""
-    return Routes(directory, default_extension, name_language).decide(caller, people, did, did_number)
+    return Routes(directory, default_extension, name_language, absent).decide(caller, people, did, did_number)
 
 
 class Routes:
-    """The routes of a company at one version, with the parts that many calls share put together only once."""
+    """The routes of a company at one version and moment, with the parts that many calls share put together once."""
 
-    def __init__(self, directory: Directory, default_extension: str | None, name_language: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        default_extension: str | None,
+        name_language: str | None = None,
+        absent: Mapping[int, Absence] = NOBODY_ABSENT.of,
+    ) -> None:
         """Take what all decisions share.
 
         Args:
             directory: the company as it is now.
             default_extension: whose phone rings last when the dialled number names none.
             name_language: how the installation reads Cyrillic names; see routing.language.
+            absent: who takes no calls now; see leads.domain.duty.
         """
         self.directory = directory
         self.displays = displays_of(directory.extensions.values())
         self._default_extension = default_extension
         self._name_language = name_language
+        self._absent = absent
         self._chain = lru_cache(maxsize=_CHAINS)(self._build_chain)
 
     def decide(
@@ -73,7 +83,9 @@ class Routes:
         """
         known = _in_order(people) if people else ()
         responsible = tuple([person.responsible_id for person in known]) if known else None
-        steps, reasons = self._chain(responsible, did.number if did else None, None if did else did_number)
+        steps, reasons = self._chain(
+            responsible, _last_talker(known), did.number if did else None, None if did else did_number
+        )
         name = _joined_name(known)
         record = self.directory.recording.records_inbound(did.number if did else None)
         return Decision(
@@ -94,21 +106,25 @@ class Routes:
         )
 
     def _build_chain(
-        self, responsible: tuple[int | None, ...] | None, did: str | None, strange_number: str | None
+        self,
+        responsible: tuple[int | None, ...] | None,
+        last_talker: int | None,
+        did: str | None,
+        strange_number: str | None,
     ) -> tuple[tuple[Step, ...], tuple[Reason, ...]]:
-        chain = Chain(self.directory)
+        chain = Chain(self.directory, self._absent)
         if responsible is not None:
-            chain.ring_responsible(_distinct(responsible))
+            chain.ring_own_people(_distinct(responsible), last_talker)
         dialled = self.directory.dids[did] if did is not None else None
-        chain.follow_dialled_number(dialled, strange_number)
-        chain.ring_default(dialled, self._default_extension)
+        chain.follow_dialled_number(dialled, strange_number, self._default_extension)
         return chain.end()
 
 
 class CallerFacts(NamedTuple):
-    """What an outside number alone adds to a decision: its one responsible, and the name with its language."""
+    """What an outside number alone adds to a decision: its one responsible, who talked last, and the name."""
 
     responsible_id: int | None
+    last_talker_id: int | None
     name: str | None
     language: str | None
 
@@ -118,10 +134,16 @@ def caller_facts(people: tuple[Person, ...], name_language: str | None) -> Calle
     known = _in_order(people)
     if len(known) == 1:
         name = known[0].name or None
-        return CallerFacts(known[0].responsible_id, name, _language(name, known, name_language))
+        return CallerFacts(known[0].responsible_id, _last_talker(known), name, _language(name, known, name_language))
     ids = _distinct(person.responsible_id for person in known)
     name = _joined_name(known)
-    return CallerFacts(ids[0] if len(ids) == 1 else None, name, _language(name, known, name_language))
+    responsible = ids[0] if len(ids) == 1 else None
+    return CallerFacts(responsible, _last_talker(known), name, _language(name, known, name_language))
+
+
+def _last_talker(known: tuple[Person, ...]) -> int | None:
+    """Who talked with the number last; all of its owners tell the same."""
+    return known[0].last_talker_id if known else None
 
 
 def _distinct(ids: Iterable[int | None]) -> list[int]:

@@ -67,7 +67,7 @@ async def _company(database: Database, now: datetime, password: str) -> dict[str
             ("James Whitfield", "103", PanelRole.SUPERVISOR),
         ):
             phone = PhoneEdit(number, f"PJSIP/{number}", DisplayMode.LATIN, 24)
-            edit = EmployeeEdit(name, None, None, role, True, 20, False, False, (phone,), ())
+            edit = EmployeeEdit(name, None, None, role, True, 20, False, False, False, (phone,), ())
             people[number] = await save_employee(session, None, 1, edit, now)
         phones = {phone.number: phone for phone in await session.scalars(select(Extension))}
         members = [GroupMember(extension=phones[number], position=place) for place, number in enumerate(("101", "102"))]

@@ -1,12 +1,13 @@
 """Employees and their phones: the list and the card, for administrators."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from aiohttp import web
 from sqlalchemy.exc import IntegrityError
 
+from leads.admin import hours
 from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
@@ -14,7 +15,7 @@ from leads.admin.i18n import _, ngettext
 from leads.admin.rendering import redirect, render, word
 from leads.admin.sign_in import new_password
 from leads.domain.directory import DisplayMode, Role
-from leads.store import company
+from leads.store import company, duty
 from leads.store.models import Employee
 
 _ENDPOINT = re.compile(r"(PJSIP|SIP|IAX2|DAHDI)/[A-Za-z0-9_.-]{1,60}")
@@ -57,8 +58,8 @@ async def new_employee(request: web.Request) -> web.Response:
 @admin_only
 async def employee_card(request: web.Request) -> web.Response:
     """One employee's card."""
-    employee = await _find(request)
-    return _card(request, _form_from(employee), employee)
+    employee, form = await _open(request)
+    return _card(request, form, employee)
 
 
 @routes.post("/company/employees/new")
@@ -69,7 +70,8 @@ async def save_employee(request: web.Request) -> web.Response:
     panel, form = panel_of(request), form_of(request)
     employee_id = int(request.match_info["id"]) if "id" in request.match_info else None
     edit, password = _read(form, panel.region)
-    employee = await _find(request) if employee_id is not None else None
+    shifts, substitute_id = hours.read(form), form.identifier("substitute_id")
+    employee = (await _open(request))[0] if employee_id is not None else None
     if edit.login and not password and (employee is None or not employee.password_hash):
         form.fail("password", _("With a login goes a password."))
     if form.errors:
@@ -79,10 +81,11 @@ async def save_employee(request: web.Request) -> web.Response:
     try:
         async with panel.database.write() as session:
             saved = await company.save_employee(session, employee_id, form.version(), edit, panel.clock())
+            await duty.save_working_times(session, saved, shifts, substitute_id)
     except company.SavedMeanwhileError:
-        employee = await _find(request)
-        shown = {"role": lambda value: word(Role(value)), "phone_mode": lambda value: word(DisplayMode(value))}
-        return _card(request, form.against(_form_from(employee), shown), employee, status=409)
+        return await _conflict(request, form)
+    except duty.SubstituteError:
+        form.fail("substitute_id", _("This substitute does not work here any more."))
     except company.TakenError as taken:
         _say_taken(form, taken)
     except company.NoAdminLeftError:
@@ -109,16 +112,39 @@ async def remove_phone(request: web.Request) -> web.Response:
     return redirect(request, "/company/employees", flash=_("The phone is removed."))
 
 
-async def _find(request: web.Request) -> Employee:
+async def _open(request: web.Request) -> tuple[Employee, Form]:
+    """The employee of the address, and his card as it is saved."""
     async with panel_of(request).database.read() as session:
         employee = await company.find_employee(session, int(request.match_info["id"]))
-    if employee is None:
-        raise web.HTTPNotFound(text=_("There is no such employee."))
-    return employee
+        if employee is None:
+            raise web.HTTPNotFound(text=_("There is no such employee."))
+        shifts = await duty.working_times(session, employee.id)
+        substitute_id = await duty.substitute_of(session, employee.id)
+    return employee, _form_from(employee).replaced(**hours.written(shifts), substitute_id=substitute_id)
+
+
+async def _conflict(request: web.Request, form: Form) -> web.Response:
+    employee, saved = await _open(request)
+    names = {str(key): name for key, name in _colleagues(request, employee)}
+    shown: dict[str, Callable[[str], str]] = {
+        "role": lambda value: word(Role(value)),
+        "phone_mode": lambda value: word(DisplayMode(value)),
+        "substitute_id": lambda value: names.get(value, value),
+    }
+    return _card(request, form.against(saved, shown), employee, status=409)
+
+
+def _colleagues(request: web.Request, employee: Employee | None) -> list[tuple[int, str]]:
+    """Those who may stand in for an employee: who works here, but not he himself."""
+    everybody = panel_of(request).directory.current.employees.values()
+    own = employee.id if employee else None
+    return sorted(((one.id, one.name) for one in everybody if one.active and one.id != own), key=lambda one: one[1])
 
 
 def _card(request: web.Request, form: Form, employee: Employee | None, status: int = 200) -> web.Response:
     columns = [form.values(name) for name in _PHONE_FIELDS]
+    panel = panel_of(request)
+    known = panel.directory.current.employees.get(employee.id) if employee else None
     return render(
         request,
         "company/employee.html",
@@ -129,6 +155,11 @@ def _card(request: web.Request, form: Form, employee: Employee | None, status: i
         mobiles=form.values("mobile"),
         roles=[(role.value, word(role)) for role in Role],
         modes=[(mode.value, word(mode)) for mode in DisplayMode],
+        days=[(hours.field_of(weekday), _(name)) for weekday, name in enumerate(hours.WEEKDAYS)],
+        zone=(employee and employee.time_zone) or panel.zone.key,
+        colleagues=_colleagues(request, employee),
+        duty=known.duty if known else None,
+        now=panel.clock(),
     )
 
 

@@ -1,9 +1,11 @@
 """Tells in the reader's language why a call went where it went (C5); the codes are the domain's."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from leads.admin.i18n import N_, _
+from leads.admin.i18n import N_, _, short_time
+from leads.domain.duty import AbsenceKind
 from leads.domain.people import PersonKind
 from leads.domain.reasons import ChainRole, Reason, ReasonCode, read_reason
 
@@ -26,22 +28,39 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.EMPLOYEE_RINGS: N_("Rings for %(seconds)s s: %(phones)s."),
     ReasonCode.EMPLOYEE_LEFT: N_("Does not work here any more."),
     ReasonCode.EMPLOYEE_WITHOUT_PHONE: N_("Has no phone."),
+    ReasonCode.EMPLOYEE_ABSENT: N_("Takes no calls now: %(why)s."),
     ReasonCode.NUMBER_NOT_OURS: N_("The dialled number %(number)s is not one of ours."),
     ReasonCode.NUMBER_NOT_KNOWN: N_("The dialled number is not known."),
     ReasonCode.NUMBER_WITHOUT_ROUTE: N_("%(number)s has neither a group nor a queue."),
     ReasonCode.QUEUE_WAITS: N_("%(number)s leads to the queue %(queue)s. Waiting time: %(seconds)s s."),
     ReasonCode.GROUP_RINGS: N_("%(number)s leads to the group %(group)s. Rings for %(seconds)s s: %(phones)s."),
     ReasonCode.GROUP_EMPTY: N_("%(number)s leads to the group %(group)s, which has no phones."),
+    ReasonCode.GROUP_ABSENT: N_("%(number)s leads to the group %(group)s, of which nobody takes calls now."),
     ReasonCode.OWN_DEFAULT_RINGS: N_("The dialled number's default phone. Rings for %(seconds)s s: %(phones)s."),
     ReasonCode.OWN_DEFAULT_UNKNOWN: N_("The dialled number's default, %(phones)s, is not a phone that is known."),
     ReasonCode.COMPANY_DEFAULT_RINGS: N_("The company's default phone. Rings for %(seconds)s s: %(phones)s."),
     ReasonCode.COMPANY_DEFAULT_UNKNOWN: N_("The company's default, %(phones)s, is not a phone that is known."),
+    ReasonCode.DEFAULT_ABSENT: N_("The default phone %(phones)s is of somebody who takes no calls now."),
+    ReasonCode.LAST_RESORT_RINGS: N_(
+        "Nobody of the dialled number takes calls now. So that there is no silence, these ring all the same for "
+        "%(seconds)s s: %(phones)s."
+    ),
     ReasonCode.NOBODY_LEFT: N_("Nobody is left to ring: give the dialled number a route, or set a default extension."),
     ReasonCode.DISPLAYS_SHOW: N_("Displays show the name %(name)s."),
     ReasonCode.DISPLAYS_KEEP: N_("Displays keep the name that the trunk delivered: “%(name)s”."),
     ReasonCode.RECORDED: N_("The call is recorded."),
 }
-_ROLES: Mapping[ChainRole, str] = {ChainRole.RESPONSIBLE: N_("%(employee)s is responsible.")}
+_ROLES: Mapping[ChainRole, str] = {
+    ChainRole.RESPONSIBLE: N_("%(employee)s is responsible."),
+    ChainRole.LAST_TALKER: N_("%(employee)s talked with this caller last."),
+    ChainRole.SUBSTITUTE: N_("%(employee)s is the substitute of %(of)s."),
+}
+_ABSENCES: Mapping[AbsenceKind, str] = {
+    AbsenceKind.AWAY: N_("away"),
+    AbsenceKind.OFF_DUTY: N_("off duty"),
+    AbsenceKind.HOLIDAY: N_("holiday"),
+}
+_ABSENT = N_("Not there now: %(absent)s.")
 _LONGER = N_("These phones ring already, so they ring that much longer.")
 _NAMED = {
     (PersonKind.LEAD, False): N_("the lead %(name)s"),
@@ -60,12 +79,26 @@ _NAMELESS = {
 def tell(reason: Reason) -> str:
     """Say a reason in the language of the running task."""
     args = {name: _said(value) for name, value in reason.args.items()}
+    if "why" in args:
+        args["why"] = tell_absence(reason.args)
     sentences = [_(_SENTENCES[reason.code]) % args]
     if "role" in args:
         sentences.insert(0, _(_ROLES[ChainRole(args["role"])]) % args)
+    if "absent" in args:
+        sentences.append(_(_ABSENT) % args)
     if reason.args.get("longer"):
         sentences.append(_(_LONGER))
     return " ".join(sentences)
+
+
+def tell_absence(args: Mapping[str, Any]) -> str:
+    """Say why somebody takes no calls, and until when: “away, until 14:00”, “holiday (New Year)”."""
+    said = _(_ABSENCES[AbsenceKind(args["why"])])
+    if args.get("holiday"):
+        said = f"{said} ({args['holiday']})"
+    if args.get("until"):
+        said = _("%(absence)s, until %(time)s", absence=said, time=short_time(datetime.fromisoformat(args["until"])))
+    return said
 
 
 def tell_kept(kept: object) -> str:

@@ -91,7 +91,7 @@ async def preferences(request: web.Request) -> web.Response:
     """A person's own language, time zone, key and password."""
     viewer = viewer_of(request)
     zone = viewer.zone.key if viewer.zone != panel_of(request).zone else ""
-    return await _preferences_page(
+    return await preferences_page(
         request, Form.filled(language=viewer.language, time_zone=zone, card_key=viewer.card_key)
     )
 
@@ -109,7 +109,7 @@ async def save_preferences(request: web.Request) -> web.Response:
     if not _KEY.fullmatch(key):
         form.fail("card_key", _("A key is written as Ctrl+Q, Alt+Shift+C or F9."))
     if form.errors:
-        return await _preferences_page(request, form, status=422)
+        return await preferences_page(request, form, status=422)
     own_key = None if key == USUAL_CARD_KEY else key
     async with panel_of(request).database.write() as session:
         await access.save_preferences(session, viewer_of(request).id, language or None, zone or None, own_key)
@@ -124,7 +124,7 @@ async def change_password(request: web.Request) -> web.Response:
     wait = panel.throttle.wait(viewer.login, address)
     if wait:
         form.fail("old_password", waiting_text(wait))
-        return await _preferences_page(request, form, status=429)
+        return await preferences_page(request, form, status=429)
     new = new_password(form, "new_password")
     if not form.errors:
         panel.throttle.count(viewer.login, address)
@@ -134,7 +134,7 @@ async def change_password(request: web.Request) -> web.Response:
         if not await panel.passwords.verify(found[1] if found else None, old):
             form.fail("old_password", _("This is not your password."))
     if form.errors:
-        return await _preferences_page(request, form, status=422)
+        return await preferences_page(request, form, status=422)
     panel.throttle.succeeded(viewer.login, address)
     hashed = await panel.passwords.hash(new)
     async with panel.database.write() as session:
@@ -198,8 +198,10 @@ def _refuse_for_now(request: web.Request, form: Form, wait: timedelta) -> web.Re
     return response
 
 
-async def _preferences_page(request: web.Request, form: Form, status: int = 200) -> web.Response:
+async def preferences_page(request: web.Request, form: Form, status: int = 200) -> web.Response:
+    """A person's own page: away, language, time zone, key, password and sessions."""
     panel: Panel = panel_of(request)
+    himself = panel.directory.current.employees.get(viewer_of(request).id)
     zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/")))
     return render(
         request,
@@ -209,6 +211,8 @@ async def _preferences_page(request: web.Request, form: Form, status: int = 200)
         zones=[(zone, zone) for zone in zones],
         company_zone=panel.zone.key,
         sessions=await shown_sessions(request),
+        duty=himself.duty if himself else None,
+        now=panel.clock(),
     )
 
 

@@ -6,8 +6,10 @@ It is small (hundreds of rows) and changes rarely, so it is read whole and kept 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
+from leads.domain.duty import Duty
 from leads.domain.recordings import RecordingRule
 
 
@@ -49,6 +51,7 @@ class Employee:
     call_waiting: bool
     extensions: tuple[Extension, ...]
     mobiles: tuple[str, ...] = ()
+    duty: Duty = field(default_factory=Duty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A consistent picture of the company at one version."""
+    """A consistent picture of the company at one version; on `holidays`, which have names, nobody is on duty."""
 
     version: int
     employees: Mapping[int, Employee] = field(default_factory=dict)
@@ -91,3 +94,4 @@ class Directory:
     dids: Mapping[str, Did] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
     recording: RecordingRule = field(default_factory=RecordingRule)
+    holidays: Mapping[date, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class Person(NamedTuple):
     `responsible_id` is the employee in charge (a contact person's own wins over the counterparty's).
     `closed`: a lead that is to be opened again by the call of this number, which nobody else has (L12). `pinned`: of
     all who have the number, this one stands for it (L16).
+    `last_talker_id` is the employee of the last conversation with this number.
     """
 
     kind: PersonKind
@@ -32,6 +33,7 @@ class Person(NamedTuple):
     responsible_id: int | None
     closed: bool = False
     pinned: bool = False
+    last_talker_id: int | None = None
 
 
 class LookupAnswer(NamedTuple):

@@ -24,16 +24,20 @@ class ReasonCode(StrEnum):
     EMPLOYEE_RINGS = "employee-rings"
     EMPLOYEE_LEFT = "employee-left"
     EMPLOYEE_WITHOUT_PHONE = "employee-without-phone"
+    EMPLOYEE_ABSENT = "employee-absent"
     NUMBER_NOT_OURS = "number-not-ours"
     NUMBER_NOT_KNOWN = "number-not-known"
     NUMBER_WITHOUT_ROUTE = "number-without-route"
     QUEUE_WAITS = "queue-waits"
     GROUP_RINGS = "group-rings"
     GROUP_EMPTY = "group-empty"
+    GROUP_ABSENT = "group-absent"
     OWN_DEFAULT_RINGS = "own-default-rings"
     OWN_DEFAULT_UNKNOWN = "own-default-unknown"
     COMPANY_DEFAULT_RINGS = "company-default-rings"
     COMPANY_DEFAULT_UNKNOWN = "company-default-unknown"
+    DEFAULT_ABSENT = "default-absent"
+    LAST_RESORT_RINGS = "last-resort-rings"
     NOBODY_LEFT = "nobody-left"
     DISPLAYS_SHOW = "displays-show"
     DISPLAYS_KEEP = "displays-keep"
@@ -44,6 +48,8 @@ class ChainRole(StrEnum):
     """Why it is an employee's turn in a chain."""
 
     RESPONSIBLE = "responsible"
+    LAST_TALKER = "last-talker"
+    SUBSTITUTE = "substitute"
 
 
 class Reason(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, select
 
-from leads.domain.calls import CallView, Phase
+from leads.domain.calls import CallView, Phase, Result, Role
 from leads.domain.follow_up import Outcome, outcome_of
 from leads.domain.intake import Intake, Judgement
 from leads.domain.views import Halves
@@ -85,6 +85,18 @@ class StoredCall:
     def conversed_at(self) -> datetime:
         """When the conversation began, as far as anybody knows."""
         at: datetime = self.columns["answered_at"] or self.columns["started_at"]
+        return at
+
+    @property
+    def has_talked(self) -> bool:
+        """Whether it was a conversation of its own and is over."""
+        view = self.view
+        return view.phase is Phase.ENDED and view.result is Result.ANSWERED and view.role is Role.CALL
+
+    @property
+    def talked_until(self) -> datetime:
+        """When the conversation ended, as far as anybody knows."""
+        at: datetime = self.columns["ended_at"] or self.columns["started_at"]
         return at
 
     def progress_row(self, connection: Connection) -> list[Any]:

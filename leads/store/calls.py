@@ -21,7 +21,15 @@ from leads.store.directory import DirectoryCache
 from leads.store.engine import Database, lock_key
 from leads.store.follow_up import follow_up
 from leads.store.models import DirectoryVersion
-from leads.store.people_of_calls import Conversation, Wanted, note_calls, note_conversations, people_for
+from leads.store.people_of_calls import (
+    Conversation,
+    LastTalk,
+    Wanted,
+    note_calls,
+    note_conversations,
+    note_last_talks,
+    people_for,
+)
 
 MOST_AT_ONCE = 400
 """Calls in one transaction: bounded, so that the panel's writers wait for some milliseconds only."""
@@ -175,6 +183,14 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
             if call.judgement.talker_id is not None and call.judgement.makes_lead and not call.is_known_to_talk
         ),
         now,
+    )
+    note_last_talks(
+        connection,
+        (
+            LastTalk(call.judgement.outside, call.person, call.talked_until, call.judgement.talker_id)
+            for call in calls
+            if call.has_talked and call.judgement.outside is not None and call.judgement.talker_id is not None
+        ),
     )
 
 

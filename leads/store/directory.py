@@ -8,8 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.directory import Did, Directory, Employee, Extension, Group
+from leads.domain.duty import Duty, Shift
 from leads.domain.recordings import RecordedCalls, RecordingRule
 from leads.store import models
+from leads.store.duty_tables import EmployeeDuty, Holiday, WorkingTime
 from leads.store.engine import Database
 
 REFRESH_SECONDS = 0.3
@@ -34,6 +36,7 @@ async def load_directory(session: AsyncSession) -> Directory:
         dids=await _dids(session, by_id),
         ignored=frozenset(await session.scalars(select(models.IgnoredNumber.number))),
         recording=await _recording(session),
+        holidays={row.day: row.name for row in await session.execute(select(Holiday.day, Holiday.name))},
     )
 
 
@@ -95,7 +98,33 @@ async def _employees(session: AsyncSession, extensions: dict[int, Extension]) ->
     rows = await session.execute(
         select(table.id, table.name, table.active, table.ring_seconds, table.call_waiting).order_by(table.id)
     )
-    return {row.id: Employee(*row, extensions=tuple(phones[row.id]), mobiles=tuple(mobiles[row.id])) for row in rows}
+    duties = await _duties(session)
+    return {
+        row.id: Employee(
+            *row,
+            extensions=tuple(phones[row.id]),
+            mobiles=tuple(mobiles[row.id]),
+            duty=duties.get(row.id, Duty()),
+        )
+        for row in rows
+    }
+
+
+async def _duties(session: AsyncSession) -> dict[int, Duty]:
+    """When each employee takes calls; his hours are in his own time zone."""
+    shifts: dict[int, list[Shift]] = defaultdict(list)
+    for time in await session.scalars(select(WorkingTime).order_by(WorkingTime.weekday, WorkingTime.begins)):
+        shifts[time.employee_id].append(Shift(time.weekday, time.begins, time.ends))
+    duty = EmployeeDuty
+    rows = await session.execute(
+        select(models.Employee.id, models.Employee.time_zone, duty.away, duty.away_until, duty.substitute_id).outerjoin(
+            duty, duty.employee_id == models.Employee.id
+        )
+    )
+    return {
+        row.id: Duty(tuple(shifts[row.id]), row.time_zone, bool(row.away), row.away_until, row.substitute_id)
+        for row in rows
+    }
 
 
 async def _groups(session: AsyncSession, extensions: dict[int, Extension]) -> dict[int, Group]:

@@ -23,7 +23,7 @@ MOST_WAITING = 5000
 STATEMENT = """
 SELECT asked.value, v.version, p.lead_id, l.name, l.named, l.language, l.responsible_id,
        p.contact_person_id, k.name, k.language, k.responsible_id, c.id, c.name, c.language, c.responsible_id,
-       p.on_active_lead, p.pinned
+       p.on_active_lead, p.pinned, p.last_talker_id
 FROM {asked} CROSS JOIN directory_version v
 LEFT JOIN phone_number p ON p.number = asked.value
 LEFT JOIN lead l ON l.id = p.lead_id
@@ -207,18 +207,17 @@ class CallerLookup:
 
 def owner_in(row: Sequence[Any]) -> Person | None:
     """The owner in one row; a contact person's own responsible wins over the counterparty's."""
+    pinned, talker = bool(row[16]), row[17]
     if row[2] is not None:
-        return Person(PersonKind.LEAD, row[2], None, row[3] if row[4] else None, row[5], row[6], not row[15])
+        name = row[3] if row[4] else None
+        return Person(PersonKind.LEAD, row[2], None, name, row[5], row[6], not row[15], last_talker_id=talker)
     if row[7] is not None:
-        responsible = row[10] if row[10] is not None else row[14]
-        language = row[9] or row[13]
-        return Person(
-            PersonKind.CONTACT_PERSON, row[7], row[11], _named(row[8]), language, responsible, pinned=bool(row[16])
-        )
+        responsible, language = row[10] if row[10] is not None else row[14], row[9] or row[13]
+        name = _named(row[8])
+        return Person(PersonKind.CONTACT_PERSON, row[7], row[11], name, language, responsible, False, pinned, talker)
     if row[11] is not None:
-        return Person(
-            PersonKind.COUNTERPARTY, row[11], row[11], _named(row[12]), row[13], row[14], pinned=bool(row[16])
-        )
+        name = _named(row[12])
+        return Person(PersonKind.COUNTERPARTY, row[11], row[11], name, row[13], row[14], False, pinned, talker)
     return None
 
 

@@ -438,6 +438,7 @@ class PhoneNumber(Base):
     """A number of exactly one owner; `on_active_lead` lets the database keep one active lead for each number.
 
     Several counterparties and contact persons may have a number; at most one is `pinned`: then its calls are his.
+    `last_talker_id` is the employee of the last conversation with it (C4), `last_talk_at` when that ended.
     """
 
     __tablename__ = "phone_number"
@@ -451,6 +452,8 @@ class PhoneNumber(Base):
     )
     on_active_lead: Mapped[bool] = mapped_column(default=False)
     pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
+    last_talker_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"))
+    last_talk_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint(
@@ -468,6 +471,7 @@ class PhoneNumber(Base):
             "counterparty_id",
             "contact_person_id",
             "pinned",
+            "last_talker_id",
         ),
         Index(
             "uq_phone_number_pinned",

@@ -164,6 +164,29 @@ def note_conversations(connection: Connection, conversations: Iterable[Conversat
     write_rows(connection, _RESPONSIBLE, responsibles)
 
 
+@dataclass(frozen=True, slots=True)
+class LastTalk:
+    """A conversation that has ended: with which number of whom, when it ended, and who talked last in it."""
+
+    number: str
+    person: CallPerson
+    at: datetime
+    talker_id: int
+
+
+def note_last_talks(connection: Connection, talks: Iterable[LastTalk]) -> None:
+    """Keep with each number, and with its owner's other numbers, who talked last (C4).
+
+    A number that several share is told by its own conversations only, so that all of its owners tell the same.
+    """
+    rows = []
+    for talk in sorted(talks, key=lambda talk: (talk.at, talk.number)):
+        at, person = time_for(connection, talk.at), talk.person
+        company = person.counterparty_id if person.contact_person_id is None else None
+        rows.append((talk.talker_id, at, at, talk.number, person.lead_id, person.contact_person_id, company))
+    write_rows(connection, _LAST_TALK, rows)
+
+
 _NUMBER = PhoneNumber.metadata.tables["phone_number"].c
 _LEAD = Lead.metadata.tables["lead"].c
 _CONTACT = ContactPerson.metadata.tables["contact_person"].c
@@ -190,4 +213,15 @@ _RESPONSIBLE = """
     UPDATE lead SET responsible_id = ?, updated_at = ?
     WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND closed_at IS NULL
     AND (responsible_id IS NULL OR responsible_id <> ?)
+"""
+_LAST_TALK = """
+    UPDATE phone_number SET last_talker_id = ?, last_talk_at = ?
+    WHERE (last_talk_at IS NULL OR last_talk_at <= ?) AND id IN (
+        SELECT id FROM phone_number WHERE number = ?
+        UNION ALL
+        SELECT own.id FROM phone_number AS own
+        WHERE (own.lead_id = ? OR own.contact_person_id = ? OR own.counterparty_id = ?) AND NOT EXISTS (
+            SELECT 1 FROM phone_number AS other WHERE other.number = own.number AND other.id <> own.id
+        )
+    )
 """

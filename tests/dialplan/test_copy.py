@@ -7,6 +7,7 @@ from dialplan.copy import CompanyEntries, compose_plan
 from dialplan.plan import PlannedStep, decode_plan, encode_plan
 from dialplan.words import COMPANY_FAMILY, COMPANY_PLAN, DID_FAMILY, EMPLOYEE_FAMILY, PHONE_FAMILY
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
+from leads.domain.duty import Absence, AbsenceKind, Duty
 from leads.domain.numbers import read_number
 from leads.domain.people import Person, PersonKind
 from routing.decide import decide
@@ -37,6 +38,7 @@ def directories(draw: st.DrawFn) -> Directory:
             draw(st.sampled_from([10, 20])),
             draw(st.booleans()),
             tuple(phone for phone in phones.values() if phone.employee_id == key),
+            duty=Duty(substitute_id=draw(st.sampled_from([None, *({1, 2, 3, 4} - {key})]))),
         )
         for key in (1, 2, 3)
     }
@@ -62,6 +64,8 @@ PEOPLE = st.lists(
     ),
     max_size=3,
 ).map(tuple)
+TALKERS = st.sampled_from([None, 1, 2, 3, 4])
+ABSENT = st.sets(st.sampled_from([1, 2, 3])).map(lambda keys: dict.fromkeys(keys, Absence(AbsenceKind.AWAY)))
 
 
 def _way(plan: str) -> list[tuple[object, ...]]:
@@ -71,11 +75,25 @@ def _way(plan: str) -> list[tuple[object, ...]]:
     return [step(one) for one in decode_plan(plan)]
 
 
-@given(directories(), PEOPLE, st.sampled_from(DIDS), st.sampled_from([None, "101", "999"]))
+@given(
+    directory=directories(),
+    people=PEOPLE,
+    talker=TALKERS,
+    absent=ABSENT,
+    dialled=st.sampled_from(DIDS),
+    default=st.sampled_from([None, "101", "999"]),
+)
 def test_the_copy_tells_what_we_would_tell(
-    directory: Directory, people: tuple[Person, ...], dialled: str, default: str | None
+    *,
+    directory: Directory,
+    people: tuple[Person, ...],
+    talker: int | None,
+    absent: dict[int, Absence],
+    dialled: str,
+    default: str | None,
 ) -> None:
-    entries = CompanyEntries(directory, region="UA", default_extension=default, name_language="uk")
+    people = tuple(person._replace(last_talker_id=talker) for person in people)
+    entries = CompanyEntries(directory, region="UA", default_extension=default, name_language="uk", absent=absent)
     for caller in (CALLER, CALLER[1:], "0501234567", "anonymous"):
         known = people if caller != "anonymous" else ()
         plan = compose_plan(entries.small, entries.number(CALLER, people), caller, dialled[1:])
@@ -89,6 +107,7 @@ def test_the_copy_tells_what_we_would_tell(
                 directory,
                 default_extension=default,
                 name_language="uk",
+                absent=absent,
             )
         )
         assert _way(plan) == _way(live)
@@ -127,5 +146,7 @@ def test_entries_are_as_the_dialplan_reads_them() -> None:
     lead = Person(PersonKind.LEAD, 1, None, "Олена Петренко", None, 7)
     assert entries.number(CALLER, (lead,)) == {CALLER: "7|Olena Petrenko~u20~Олена Петренко"}
     assert entries.number(CALLER, (lead._replace(name=None, responsible_id=None),)) == {CALLER: "-|"}
+    assert entries.number(CALLER, (lead._replace(last_talker_id=8),))[CALLER].split("|")[0] == "7-8"
+    assert entries.number(CALLER, (lead._replace(last_talker_id=7),))[CALLER].split("|")[0] == "7"
     assert entries.number(CALLER, ()) == {}
     assert entries.number_keys(CALLER) == {CALLER}

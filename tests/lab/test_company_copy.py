@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -68,7 +69,7 @@ async def copying(lab: DialplanLab, tmp_path: Path) -> AsyncIterator[Copying]:
     lookup, directories = await CallerLookup.open(url), DirectoryCache(database)
     await directories.refresh()
     control = ControlConnection(AmiAccount("127.0.0.1", lab.values.ami_port, "leadline-control", "control-secret"))
-    copy = CompanyCopy(control, database, lookup, directories, CopyRules("UA", "103", "uk", EVERY))
+    copy = CompanyCopy(control, database, lookup, directories, CopyRules("UA", "103", "uk", EVERY, ZoneInfo("UTC")))
     tasks = [asyncio.create_task(control.run()), asyncio.create_task(copy.run())]
     try:
         await asyncio.wait_for(copy.in_step.wait(), 20)
@@ -99,6 +100,20 @@ async def test_each_change_reaches_asterisk_at_once(copying: Copying) -> None:
     await copying.execute("UPDATE extension SET display_mode = 'utf8', display_length = 6 WHERE number = '103'")
     await copying.await_entry("leadline-number", "+380501112233", "2|Yurii Shcherban~u24!u6~Юрій Щербань~Юрій Щ")
     assert copying.copy.health.last_error is None
+
+
+async def test_who_is_away_for_a_while_comes_back_by_himself(copying: Copying) -> None:
+    step = await copying.entry("leadline-employee", "1")
+    until = (datetime.now(UTC) + timedelta(seconds=3)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    await copying.execute(
+        "INSERT INTO employee_duty (employee_id, away, away_until, substitute_id) "
+        f"VALUES (1, true, '{until}', 2), (2, false, NULL, NULL)",
+        f"UPDATE phone_number SET last_talker_id = 3 WHERE number = '{OLHA}'",
+    )
+    await copying.await_entry("leadline-employee", "1", None)
+    assert await copying.entry("leadline-employee", "1s") == await copying.entry("leadline-employee", "2")
+    await copying.await_entry("leadline-number", OLHA, "1-3|Olha Melnychenko~u24~Ольга Мельниченко")
+    await copying.await_entry("leadline-employee", "1", step)
 
 
 async def test_what_asterisk_forgot_or_others_wrote_is_mended_by_the_next_comparison(copying: Copying) -> None:

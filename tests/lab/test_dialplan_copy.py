@@ -7,6 +7,7 @@ import pytest
 from dialplan.copy import CompanyEntries
 from dialplan.words import NUMBER_FAMILY
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
+from leads.domain.duty import Duty
 from leads.domain.people import Person, PersonKind
 from tests.lab.dialplan_lab import CALLER, DialplanLab, phones, plan, ring
 from tests.lab.scripted_agi import CLOSES
@@ -19,11 +20,17 @@ SALES = Extension("102", "PJSIP/102", DisplayMode.LATIN, 24, 2)
 DEFAULT = Extension("103", "PJSIP/103", DisplayMode.OFF, 24, None)
 COMPANY = Directory(
     1,
-    {1: Employee(1, "Олег", True, 10, False, (OLEH,)), 2: Employee(2, "Ія", False, 10, False, (SALES,))},
+    {
+        1: Employee(1, "Олег", True, 10, False, (OLEH,)),
+        2: Employee(2, "Ія", True, 10, False, (SALES,)),
+        3: Employee(3, "Тарас", True, 10, False, (), duty=Duty(substitute_id=1)),
+    },
     {phone.number: phone for phone in (OLEH, SALES, DEFAULT)},
     {1: Group(1, "Sales", 10, (DEFAULT,))},
     {"+380441234567": Did("+380441234567", "", 1, None, 10, None, None)},
 )
+TALKED = "+380507770001"
+"""A number whose responsible has no phone but a substitute, and that somebody else talked with last."""
 OLHA = Person(PersonKind.LEAD, 1, None, "Ольга Мельниченко", "uk", 1)
 
 
@@ -33,6 +40,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialplanLab]:
         entries = CompanyEntries(COMPANY, region="UA", default_extension="103", name_language="uk")
         families = {**entries.small, NUMBER_FAMILY: {"+380509999999": "-|", "501234000": f"as {CALLER}"}}
         families[NUMBER_FAMILY] |= entries.number(CALLER, (OLHA,))
+        families[NUMBER_FAMILY] |= entries.number(TALKED, (OLHA._replace(responsible_id=3, last_talker_id=2),))
         for family, values in families.items():
             for key, value in values.items():
                 lab.asterisk.cli(f'database put {family} {key} "{value}"')
@@ -77,6 +85,15 @@ def test_whom_the_responsible_does_not_take_the_dialled_number_does(lab: Dialpla
     with lab.phone("103") as group:
         assert lab.call(MAIN).wait_one().status == 200
         assert len(group.calls()) == 1
+
+
+def test_who_talked_last_rings_and_then_the_substitute(lab: DialplanLab) -> None:
+    with lab.phone("101") as substitute, lab.phone("103") as group:
+        with lab.phone("102") as talker:
+            assert lab.call(MAIN, TALKED).wait_one().status == 200
+            assert (len(talker.calls()), len(substitute.calls())) == (1, 0)
+        assert lab.call(MAIN, TALKED).wait_one().status == 200
+        assert (len(substitute.calls()), len(group.calls())) == (1, 0)
 
 
 def test_a_plan_made_without_the_database_is_only_for_callers_whom_the_copy_does_not_know(lab: DialplanLab) -> None:
