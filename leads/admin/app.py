@@ -28,6 +28,7 @@ from leads.admin.session_watch import SessionWatch
 from leads.admin.throttle import Throttle
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
+from leads.store.long_reads import LongReads
 
 IDLE_CONNECTION_SECONDS = 30.0
 
@@ -83,6 +84,7 @@ def create_panel(
         dialling=Dialling(clock),
         recordings=recordings or Recordings(),
         asterisks=asterisks,
+        long_reads=LongReads(database),
         route_trial=route_trial,
         imports=Imports(database, clock),
     )
@@ -127,6 +129,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         await watching
     await panel.live.stop()
     await panel.imports.close()
+    panel.long_reads.close()
     panel.passwords.close()
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from leads.admin.route_trial import RouteTrial
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
+    from leads.store.long_reads import LongReads
 
 Clock = Callable[[], datetime]
 
@@ -93,6 +94,7 @@ class Panel:
     dialling: "Dialling"
     recordings: "Recordings"
     asterisks: "Asterisks"
+    long_reads: "LongReads"
     route_trial: "RouteTrial | None"
     imports: "Imports"
 

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from leads.admin import (
+    call_reports,
     calls,
     counterparties,
     dialling,
@@ -57,6 +58,7 @@ ALL: tuple[web.RouteTableDef, ...] = (
     recordings.routes,
     recording_choice.routes,
     outages.routes,
+    call_reports.routes,
     calls.routes,
     employees.routes,
     duty_pages.routes,

@@ -50,6 +50,7 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
         long_time=i18n.long_time,
         day=i18n.day_text,
         duration=duration,
+        share=share,
         number=number_element,
         word=word,
         status=status_word,
@@ -78,6 +79,11 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def share(part: float | None) -> str:
+    """Write a share as whole per cent; a dash where there is nothing to share."""
+    return "–" if part is None else f"{part * 100:.0f} %"
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from leads.store import duty_tables, import_tables, planning_tables  # noqa: F401 - their tables join the metadata
+from leads.store import duty_tables, import_tables, lead_past, planning_tables  # noqa: F401 - their tables join the metadata
 from leads.store.models import Base
 
 context.configure(

@@ -1,0 +1,177 @@
+"""Counts calls for a period by hour, day, employee or our number (R3).
+
+Calls with the outside that ended count, each once: an inbound one is answered or missed; consultations, and calls
+between colleagues, are left out. A missed call was called back if any later outgoing call went to its number.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.orm import aliased
+
+from leads.domain.calls import Direction, Phase, Result, Role
+from leads.domain.periods import Period
+from leads.store.lead_past import leads_at
+from leads.store.local_time import local_day, local_hour
+from leads.store.models import Call, ContactPerson, Counterparty, Did
+
+
+class CallGrouping(StrEnum):
+    """What the rows of the report are about."""
+
+    HOUR = "hour"
+    DAY = "day"
+    EMPLOYEE = "employee"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFigures:
+    """What is counted of some calls; seconds are sums, of those answered inbound calls whose waiting is known."""
+
+    inbound: int = 0
+    answered: int = 0
+    missed: int = 0
+    called_back: int = 0
+    waits: int = 0
+    wait_seconds: float = 0.0
+    outgoing: int = 0
+    reached: int = 0
+    talk_seconds: float = 0.0
+
+    def __add__(self, other: "CallFigures") -> "CallFigures":
+        """The figures of both."""
+        return CallFigures(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    @property
+    def mean_wait(self) -> float | None:
+        """How long an answered caller waited, on average."""
+        return self.wait_seconds / self.waits if self.waits else None
+
+    @property
+    def missed_share(self) -> float | None:
+        """The share of inbound calls that nobody answered."""
+        return self.missed / self.inbound if self.inbound else None
+
+
+Key = int | str | None
+"""An hour, a day as 2026-03-02, an employee's key, or a number; None where a call has none."""
+
+
+def count_calls(
+    connection: Connection, period: Period, grouping: CallGrouping, scope: frozenset[int] | None
+) -> dict[Key, CallFigures]:
+    """The figures of each group that has calls.
+
+    Args:
+        connection: reads only.
+        period: calls that began in it count.
+        grouping: what the groups are.
+        scope: the employees whose calls count; None for all calls.
+    """
+    statement = _statement(connection.dialect.name, period, grouping, scope)
+    return {row[0]: CallFigures(*_plain(row[1:])) for row in connection.execute(statement)}
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    return [value or 0 for value in values]
+
+
+def _statement(
+    dialect: str, period: Period, grouping: CallGrouping, scope: frozenset[int] | None
+) -> Select[tuple[Any, ...]]:
+    inbound = Call.direction == Direction.INBOUND
+    answered = Call.result == Result.ANSWERED
+    taken, missed = and_(inbound, answered), and_(inbound, Call.result.is_distinct_from(Result.ANSWERED))
+    outgoing = Call.direction == Direction.OUTBOUND
+    figures = (
+        _count(inbound),
+        _count(taken),
+        _count(missed),
+        _count(and_(missed, _called_back())),
+        _count(and_(taken, Call.ring_seconds.is_not(None))),
+        _sum(taken, Call.ring_seconds),
+        _count(outgoing),
+        _count(and_(outgoing, answered)),
+        _sum(answered, Call.talk_seconds),
+    )
+    conditions = (
+        Call.started_at >= period.begin,
+        Call.started_at < period.end,
+        Call.role == Role.CALL,
+        Call.phase == Phase.ENDED,
+        or_(inbound, outgoing),
+    )
+    if grouping is not CallGrouping.EMPLOYEE and scope is None:
+        key = _key(dialect, period, grouping).label("key")
+        return select(key, *figures).where(*conditions).group_by(text("1"))
+    employee, joined = _with_employee(period)
+    key = (employee if grouping is CallGrouping.EMPLOYEE else _key(dialect, period, grouping)).label("key")
+    mine = () if scope is None else (employee.in_(scope),)
+    return joined(select(key, *figures)).where(*conditions, *mine).group_by(text("1"))
+
+
+def _key(dialect: str, period: Period, grouping: CallGrouping) -> ColumnElement[Any]:
+    match grouping:
+        case CallGrouping.HOUR:
+            return local_hour(dialect, Call.started_at, period.shifts())
+        case CallGrouping.DAY:
+            return local_day(dialect, Call.started_at, period.shifts())
+        case _:
+            return Call.did.expression
+
+
+def _with_employee(period: Period) -> tuple[ColumnElement[int], Callable[[Select[Any]], Select[Any]]]:
+    """Whose a call is: who talked last or called out; of a missed one the responsible, else our number's."""
+    lead = leads_at(period.end)
+    employee = case(
+        (or_(Call.direction == Direction.OUTBOUND, Call.result == Result.ANSWERED), Call.employee_id),
+        else_=func.coalesce(
+            ContactPerson.responsible_id, lead.c.responsible_id, Counterparty.responsible_id, Did.responsible_id
+        ),
+    )
+
+    def joined(statement: Select[Any]) -> Select[Any]:
+        return (
+            statement.select_from(Call)
+            .outerjoin(lead, lead.c.id == Call.lead_id)
+            .outerjoin(Counterparty, Counterparty.id == Call.counterparty_id)
+            .outerjoin(ContactPerson, ContactPerson.id == Call.contact_person_id)
+            .outerjoin(Did, Did.number == Call.did)
+        )
+
+    return employee, joined
+
+
+def _called_back() -> ColumnElement[bool]:
+    later = aliased(Call)
+    return exists().where(
+        later.outside_number == Call.outside_number,
+        later.direction == Direction.OUTBOUND,
+        later.started_at > Call.started_at,
+    )
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, literal(1)), else_=literal(0)))
+
+
+def _sum(condition: ColumnElement[bool], seconds: Any) -> ColumnElement[float]:
+    return cast(func.sum(case((condition, seconds), else_=literal(0.0))), Float)

@@ -1,0 +1,97 @@
+"""Reports as supervisors and administrators read them: figures in words, charts, files, errors."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+
+from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
+from leads.domain.calls import Direction, Phase, Result
+from leads.store.engine import Database
+from tests.admin.calls import add_call
+from tests.admin.conftest import Clock, Company, Visitor
+
+
+def _cells(html: str, title: str) -> list[str]:
+    """The cells of the line with that title."""
+    for line in re.findall(r"<tr[^>]*>(.*?)</tr>", html, re.DOTALL):
+        cells = [
+            " ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split())
+            for cell in re.findall(r"<td[^>]*>(.*?)</td>", line, re.DOTALL)
+        ]
+        if cells and cells[0] == title:
+            return cells[1:]
+    raise AssertionError(f"no line {title}")
+
+
+@pytest.fixture
+async def calls(database: Database, clock: Clock, company: Company) -> None:
+    """On 2 March, from 9:00 UTC on: a call that Yurii answered, a missed one and its call-back."""
+    over = {"phase": Phase.ENDED, "ended_at": clock() + timedelta(minutes=5)}
+    await add_call(
+        *(database, clock, "1"),
+        **{**over, "result": Result.ANSWERED, "employee_id": company.yurii, "ring_seconds": 12.0, "talk_seconds": 95.0},
+    )
+    await add_call(database, clock, "2", **over, result=Result.NO_ANSWER)
+    clock.move(minutes=70)
+    back = {"direction": Direction.OUTBOUND, "did": None, "employee_id": company.maria, "talk_seconds": 0.0}
+    await add_call(database, clock, "3", **over, **back, result=Result.BUSY)
+
+
+@pytest.mark.usefixtures("calls")
+async def test_calls_by_hour_day_employee_and_number(admin: Visitor) -> None:
+    by_day = (await admin.get("/reports/calls")).text
+    assert _cells(by_day, "2 Mar 2026") == ["2", "1", "1 50 %", "1", "0:12", "1 · 0 answered", "1:35"]
+    assert _cells(by_day, "Together") == _cells(by_day, "2 Mar 2026")
+    assert _cells(by_day, "1 Mar 2026")[0] == "0"
+    assert 'role="img"' in by_day
+    by_hour = (await admin.get("/reports/calls?by=hour")).text
+    assert _cells(by_hour, "11:00")[:3] == ["2", "1", "1 50 %"]
+    assert _cells(by_hour, "12:00")[5] == "1 · 0 answered"
+    by_employee = (await admin.get("/reports/calls?by=employee")).text
+    assert _cells(by_employee, "Щербань Юрій")[1] == "1"
+    assert _cells(by_employee, "Марія Коваленко")[5] == "1 · 0 answered"
+    assert _cells(by_employee, "Nobody")[2] == "1 100 %"
+    by_number = (await admin.get("/reports/calls?by=number")).text
+    assert _cells(by_number, "+380 44 123 4567")[0] == "2"
+    assert _cells(by_number, "Without a number of ours")[5] == "1 · 0 answered"
+
+
+@pytest.mark.usefixtures("calls")
+async def test_a_report_is_saved_as_a_file(admin: Visitor) -> None:
+    answer = await admin.get("/reports/calls.csv?by=employee&from=2026-03-01&to=2026-03-02")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert 'filename="calls-2026-03-01-2026-03-02.csv"' in answer.headers["Content-Disposition"]
+    lines = answer.text.removeprefix("\ufeff").splitlines()
+    assert lines[0].startswith("By employee,Inbound,Answered,Missed,Called back,")
+    assert "Щербань Юрій,1,1,0,0,12.0,0,0,95" in lines
+
+
+async def test_an_empty_period_and_wrong_days_say_what_to_do(admin: Visitor) -> None:
+    assert "No calls in this period" in (await admin.get("/reports/calls")).text
+    for query, message in (
+        ("from=2026-03-05&to=2026-03-01", "The first day is after the last one."),
+        ("from=2020-01-01&to=2026-03-01", "A report covers three years at most."),
+        ("from=yesterday", "A day is written as 2026-03-02."),
+    ):
+        answer = await admin.get(f"/reports/calls?{query}")
+        assert (answer.status, message in answer.text) == (422, True)
+    assert 'value="2026-03-05"' in (await admin.get("/reports/calls?from=2026-03-05&to=2026-03-01")).text
+    assert (await admin.get("/reports/calls?by=moon")).status == 400
+
+
+def test_charts_fill_their_box() -> None:
+    good, bad = Series("Good", "good", [3, 0]), Series("Bad", "bad", [1, 2])
+    chart = columns(["a", "b"], [good, bad], ["a", "b"])
+    assert chart.top == 5
+    assert [(one.y, one.height, one.colour) for one in chart.shapes] == [
+        (40, 60, "good"),
+        (20, 20, "bad"),
+        (60, 40, "bad"),
+    ]
+    assert all(one.y + one.height <= HEIGHT for one in chart.shapes)
+    first, second = bars(["a", "b"], [good, bad])
+    assert [(one.x, one.width) for one in first.shapes] == [(0, 75), (75, 25)]
+    assert [(one.x, one.width) for one in second.shapes] == [(0, 50)]
+    assert [nice_top(value) for value in (0, 1, 3, 11, 500, 501)] == [1, 1, 5, 20, 500, 1000]
