@@ -76,6 +76,9 @@ async def save_employee(request: web.Request) -> web.Response:
         form.fail("password", _("With a login goes a password."))
     if form.errors:
         return _card(request, form, employee, status=422)
+    leaves = employee is not None and employee.active and not edit.active
+    if leaves:
+        edit = replace(edit, active=True)  # He goes when it is known who takes over.
     if password:
         edit = _with_hash(edit, await panel.passwords.hash(password))
     try:
@@ -98,7 +101,7 @@ async def save_employee(request: web.Request) -> web.Response:
         return _card(request, form, employee, status=422)
     await panel.directory.refresh()
     panel.check_sessions()
-    return redirect(request, f"/company/employees/{saved}", flash=_("Saved."))
+    return redirect(request, f"/company/employees/{saved}{'/leave' if leaves else ''}", flash=_("Saved."))
 
 
 @routes.post("/company/phones/{id:[1-9][0-9]{0,8}}/remove")
@@ -125,7 +128,7 @@ async def _open(request: web.Request) -> tuple[Employee, Form]:
 
 async def _conflict(request: web.Request, form: Form) -> web.Response:
     employee, saved = await _open(request)
-    names = {str(key): name for key, name in _colleagues(request, employee)}
+    names = {str(key): name for key, name in colleagues_of(request, employee)}
     shown: dict[str, Callable[[str], str]] = {
         "role": lambda value: word(Role(value)),
         "phone_mode": lambda value: word(DisplayMode(value)),
@@ -134,7 +137,7 @@ async def _conflict(request: web.Request, form: Form) -> web.Response:
     return _card(request, form.against(saved, shown), employee, status=409)
 
 
-def _colleagues(request: web.Request, employee: Employee | None) -> list[tuple[int, str]]:
+def colleagues_of(request: web.Request, employee: Employee | None) -> list[tuple[int, str]]:
     """Those who may stand in for an employee: who works here, but not he himself."""
     everybody = panel_of(request).directory.current.employees.values()
     own = employee.id if employee else None
@@ -157,7 +160,7 @@ def _card(request: web.Request, form: Form, employee: Employee | None, status: i
         modes=[(mode.value, word(mode)) for mode in DisplayMode],
         days=[(hours.field_of(weekday), _(name)) for weekday, name in enumerate(hours.WEEKDAYS)],
         zone=(employee and employee.time_zone) or panel.zone.key,
-        colleagues=_colleagues(request, employee),
+        colleagues=colleagues_of(request, employee),
         duty=known.duty if known else None,
         now=panel.clock(),
     )
