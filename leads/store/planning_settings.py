@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.planning import Calendar
 from leads.store.company import SavedMeanwhileError
+from leads.store.duty_tables import Holiday
 from leads.store.planning_tables import PlanningSetting
 
 
@@ -44,4 +45,5 @@ async def save_planning_choice(session: AsyncSession, version: int, choice: Plan
 async def company_calendar(session: AsyncSession, zone: ZoneInfo) -> Calendar:
     """The company's days, as planning counts them."""
     _version, choice = await planning_choice(session)
-    return Calendar(zone, choice.working_days)
+    holidays = frozenset(await session.scalars(select(Holiday.day)))
+    return Calendar(zone, choice.working_days, holidays)
