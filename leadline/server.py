@@ -21,6 +21,7 @@ from agi.server import FastAgiServer
 from agi.service import RoutingService
 from agi.standby import Standby
 from ami_listener.recorder import Recorder
+from dialplan.names import display_form
 from leadline import figures
 from leadline.company_copy import forget_old_changes
 from leadline.daily_planning import plan_every_day
@@ -36,6 +37,7 @@ from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
 from leads.admin.feed import CallFeed
+from leads.admin.phone_books import PhoneNames
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.store.directory import DirectoryCache
@@ -44,6 +46,7 @@ from leads.store.lookup import CallerLookup
 from leads.store.migrate import revisions
 from leads.store.recording_files import RecordingFolder
 from routing.decision import Decision
+from routing.language import language_of
 
 LONGEST_RETRY_SECONDS = 15.0
 SPARE_FILES = 1000
@@ -138,10 +141,18 @@ async def _start(settings: Settings, parts: Parts) -> None:
         recordings=_start_recordings(database, pbxes, feed, parts),
         asterisks=_asterisks(pbxes),
         route_trial=trial_of(routing),
+        phone_names=_phone_names(settings),
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
     await _listen(fastagi, settings, parts)
+
+
+def _phone_names(settings: Settings) -> PhoneNames:
+    """Names in a phone book are written as those of callers on the same phone's display."""
+    return lambda name, own, mode, length: display_form(
+        name, language_of(name, own, settings.name_language), mode, length
+    )
 
 
 def _asterisks(pbxes: Sequence[Pbx]) -> Asterisks:

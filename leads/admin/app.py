@@ -20,12 +20,14 @@ from leads.admin.i18n import load_catalogs
 from leads.admin.import_runner import Imports
 from leads.admin.live import LiveCalls
 from leads.admin.passwords import Passwords
+from leads.admin.phone_books import Pace, PhoneBooks, PhoneNames
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
 from leads.admin.route_trial import RouteTrial
 from leads.admin.session_watch import SessionWatch
 from leads.admin.throttle import Throttle
+from leads.domain.directory import DisplayMode
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.long_reads import LongReads
@@ -47,6 +49,7 @@ def create_panel(
     recordings: Recordings | None = None,
     asterisks: Asterisks | None = None,
     route_trial: RouteTrial | None = None,
+    phone_names: PhoneNames | None = None,
 ) -> web.Application:
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
 
@@ -62,6 +65,7 @@ def create_panel(
         questions: knows which phones ring; without it none do.
         recordings: the folders of recordings, and the way to pause one; without it there are none.
         asterisks: whose calls these are; without it nothing is said of them.
+        phone_names: writes names as phones show them; without it they stay as they are.
         route_trial: tells where a call would go now; without it the page says that it cannot.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
@@ -87,6 +91,7 @@ def create_panel(
         long_reads=LongReads(database),
         route_trial=route_trial,
         imports=Imports(database, clock),
+        phone_books=PhoneBooks(phone_names or _as_they_are, Throttle(clock), Pace(clock)),
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:
@@ -116,6 +121,10 @@ def panel_runner(app: web.Application) -> web.AppRunner:
 def _is_our_trouble(record: logging.LogRecord) -> bool:
     """Whether it is for the log: what is no HTTP has its answer, and would fill the log with what strangers send."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _as_they_are(name: str, _language: str | None, _mode: DisplayMode, length: int) -> str | None:
+    return name[:length]
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:

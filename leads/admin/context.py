@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leads.admin.dialling import Dialling
     from leads.admin.import_runner import Imports
     from leads.admin.live import LiveCalls
+    from leads.admin.phone_books import PhoneBooks
     from leads.admin.questions import Questions
     from leads.admin.recordings import Recordings
     from leads.admin.route_trial import RouteTrial
@@ -97,6 +98,7 @@ class Panel:
     long_reads: "LongReads"
     route_trial: "RouteTrial | None"
     imports: "Imports"
+    phone_books: "PhoneBooks"
 
     def check_sessions(self) -> None:
         """Let each open page make sure at once that its session is still valid."""

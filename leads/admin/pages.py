@@ -19,6 +19,7 @@ from leads.admin import (
     live,
     our_numbers,
     outages,
+    phone_books,
     pins,
     planning,
     planning_choice,
@@ -78,4 +79,5 @@ ALL: tuple[web.RouteTableDef, ...] = (
     counterparties.routes,
     exports.routes,
     imports.routes,
+    phone_books.routes,
 )

@@ -41,6 +41,7 @@ class LeadState(StrEnum):
 
     OPEN = "open"
     UNNAMED = "unnamed"
+    NAMED = "named"
     CLOSED = "closed"
     ALL = "all"
 
@@ -60,6 +61,7 @@ _CLOSED = 2
 _STATES = {
     LeadState.OPEN: (0, 1),
     LeadState.UNNAMED: (0,),
+    LeadState.NAMED: (1,),
     LeadState.CLOSED: (_CLOSED,),
     LeadState.ALL: (0, 1, _CLOSED),
 }

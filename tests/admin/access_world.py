@@ -13,7 +13,7 @@ from leads.store import recordings
 from leads.store.engine import Database
 from leads.store.import_tables import ImportKind
 from leads.store.imports import begin
-from leads.store.models import ContactPerson, Counterparty, Did, Lead, PhoneNumber, Recording, Source
+from leads.store.models import ContactPerson, Counterparty, Did, Extension, Lead, PhoneNumber, Recording, Source
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import PlanEdit, plan_by_hand
@@ -40,6 +40,7 @@ class Owned:
     ring: str
     employee_id: int
     plan: int
+    phone: int
 
 
 async def add_things(
@@ -67,6 +68,7 @@ async def add_things(
     )
     async with database.read() as session:
         recording = await session.scalar(select(Recording.id).where(Recording.path == path))
+        extension = await session.scalar(select(Extension.id).where(Extension.number == phone))
         plan = await session.scalar(select(PlannedCall.id).where(PlannedCall.lead_id == leads[1].id))
     ring = replace(RING, uniqueid=f"{phone}.3", endpoint=f"PJSIP/{phone}", party=leads[0].main_number)
     panel.questions.take([ring])
@@ -80,6 +82,7 @@ async def add_things(
         ring.id,
         owner,
         plan or 0,
+        extension or 0,
     )
 
 
@@ -131,6 +134,7 @@ KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
     "/calls/": lambda owned: (owned.call,),
     "/recordings/": lambda owned: (owned.recording,),
     "/plans/": lambda owned: (owned.plan,),
+    "/phone-book/": lambda owned: (owned.phone,),
 }
 """The keys that stand for {id} in routes that begin so, for what somebody owns."""
 

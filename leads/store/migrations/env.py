@@ -2,7 +2,13 @@
 
 from alembic import context
 
-from leads.store import duty_tables, import_tables, lead_past, planning_tables  # noqa: F401 - their tables join the metadata
+from leads.store import (  # noqa: F401 - their tables join the metadata
+    duty_tables,
+    import_tables,
+    lead_past,
+    phone_book_tables,
+    planning_tables,
+)
 from leads.store.models import Base
 
 context.configure(

@@ -1,0 +1,108 @@
+"""Writes phone books as desk phones read them: Yealink, Grandstream, Cisco (XML), and vCard (C14)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_LONGEST_LINE = 75
+"""Bytes of a line in a vCard; what is longer goes on in the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry as the phone can show it."""
+
+    name: str
+    numbers: tuple[str, ...]
+    company: str = ""
+
+
+def yealink_menu(pages: Iterable[tuple[str, str]]) -> str:
+    """A menu of the book's parts: what stands first in each, and its address."""
+    items = "".join(
+        f"<MenuItem><Prompt>{_text(name)} …</Prompt><URI>{_text(address)}</URI></MenuItem>\n" for name, address in pages
+    )
+    return f"{_HEAD}<YealinkIPPhoneMenu>\n<Title>Leadline</Title>\n{items}</YealinkIPPhoneMenu>\n"
+
+
+def yealink(lines: Iterable[Line]) -> str:
+    """Entries for Yealink's remote phone book."""
+    return f"{_HEAD}<YealinkIPPhoneDirectory>\n{_entries(lines)}</YealinkIPPhoneDirectory>\n"
+
+
+def grandstream(lines: Iterable[Line]) -> str:
+    """Entries for Grandstream's phone book that it downloads."""
+    contacts = "".join(
+        f"<Contact><id>{place}</id><FirstName></FirstName><LastName>{_text(line.name)}</LastName>"
+        + "".join(
+            f'<Phone type="Work"><phonenumber>{_text(number)}</phonenumber><accountindex>0</accountindex></Phone>'
+            for number in line.numbers
+        )
+        + "</Contact>\n"
+        for place, line in enumerate(lines, 1)
+    )
+    return f"{_HEAD}<AddressBook>\n<version>1</version>\n{contacts}</AddressBook>\n"
+
+
+def cisco(lines: Iterable[Line], next_address: str | None, words: Sequence[str]) -> str:
+    """Entries for Cisco's directory service; `words` name the keys Dial, Next and Exit."""
+    dial, following, leave = map(_text, words)
+    keys = [(dial, "SoftKey:Dial")]
+    if next_address is not None:
+        keys.append((following, _text(next_address)))
+    keys.append((leave, "SoftKey:Exit"))
+    soft = "".join(
+        f"<SoftKeyItem><Name>{name}</Name><URL>{url}</URL><Position>{place}</Position></SoftKeyItem>\n"
+        for place, (name, url) in enumerate(keys, 1)
+    )
+    return (
+        f"{_HEAD}<CiscoIPPhoneDirectory>\n<Title>Leadline</Title>\n<Prompt></Prompt>\n"
+        f"{_entries(lines)}{soft}</CiscoIPPhoneDirectory>\n"
+    )
+
+
+def vcards(lines: Iterable[Line]) -> str:
+    """Entries as vCards 3.0, which nearly everything imports."""
+    text = []
+    for line in lines:
+        name = _value(line.name)
+        text += ["BEGIN:VCARD", "VERSION:3.0", f"N:{name};;;;", f"FN:{name}"]
+        if line.company:
+            text.append(f"ORG:{_value(line.company)}")
+        text += [f"TEL;TYPE=WORK,VOICE:{number}" for number in line.numbers]
+        text.append("END:VCARD")
+    return "".join(f"{_folded(part)}\r\n" for part in text)
+
+
+def _entries(lines: Iterable[Line]) -> str:
+    return "".join(
+        f"<DirectoryEntry><Name>{_text(line.name)}</Name>"
+        + "".join(f"<Telephone>{_text(number)}</Telephone>" for number in line.numbers)
+        + "</DirectoryEntry>\n"
+        for line in lines
+    )
+
+
+def _text(value: str) -> str:
+    return escape(value)
+
+
+def _value(text: str) -> str:
+    """A text as the value of a vCard's property."""
+    for sign in ("\\", ";", ","):
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", "\\n")
+
+
+def _folded(line: str) -> str:
+    """A line of at most 75 bytes, gone on with after a break and a space; never within a character."""
+    parts, part, size = [], "", 0
+    for letter in line:
+        width = len(letter.encode())
+        if size + width > _LONGEST_LINE:
+            parts.append(part)
+            part, size = "", 1
+        part += letter
+        size += width
+    return "\r\n ".join([*parts, part])

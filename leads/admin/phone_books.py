@@ -1,0 +1,247 @@
+"""Phone books for desk phones, each opened by a key of its own, and the page on which keys are made (C14).
+
+A phone cannot sign in, so its key stands in the address that it fetches. The key is 128 random bits, shown once, kept
+as a hash, and never logged; it opens what the phone's owner may see at that moment, and nothing else.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from leads.admin import cards
+from leads.admin.context import Clock, Panel, panel_of, public, viewer_of
+from leads.admin.forms import ID, Query
+from leads.admin.guard import form_of
+from leads.admin.i18n import _
+from leads.admin.phone_book_formats import Line, cisco, grandstream, vcards, yealink, yealink_menu
+from leads.admin.rendering import redirect, render
+from leads.admin.sign_in import address_of
+from leads.admin.throttle import Throttle
+from leads.domain.directory import DisplayMode
+from leads.domain.visibility import Scope, scope_of
+from leads.store import phone_book
+from leads.store.phone_book import BookPhone, Entry, KeyRow
+
+PhoneNames = Callable[[str, str | None, DisplayMode, int], str | None]
+"""A name in the form of a display: name, its own language, what the display draws, its room; None shows nothing."""
+CARDS = {"yealink.xml": 1000, "phonebook.xml": 2000, "gs_phonebook.xml": 2000, "cisco.xml": 24, "contacts.vcf": 500}
+"""How many cards go into one answer of each kind: as many as such phones keep, and Cisco 32 entries."""
+MOST_PAGES = 50
+FETCHES = 120
+"""How often a phone may ask at once; then one question is free again each second."""
+MOST_REMEMBERED = 5000
+_KEY = "{key:[0-9a-f]{32}}"
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+
+routes = web.RouteTableDef()
+
+
+class Pace:
+    """Lets each key ask FETCHES times at once, then once a second, in bounded memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Nobody has asked yet."""
+        self._clock = clock
+        self._full_at: OrderedDict[str, datetime] = OrderedDict()
+
+    def wait(self, key: str) -> timedelta:
+        """Count a question; how long it comes too early, zero when it may be answered."""
+        now = self._clock()
+        full_at = max(self._full_at.get(key, now), now) + timedelta(seconds=1)
+        early = full_at - now - timedelta(seconds=FETCHES)
+        if early > timedelta(0):
+            return early
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        while len(self._full_at) > MOST_REMEMBERED:
+            self._full_at.popitem(last=False)
+        return timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneBooks:
+    """What phone books need of the panel: names as displays show them, and limits of their own."""
+
+    names: PhoneNames
+    guesses: Throttle
+    pace: Pace
+
+
+@routes.get(f"/phonebook/{_KEY}/{{file:yealink.xml|cisco.xml|contacts.vcf|phonebook.xml|gs_phonebook.xml}}")
+@public
+async def book(request: web.Request) -> web.StreamResponse:
+    """The phone book, or the part of it that was asked for."""
+    panel, phone = panel_of(request), await _find_phone(request)
+    query, file = Query(request), request.match_info["file"]
+    scope = scope_of(phone.employee_id, phone.role, panel.directory.current)
+    search, at = cards.searched(query.text("q"), panel.region), query.text("at", cards.LONGEST_CURSOR) or None
+    if file == "contacts.vcf":
+        return await _send_vcards(request, phone, scope)
+    async with panel.database.read() as session:
+        if file == "yealink.xml" and not search and at is None:
+            starts = await phone_book.page_starts(session, scope, CARDS[file], MOST_PAGES)
+            if len(starts) > 1:
+                # A place of its own for the first part too, or it would be the menu again.
+                menu = [(_shown(panel, phone, name), _address(request, at=place or "c")) for place, name in starts]
+                return _xml(yealink_menu(menu))
+        page = await phone_book.read_book(session, scope, CARDS[file], at, search)
+    lines = _lines(panel, phone, page.entries)
+    if file == "yealink.xml":
+        return _xml(yealink(lines))
+    if file == "cisco.xml":
+        following = _address(request, at=page.after, q=query.text("q")) if page.after else None
+        return _xml(cisco(lines, following, (_("Dial"), _("Next"), _("Exit"))))
+    return _xml(grandstream(lines))
+
+
+@routes.get(f"/phonebook/{_KEY}/{{page:[1-9][0-9]?}}/{{file:phonebook.xml|gs_phonebook.xml}}")
+@public
+async def grandstream_page(request: web.Request) -> web.Response:
+    """One part of a book for phones that cannot follow from one to the next, and take 2,000 contacts at most."""
+    panel, phone = panel_of(request), await _find_phone(request)
+    scope = scope_of(phone.employee_id, phone.role, panel.directory.current)
+    number, size = int(request.match_info["page"]), CARDS["phonebook.xml"]
+    async with panel.database.read() as session:
+        starts = await phone_book.page_starts(session, scope, size, min(number, MOST_PAGES))
+        if len(starts) < number:
+            return _xml(grandstream(()))
+        page = await phone_book.read_book(session, scope, size, starts[-1][0])
+    return _xml(grandstream(_lines(panel, phone, page.entries)))
+
+
+@routes.get("/phone-book")
+async def key_list(request: web.Request) -> web.Response:
+    """One's own phones, an administrator's everybody's, and which have a key."""
+    return await _keys_page(request)
+
+
+@routes.post(f"/phone-book/{ID}/key")
+async def make_key(request: web.Request) -> web.Response:
+    """Make a phone's key and show it, this once."""
+    panel, row = panel_of(request), await _own_phone(request)
+    async with panel.database.write() as session:
+        key = await phone_book.make_key(session, row.extension_id, panel.clock())
+    return await _keys_page(request, made=row, address=_base(request) + f"/phonebook/{key}")
+
+
+@routes.post(f"/phone-book/{ID}/revoke")
+async def revoke_key(request: web.Request) -> web.Response:
+    """Let a phone's key open nothing any more."""
+    row = await _own_phone(request)
+    async with panel_of(request).database.write() as session:
+        await phone_book.revoke_key(session, row.extension_id)
+    return redirect(
+        request, "/phone-book", flash=_("The key of phone %(number)s opens nothing any more.", number=row.number)
+    )
+
+
+async def _find_phone(request: web.Request) -> BookPhone:
+    """The phone whose key the address holds; strangers are slowed down before the database is asked."""
+    panel = panel_of(request)
+    books, hashed = panel.phone_books, phone_book.key_hash(request.match_info["key"])
+    address = address_of(request, panel.behind_proxy)
+    wait = max(books.guesses.wait(hashed, address), books.pace.wait(hashed))
+    if wait:
+        raise _too_often(wait)
+    books.guesses.count(hashed, address)
+    async with panel.database.read() as session:
+        phone = await phone_book.find_phone(session, hashed)
+    if phone is None:
+        raise web.HTTPNotFound(text=_("This key opens no phone book."))
+    books.guesses.succeeded(hashed, address)
+    now = panel.clock()
+    if phone.used_at is None or now - phone.used_at >= phone_book.USED_STEP:
+        async with panel.database.write() as session:
+            await phone_book.note_used(session, phone.extension_id, now)
+    return phone
+
+
+def _too_often(wait: timedelta) -> web.HTTPTooManyRequests:
+    seconds = int(wait.total_seconds()) + 1
+    return web.HTTPTooManyRequests(
+        text=_("Too many questions. Ask again in %(count)s s.", count=seconds), headers={"Retry-After": str(seconds)}
+    )
+
+
+async def _own_phone(request: web.Request) -> KeyRow:
+    form_of(request)
+    phone_id = int(request.match_info["id"])
+    row = next((one for one in await _phones(request) if one.extension_id == phone_id), None)
+    if row is None:
+        raise web.HTTPNotFound(text=_("There is no such phone, or it is not yours."))
+    return row
+
+
+async def _phones(request: web.Request) -> list[KeyRow]:
+    viewer = viewer_of(request)
+    async with panel_of(request).database.read() as session:
+        return await phone_book.phones_with_keys(session, None if viewer.is_admin else viewer.id)
+
+
+async def _keys_page(request: web.Request, made: KeyRow | None = None, address: str = "") -> web.Response:
+    return render(request, "phone_book.html", phones=await _phones(request), made=made, address=address)
+
+
+async def _send_vcards(request: web.Request, phone: BookPhone, scope: Scope) -> web.StreamResponse:
+    """The whole book, written while it is read."""
+    headers = {
+        "Content-Type": "text/vcard; charset=utf-8",
+        "Content-Disposition": 'attachment; filename="contacts.vcf"',
+    }
+    response = web.StreamResponse(headers=headers)
+    try:
+        await response.prepare(request)
+        async for lines in _all_lines(panel_of(request), phone, scope):
+            await response.write(vcards(lines).encode())
+    except (OSError, TimeoutError):
+        pass  # Who asked is gone.
+    return response
+
+
+async def _all_lines(panel: Panel, phone: BookPhone, scope: Scope) -> AsyncIterator[list[Line]]:
+    at: str | None = None
+    for _page in range(MOST_PAGES * 4):
+        async with panel.database.read() as session:
+            page = await phone_book.read_book(session, scope, CARDS["contacts.vcf"], at)
+        yield _lines(panel, phone, page.entries)
+        at = page.after
+        if at is None:
+            return
+
+
+def _lines(panel: Panel, phone: BookPhone, entries: tuple[Entry, ...]) -> list[Line]:
+    """Entries in the form that the phone can draw; who has no name in it stands by his number."""
+    return [
+        Line(
+            _shown(panel, phone, entry.name, entry.language) or entry.numbers[0],
+            entry.numbers,
+            _shown(panel, phone, entry.company, entry.language) if entry.company else "",
+        )
+        for entry in entries
+    ]
+
+
+def _shown(panel: Panel, phone: BookPhone, name: str, language: str | None = None) -> str:
+    # A phone that shows no names on calls has a book all the same, in the letters that every phone draws.
+    mode = DisplayMode.LATIN if phone.display_mode is DisplayMode.OFF else phone.display_mode
+    return panel.phone_books.names(name, language, mode, phone.display_length) or ""
+
+
+def _xml(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/xml", charset="utf-8")
+
+
+def _base(request: web.Request) -> str:
+    """How this server is reached, as far as the question tells."""
+    host = request.host if _HOST.fullmatch(request.host) else "localhost"
+    return f"{'https' if panel_of(request).secure else 'http'}://{host}"
+
+
+def _address(request: web.Request, **parts: str) -> str:
+    """This address with other parts, in full: phones do not complete addresses."""
+    query = {name: value for name, value in parts.items() if value}
+    return _base(request) + str(request.rel_url.with_query(query))
