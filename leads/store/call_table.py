@@ -55,6 +55,11 @@ class StoredCall:
         return kept is not None and (*self._found_by(), self.columns["started_at"]) == tuple(kept)[-_FOUND_BY:]
 
     @property
+    def ends_now(self) -> bool:
+        """Whether the call was on record as running and has just ended."""
+        return self._kept is not None and self._kept.phase is not Phase.ENDED and self.view.phase is Phase.ENDED
+
+    @property
     def is_known_to_talk(self) -> bool:
         """Whether a view that was written already told this conversation, of the same person, lead and time."""
         kept = self._kept

@@ -12,12 +12,15 @@ from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import NOBODY, CallPerson, Wanted, people_for
 
 LONGEST_NOTE = 300
+_MOST_SHARERS = 5
+"""Of a number that many have, so many names are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The person on our records behind a number; `name` is None while nobody has typed one.
 
+    Of a shared number without a pin `name` holds the names of all, as displays do (L16); the rest is the first's.
     `note` is what the card says of him, its beginning; notes with a date (P8) are not kept yet.
     """
 
@@ -40,6 +43,8 @@ def _statement() -> Select[Any]:
         Counterparty.name,
         func.coalesce(ContactPerson.language, Counterparty.language, Lead.language),
         func.coalesce(Counterparty.comment, Lead.comment),
+        PhoneNumber.pinned,
+        ContactPerson.id,
     )
     return (
         select(*columns)
@@ -49,7 +54,7 @@ def _statement() -> Select[Any]:
         .outerjoin(Lead, Lead.id == PhoneNumber.lead_id)
         .where(or_(PhoneNumber.on_active_lead, PhoneNumber.lead_id.is_(None)))
         .order_by(PhoneNumber.on_active_lead.desc(), PhoneNumber.pinned.desc(), PhoneNumber.id)
-        .limit(1)
+        .limit(_MOST_SHARERS)
     )
 
 
@@ -59,16 +64,21 @@ _OWNER = _statement()
 async def find_caller(session: AsyncSession, number: str) -> Caller | None:
     """Who has an E.164 number now: an active lead, else the counterparty that it is pinned to, or the first
     that has it; None for nobody."""
-    row = (await session.execute(_OWNER.where(PhoneNumber.number == number))).first()
-    if row is None:
+    rows = (await session.execute(_OWNER.where(PhoneNumber.number == number))).all()
+    if not rows:
         return None
-    lead_id, counterparty_id, named, lead, person, company, language, note = row
+    lead_id, counterparty_id, named, lead, person, company, language, note, pinned, _contact_id = rows[0]
+    name = person or company if counterparty_id is not None else (lead if named else None)
+    shared = len(rows) > 1 and not pinned
+    if shared:
+        in_order = sorted(rows, key=lambda row: (row[4] is None, row[9] or row[1]))
+        name = " / ".join(dict.fromkeys(row[4] or row[5] for row in in_order))
     return Caller(
         lead_id=lead_id if counterparty_id is None else None,
         counterparty_id=counterparty_id,
-        name=person or company if counterparty_id is not None else (lead if named else None),
+        name=name,
         language=language,
-        company=company if person else None,
+        company=company if person and not shared else None,
         note=(note or "").strip()[:LONGEST_NOTE],
     )
 

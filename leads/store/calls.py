@@ -158,6 +158,8 @@ class _Batch:
 def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime) -> None:
     """Give each call its person, and tell the leads among them what the call means for them."""
     alone = [call for call in calls if not call.person.is_known and call.judgement.outside]
+    # Somebody may have taken the number off its card during the call; after it, the number is somebody's again (L7).
+    asked = [*alone, *(call for call in calls if call.person.is_known and call.judgement.makes_lead and call.ends_now)]
     people = people_for(
         connection,
         (
@@ -167,7 +169,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
                 call.judgement.talker_id or call.judgement.provisional_id,
                 call.judgement.source_id,
             )
-            for call in alone
+            for call in asked
         ),
         now,
     )

@@ -141,15 +141,15 @@ async def close_leads_with(
 ) -> tuple[Owner, ...]:
     """Close the active leads that have one of these numbers of `card`; their other numbers go to the same owner."""
     found = await cards.active_leads_with(session, numbers)
-    closed: dict[int, Owner] = {}
-    for number in sorted(found):
-        if found[number].id in closed:
-            continue
-        lead = await open_lead(session, found[number].id, None, None)
+    first = {found[number].id: number for number in sorted(found, reverse=True)}
+    closed: list[Owner] = []
+    # In the order of their keys, in which others take them too: so two writers cannot wait for each other.
+    for lead_id, number in sorted(first.items()):
+        lead = await open_lead(session, lead_id, None, None)
         person = next((one for one in card.contact_persons if number in plain(one.numbers)), None)
         await close_lead(session, lead, card, person, person or card, now=now, by=by)
-        closed[lead.id] = Owner(lead.id, lead.name, lead.responsible_id)
-    return tuple(closed.values())
+        closed.append(Owner(lead.id, lead.name, lead.responsible_id))
+    return tuple(closed)
 
 
 async def close_lead(

@@ -51,3 +51,21 @@ async def test_a_closed_leads_number_is_nobodys_until_it_is_opened_again(databas
     found = await find(database)
     assert found is not None
     assert (found.lead_id, found.name) == (identity, "Olha")
+
+
+async def test_a_shared_number_tells_all_names_unless_it_is_pinned(database: Database) -> None:
+    async with database.write() as session:
+        times = {"created_at": NOW, "updated_at": NOW}
+        tiles = Counterparty(name="Tiles", numbers=[PhoneNumber(number=NUMBER)], **times)
+        pinned = PhoneNumber(number=NUMBER)
+        doors = Counterparty(name="Doors", **times)
+        doors.contact_persons = [ContactPerson(name="Olha", numbers=[pinned])]
+        session.add(tiles)
+        await session.flush()
+        session.add(doors)
+        await session.flush()
+        keys = tiles.id, doors.id
+    assert await find(database) == Caller(None, keys[0], "Olha / Tiles", None, None, "")
+    async with database.write() as session:
+        (await session.get_one(PhoneNumber, pinned.id)).pinned = True
+    assert await find(database) == Caller(None, keys[1], "Olha", None, "Doors", "")

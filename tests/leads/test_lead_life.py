@@ -407,6 +407,20 @@ async def _with_the_counterparty(life: Life) -> None:
     assert all((counterparty or closed[lead]) is not None for counterparty, lead in calls)
 
 
+async def test_a_number_taken_off_its_lead_during_a_call_is_somebodys_after_it(life: Life) -> None:
+    writer = await life.writer()
+    await writer.write([RINGING], [])
+    async with life.database.read() as session:
+        lead_id = (await session.scalars(select(Lead.id))).one()
+    edit = replace(EDIT, numbers=(MOBILE,))
+    await save_lead(life.database, lead_id, 1, edit, by=None, clock=life.clock, region="UA")
+    await writer.write([ended(RINGING)], [])
+    async with life.database.read() as session:
+        active = await session.scalars(select(PhoneNumber.number).where(PhoneNumber.on_active_lead))
+        assert set(active) == {MOBILE, CALLER}
+        assert (await session.scalars(select(Call.lead_id))).all() == [lead_id]
+
+
 async def test_a_conversation_does_not_give_a_closed_lead_away(life: Life) -> None:
     await life.staff()
     writer = await life.writer()

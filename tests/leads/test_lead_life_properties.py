@@ -128,11 +128,12 @@ class World:
         self.ringing = (self.calls, number)
         return number
 
-    async def _hang_up(self, step: Step) -> None:
-        if self.ringing is not None:
-            call, number = self.ringing
-            await self.writer.write([ended(replace(RINGING, linkedid=f"{call}.1", caller=number))], [])
-            self.ringing = None
+    async def _hang_up(self, step: Step) -> str | None:
+        if self.ringing is None:
+            return None
+        (call, number), self.ringing = self.ringing, None
+        await self.writer.write([ended(replace(RINGING, linkedid=f"{call}.1", caller=number))], [])
+        return number
 
     def _lead_edit(self, step: Step) -> LeadEdit:
         return LeadEdit(("", "Ім'я")[step.other % 2], step.numbers, "", "", "", None, DEFAULT_STATUS, None, None)
