@@ -277,6 +277,7 @@ async def test_an_address_leads_to_the_last_of_a_chain_of_merges(life: Life) -> 
     assert await life.merge(second, first) == first
     async with life.database.read() as session:
         assert [await merged_into(session, each) for each in (first, second, third)] == [None, first, first]
+        assert [row.field for row in await history(session, lead_id=first)].count("created") == 3
 
 
 async def test_closed_leads_are_not_merged(life: Life) -> None:
