@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -181,4 +181,17 @@ async def close_lead(
     arrival.note("lead", "", "; ".join((lead.name, *(row.number for row in lead.numbers))))
     session.add_all([*journal.changes, *arrival.changes])
     await session.flush()
+    await _inherit_talks(session, lead)
     await move_belongings(session, lead.id, CallPerson(None, card.id, lead.contact_person_id), now)
+
+
+async def _inherit_talks(session: AsyncSession, lead: Lead) -> None:
+    """Tell the card's new numbers who talked with them last: the chain of a call asks that of the number (C4)."""
+    for row in lead.numbers:
+        if row.last_talk_at is not None:
+            await session.execute(
+                update(PhoneNumber)
+                .where(PhoneNumber.number == row.number, PhoneNumber.last_talk_at.is_(None))
+                .values(last_talker_id=row.last_talker_id, last_talk_at=row.last_talk_at)
+                .execution_options(synchronize_session=False)
+            )

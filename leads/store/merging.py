@@ -90,11 +90,15 @@ async def merge(session: AsyncSession, one: Lead, other: Lead, now: datetime, by
 
 async def _unite_numbers(session: AsyncSession, survivor: Lead, gone: Lead, journal: Journal) -> None:
     mine = [row.number for row in survivor.numbers]
-    numbers = merged_numbers(mine, [row.number for row in gone.numbers])
+    talks = {row.number: (row.last_talker_id, row.last_talk_at) for row in gone.numbers}
+    numbers = merged_numbers(mine, talks)
     gone.numbers.clear()
     # The other's rows go before the same numbers come: a number is on one active lead at every moment.
     await session.flush()
     cards.set_numbers(survivor.numbers, numbers, on_active_lead=True)
+    for row in survivor.numbers:
+        if row.number in talks:
+            row.last_talker_id, row.last_talk_at = talks[row.number]
     survivor.main_number = numbers[0]
     journal.note("numbers", ", ".join(mine), ", ".join(numbers))
 

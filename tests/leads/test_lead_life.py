@@ -99,6 +99,10 @@ class Life:
             card = await load_counterparty(session, counterparty_id, None)
         return card.numbers, [person.numbers for person in card.persons]
 
+    async def last_talkers(self, number: str) -> set[int | None]:
+        async with self.database.read() as session:
+            return set(await session.scalars(select(PhoneNumber.last_talker_id).where(PhoneNumber.number == number)))
+
     async def person(self) -> int:
         async with self.database.read() as session:
             return (await session.scalars(select(ContactPerson.id))).one()
@@ -271,6 +275,21 @@ async def test_the_older_of_two_leads_survives_and_nothing_is_lost(life: Life) -
         await life.merge(third, older)
 
 
+async def test_who_talked_last_goes_along_with_a_number(life: Life) -> None:
+    await life.staff()
+    older = await life.lead(MOBILE)
+    writer = await life.writer()
+    await writer.write([ended(talking(replace(RINGING, caller=HOME)))], [])
+    async with life.database.write() as session:
+        younger = (await session.scalars(select(Lead.id).where(Lead.main_number == HOME))).one()
+        await session.execute(update(Lead).where(Lead.id == younger).values(created_at=life.clock()))
+    assert await life.merge(younger, older) == older
+    assert await life.numbers(older) == [(MOBILE, True), (HOME, True)]
+    assert await life.last_talkers(HOME) == {1}
+    await life.company(MOBILE)
+    assert await life.last_talkers(HOME) == {1}
+
+
 async def test_an_address_leads_to_the_last_of_a_chain_of_merges(life: Life) -> None:
     first, second, third = await life.lead(MOBILE), await life.lead(OFFICE), await life.lead(HOME)
     assert await life.merge(third, second) == second
@@ -394,6 +413,7 @@ async def test_a_closed_leads_call_is_the_counterpartys_for_those_who_were_on_it
         assert await counterparty_is_visible(session, company, frozenset({1}))
         assert not await counterparty_is_visible(session, company, frozenset({2}))
     assert (call.counterparty_id, call.counterparty_name, call.lead_id is not None) == (company, "ТОВ", True)
+    assert await life.last_talkers(CALLER) == {1}
     assert [row.id for row in page.rows] == [company]
 
 
