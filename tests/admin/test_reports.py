@@ -1,6 +1,7 @@
 """Reports as supervisors and administrators read them: figures in words, charts, files, errors."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
@@ -9,6 +10,7 @@ import pytest
 from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
 from leads.domain.calls import Direction, Phase, Result
 from leads.store.engine import Database
+from leads.store.models import Counterparty, Lead, Source
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -66,6 +68,58 @@ async def test_a_report_is_saved_as_a_file(admin: Visitor) -> None:
     lines = answer.text.removeprefix("\ufeff").splitlines()
     assert lines[0].startswith("By employee,Inbound,Answered,Missed,Called back,")
     assert "Щербань Юрій,1,1,0,0,12.0,0,0,95" in lines
+
+
+@pytest.fixture
+async def leads(database: Database, clock: Clock, company: Company) -> None:
+    """Yurii's lead of February, with a call of today; Maria's new one, unnamed, and her new one that was converted."""
+    now = clock()
+    before = now - timedelta(days=20)
+    async with database.write() as session:
+        session.add(Source(id=1, name="Radio"))
+        session.add(Counterparty(id=1, name="C", created_at=now, updated_at=now))
+        await session.flush()
+        old = {"status_id": 1, "responsible_id": company.yurii, "created_at": before, "updated_at": before}
+        new = {"status_id": 2, "responsible_id": company.maria, "created_at": now, "updated_at": now}
+        session.add_all(
+            [
+                Lead(id=1, name="Ольга", named=True, source_id=1, **old),
+                Lead(id=2, name="+380501234567", **new),
+                Lead(id=3, name="Іван", named=True, closed_at=now, counterparty_id=1, **new),
+            ]
+        )
+    over = {"phase": Phase.ENDED, "result": Result.NO_ANSWER, "ended_at": now}
+    await add_call(database, clock, "9", lead_id=1, **over)
+
+
+@pytest.mark.usefixtures("leads")
+async def test_leads_in_any_order_with_subtotals_and_those_behind_each_figure(admin: Visitor) -> None:
+    period = "from=2026-03-01&to=2026-03-31"
+    page = (await admin.get(f"/reports/leads?by1=employee&by2=status&{period}")).text
+    assert _cells(page, "Щербань Юрій") == ["1", "0", "1", "0", "–"]
+    assert _cells(page, "Марія Коваленко") == ["2", "2", "0", "1", "50 % · 1"]
+    assert _cells(page, "Together") == ["3", "2", "1", "1", "50 % · 1"]
+    assert "+380 50 123 4567" in (await admin.get(f"/reports/leads?by1=state&by2=lead&{period}")).text
+    links = [unescape(link) for link in re.findall(r'href="(/reports/leads/behind[^"]+)"', page)]
+    converted = next(link for link in links if "figure=converted&" in link and "employee" in link)
+    behind = (await admin.get(converted)).text
+    assert ("Іван" in behind, "Ольга" in behind, "380" in behind) == (True, False, False)
+    for link in links:
+        assert (await admin.get(link)).status == 200, link
+    file = (await admin.get(f"/reports/leads.csv?by1=source&by2=lead&{period}")).text.splitlines()
+    assert file[0].endswith("Source,Lead,Leads,New leads,Calls,Converted,New and converted")
+    assert "Radio,Ольга,1,0,1,0,0" in file
+    assert (await admin.get("/reports/leads?by1=moon")).status == 400
+    assert (await admin.get(f"/reports/leads/behind?{period}&employee=x")).status == 400
+
+
+@pytest.mark.usefixtures("leads")
+async def test_a_supervisor_counts_his_groups_only(visitor: Callable[[], Visitor]) -> None:
+    boss = visitor()
+    assert (await boss.sign_in("boss")).status == 303
+    page = (await boss.get("/reports/leads?from=2026-03-01&to=2026-03-31")).text
+    assert _cells(page, "Together") == ["1", "0", "1", "0", "–"]
+    assert "Марія" not in page
 
 
 async def test_an_empty_period_and_wrong_days_say_what_to_do(admin: Visitor) -> None:

@@ -7,8 +7,9 @@ revision = "0014"
 down_revision = "0013"
 
 _KEEP = "INSERT INTO lead_past (lead_id, until, status_id, responsible_id, closed)"
-# Whoever changes a lead says when; where he did not, it is now.
-_OTHER_TIME = "new.updated_at <> old.updated_at"
+# Whoever changes a lead says when. Who changed it without a word did it now; who changed it twice in one transaction
+# said so the first time, less than a minute ago.
+_UNSAID = "new.updated_at = old.updated_at AND new.updated_at <"
 
 
 def upgrade() -> None:
@@ -39,12 +40,12 @@ def upgrade() -> None:
 
 
 def _keep_on_sqlite() -> None:
-    now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"  # as SQLAlchemy writes times
+    now, lately = (f"strftime('%Y-%m-%d %H:%M:%f000', {when})" for when in ("'now'", "'now', '-1 minute'"))
     op.execute(
         "CREATE TRIGGER lead_update_past AFTER UPDATE OF status_id, responsible_id, closed_at ON lead "
         "WHEN old.status_id IS NOT new.status_id OR old.responsible_id IS NOT new.responsible_id "
         "OR (old.closed_at IS NULL) <> (new.closed_at IS NULL) "
-        f"BEGIN {_KEEP} VALUES (old.id, CASE WHEN {_OTHER_TIME} THEN new.updated_at ELSE {now} END, "
+        f"BEGIN {_KEEP} VALUES (old.id, CASE WHEN {_UNSAID} {lately} THEN {now} ELSE new.updated_at END, "
         "old.status_id, old.responsible_id, old.closed_at IS NOT NULL); END"
     )
 
@@ -52,7 +53,8 @@ def _keep_on_sqlite() -> None:
 def _keep_on_postgresql() -> None:
     op.execute(
         "CREATE FUNCTION keep_lead_past() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"{_KEEP} VALUES (old.id, CASE WHEN {_OTHER_TIME} THEN new.updated_at ELSE clock_timestamp() END, "
+        f"{_KEEP} VALUES (old.id, CASE WHEN {_UNSAID} clock_timestamp() - INTERVAL '1 minute' "
+        "THEN clock_timestamp() ELSE new.updated_at END, "
         "old.status_id, old.responsible_id, old.closed_at IS NOT NULL); RETURN NULL; END $$"
     )
     op.execute(

@@ -1,0 +1,203 @@
+"""Counts leads, their calls and conversions for a period, grouped in any order (R1).
+
+Three kinds of facts are counted, each with whom and what it belongs to; figures of a group are their sums.
+
+- A lead made before the period's end, as it was at its end (status, responsible, open or closed) and with its present
+  source; new, if it was made in the period. A new lead is converted if it was closed by the period's end and is still.
+- A conversion in the period belongs to who was responsible then. Only closing to a counterparty closes a lead, and a
+  lead that was opened again counts as not converted.
+- A call that began in the period belongs to who talked last in it, else to the lead's responsible.
+
+Leads that were merged into others count nowhere; their calls are the others'.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, literal, or_, select, text
+
+from leads.domain.calls import Phase, Result, Role
+from leads.domain.periods import Period
+from leads.store.lead_past import LeadPast, leads_at
+from leads.store.models import Call, Lead
+
+
+class Dimension(StrEnum):
+    """What the report can be grouped by."""
+
+    EMPLOYEE = "employee"
+    SOURCE = "source"
+    STATUS = "status"
+    STATE = "state"
+    LEAD = "lead"
+
+
+class Figure(StrEnum):
+    """What is counted; CONVERTED_NEW are the new leads that were converted by the period's end."""
+
+    LEADS = "leads"
+    NEW = "new"
+    CALLS = "calls"
+    CONVERTED = "converted"
+    CONVERTED_NEW = "converted_new"
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFigures:
+    """The figures of one group."""
+
+    leads: int = 0
+    new: int = 0
+    calls: int = 0
+    converted: int = 0
+    converted_new: int = 0
+
+    def __add__(self, other: "LeadFigures") -> "LeadFigures":
+        """The figures of both."""
+        return LeadFigures(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    @property
+    def conversion(self) -> float | None:
+        """The share of the new leads that were converted by the period's end."""
+        return self.converted_new / self.new if self.new else None
+
+
+Key = int | None
+"""The key of an employee, a source, a status or a lead, or 1 for closed and 0 for open; None for none."""
+Where = Mapping[Dimension, Key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """One kind of facts: where they are, what each belongs to, what each counts for."""
+
+    tables: FromClause
+    conditions: tuple[ColumnElement[bool], ...]
+    belongs: Mapping[Dimension, ColumnElement[Any]]
+    counts: Mapping[Figure, ColumnElement[int]]
+
+    def narrowed(self, where: Where, scope: frozenset[int] | None) -> tuple[ColumnElement[bool], ...]:
+        """The conditions of the facts that belong to these keys, and to an employee of `scope`."""
+        keys = tuple(
+            self.belongs[each].is_(None) if key is None else self.belongs[each] == key for each, key in where.items()
+        )
+        mine = () if scope is None else (self.belongs[Dimension.EMPLOYEE].in_(scope),)
+        return (*self.conditions, *keys, *mine)
+
+
+def count_leads(
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None
+) -> dict[tuple[Key, ...], LeadFigures]:
+    """The figures of each group, by its keys in the order of `by`; without any, of all together under ().
+
+    Args:
+        connection: reads only, one consistent state for several statements.
+        period: what is counted.
+        by: what the groups are.
+        scope: the employees whose facts count; None for everybody's and nobody's.
+    """
+    figures: dict[tuple[Key, ...], LeadFigures] = {}
+    for facts in _all_facts(period):
+        keys = [facts.belongs[each] for each in by]
+        counts = [func.sum(facts.counts.get(each, literal(0))) for each in Figure]
+        statement = select(*keys, *counts).select_from(facts.tables).where(*facts.narrowed({}, scope))
+        if by:
+            statement = statement.group_by(*(text(str(place + 1)) for place in range(len(by))))
+        for row in connection.execute(statement):
+            key = tuple(row[: len(by)])
+            counted = LeadFigures(*(value or 0 for value in row[len(by) :]))
+            figures[key] = figures[key] + counted if key in figures else counted
+    return figures
+
+
+def leads_behind(
+    connection: Connection,
+    period: Period,
+    figure: Figure,
+    where: Where,
+    scope: frozenset[int] | None,
+    *,
+    after: int,
+    most: int,
+) -> list[tuple[int, int]]:
+    """The leads that a figure counts, each with for how many; in the order of their keys, those after a key."""
+    facts = next(facts for facts in _all_facts(period) if figure in facts.counts)
+    lead, many = facts.belongs[Dimension.LEAD], func.sum(facts.counts[figure])
+    statement: Select[Any] = (
+        select(lead, many)
+        .select_from(facts.tables)
+        .where(*facts.narrowed(where, scope), lead > after)
+        .group_by(lead)
+        .having(many > 0)
+        .order_by(lead)
+        .limit(most)
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def _all_facts(period: Period) -> Iterator[_Facts]:
+    yield _leads(period)
+    yield _conversions(period)
+    yield _calls(period)
+
+
+def _leads(period: Period) -> _Facts:
+    then = leads_at(period.end)
+    new = then.c.created_at >= period.begin
+    converted = and_(new, then.c.closed_at < period.end)
+    return _Facts(
+        then,
+        (then.c.created_at < period.end,),
+        _belongs(then, then.c.responsible_id),
+        {Figure.LEADS: literal(1), Figure.NEW: _one_if(new), Figure.CONVERTED_NEW: _one_if(converted)},
+    )
+
+
+def _conversions(period: Period) -> _Facts:
+    """Leads closed in the period; who changed one that is closed changed nothing of whose conversion it was."""
+    then = leads_at(period.end)
+    place = func.row_number().over(partition_by=LeadPast.lead_id, order_by=LeadPast.id).label("place")
+    since = (
+        select(LeadPast.lead_id, LeadPast.responsible_id, place)
+        .join(Lead, Lead.id == LeadPast.lead_id)
+        .where(LeadPast.closed, LeadPast.until >= Lead.closed_at, Lead.closed_at >= period.begin)
+        .subquery("since")
+    )
+    tables = then.join(Lead, Lead.id == then.c.id).outerjoin(
+        since, and_(since.c.lead_id == Lead.id, since.c.place == 1)
+    )
+    responsible = case((since.c.lead_id.is_not(None), since.c.responsible_id), else_=Lead.responsible_id)
+    return _Facts(
+        tables,
+        (Lead.closed_at >= period.begin, Lead.closed_at < period.end),
+        _belongs(then, responsible),
+        {Figure.CONVERTED: literal(1)},
+    )
+
+
+def _calls(period: Period) -> _Facts:
+    then = leads_at(period.end)
+    talked = or_(Call.result == Result.ANSWERED, Call.phase == Phase.TALKING)
+    talker = case((talked, Call.employee_id))
+    return _Facts(
+        Call.metadata.tables["call"].join(then, then.c.id == Call.lead_id),
+        (Call.role == Role.CALL, Call.started_at >= period.begin, Call.started_at < period.end),
+        _belongs(then, func.coalesce(talker, then.c.responsible_id)),
+        {Figure.CALLS: literal(1)},
+    )
+
+
+def _belongs(then: FromClause, employee: ColumnElement[Any]) -> dict[Dimension, ColumnElement[Any]]:
+    return {
+        Dimension.EMPLOYEE: employee,
+        Dimension.SOURCE: then.c.source_id,
+        Dimension.STATUS: then.c.status_id,
+        Dimension.STATE: _one_if(then.c.closed),
+        Dimension.LEAD: then.c.id,
+    }
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, literal(1)), else_=literal(0))
