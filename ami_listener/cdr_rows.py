@@ -4,6 +4,7 @@ A record says who called whom, when it began, was answered and ended. It does no
 transfers but a record more.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -16,7 +17,9 @@ MASTER_COLUMNS = [
     *("peeraccount", "linkedid", "sequence"),
 ]
 """What cdr_csv writes into Master.csv, with loguniqueid, loguserfield and newcdrcolumns set to yes in cdr.conf."""
+_NAMED = re.compile(r'"(.+)" *<')
 _CAUSES = {"BUSY": 17, "FAILED": 38, "CONGESTION": 34}
+_FIRST = 1 << 48
 _STATUSES = {"BUSY": "BUSY", "FAILED": "CHANUNAVAIL", "CONGESTION": "CONGESTION", "NO ANSWER": "NOANSWER"}
 
 
@@ -40,10 +43,10 @@ def read_cdr(serial: int, values: Mapping[str, Any], zone: tzinfo) -> list[CelRo
         raise CelError("names no channel; set loguniqueid=yes in cdr.conf")
     caller = {
         "uniqueid": uniqueid,
-        "linkedid": values.get("linkedid") or uniqueid,
+        "linkedid": values.get("linkedid"),
         "channame": values.get("channel"),
         "cid_num": values.get("src") or values.get("cnum"),
-        "cid_name": values.get("cnam"),
+        "cid_name": values.get("cnam") or _name(values.get("clid")),
         "exten": values.get("did") or values.get("dst"),
         "appname": values.get("lastapp"),
         "appdata": values.get("lastdata"),
@@ -60,7 +63,11 @@ def read_cdr(serial: int, values: Mapping[str, Any], zone: tzinfo) -> list[CelRo
         rows.append((end, "HANGUP", line | {"extra": f'{{"hangupcause":{_CAUSES.get(told, 0)}}}'}))
     status = _STATUSES.get(told, "ANSWER")
     rows.append((end, "HANGUP", caller | {"extra": f'{{"dialstatus":"{status}","hangupsource":"cdr"}}'}))
-    return [read_row(serial, one | {"eventtime": at, "eventtype": event}, zone) for at, event, one in rows]
+    return [
+        # Who calls is there before all else of that second: records are written when they end, his often the last.
+        read_row(serial - _FIRST * (place == 0), one | {"eventtime": at, "eventtype": event}, zone)
+        for place, (at, event, one) in enumerate(rows)
+    ]
 
 
 def _line(caller: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -70,7 +77,7 @@ def _line(caller: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
         return None
     return {
         "uniqueid": f"{caller['uniqueid']} {name}",
-        "linkedid": caller["linkedid"],
+        "linkedid": caller["linkedid"] or caller["uniqueid"],
         "channame": name,
         "appname": "AppDial",
     }
@@ -80,6 +87,12 @@ def _answer(values: Mapping[str, Any], end: datetime, zone: tzinfo) -> datetime 
     if values.get("answer"):
         return read_time(values["answer"], zone)
     return end - _seconds(values.get("billsec"))
+
+
+def _name(clid: Any) -> str | None:
+    """The name in `"Name" <number>`."""
+    found = _NAMED.match(str(clid or ""))
+    return found[1] if found else None
 
 
 def _seconds(value: Any) -> timedelta:

@@ -12,7 +12,7 @@ from typing import Any
 from ami_listener import events as e
 from ami_listener.cel_events import channel_events, is_begun
 from ami_listener.cel_ids import with_ids
-from ami_listener.cel_rows import CelRow, in_order
+from ami_listener.cel_rows import CelRow
 from ami_listener.tracker import Tracker
 from leads.domain.calls import CallView
 
@@ -147,9 +147,14 @@ class CallBook:
 
 
 def _keys(row: CelRow) -> Iterator[str]:
-    """What ties a row to others. People in one bridge are one call, but not those who wait in one that only holds."""
+    """What ties a row to others: so are the two halves of a Local channel, and people in one bridge.
+
+    Those who wait in a bridge that only holds are not.
+    """
     yield f"call {row.linkedid}"
     yield f"channel {row.uniqueid}"
+    if row.channel.startswith("Local/"):
+        yield f"halves {row.channel.rpartition(';')[0]}"
     if row.extra.get("bridge_id") and row.extra.get("bridge_technology") != "holding_bridge":
         yield f"bridge {row.extra['bridge_id']}"
     for name in _OTHERS:
@@ -166,7 +171,7 @@ def calls_of(group: CallGroup, pbx: str, is_trunk: Callable[[str], bool], *, ove
         is_trunk: whether a channel of this name leads to the public network.
         over: whether a call whose end is not told has ended all the same, with its last event.
     """
-    rows = in_order(group.rows)
+    rows = with_ids(group.rows)
     tracker = Tracker(pbx, is_trunk)
     for event in channel_events(rows):
         tracker.apply(event)

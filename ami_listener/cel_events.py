@@ -125,11 +125,13 @@ class _Telling:
 
     def _app_started(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         if row.app == "queue":
+            self._call.channels[row.uniqueid].in_queue = True
             yield e.QueueJoined(row.at, row.uniqueid, row.linkedid, row.appdata.partition(",")[0])
 
     def _app_ended(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         facts = self._call.channels[row.uniqueid]
         if row.app == "queue":
+            facts.in_queue = False
             last = facts.last_app == "queue" and self._ends_with(facts, row.at)
             yield e.QueueLeft(row.at, row.uniqueid, row.linkedid, last and facts.gave_up())
 
@@ -247,7 +249,7 @@ class _Telling:
         if facts.dialled and facts.is_person and facts.answered_at is None:
             status = self._call.why_it_stopped(facts, row.at)
             yield e.DialEnded(row.at, row.linkedid, row.linkedid, row.uniqueid, status or "", facts.forwarded)
-        elif facts.last_app == "queue" and not facts.gave_up():
+        elif facts.in_queue and not facts.gave_up():
             yield e.QueueLeft(row.at, row.uniqueid, row.linkedid, False)
         yield e.ChannelEnded(row.at, row.uniqueid, row.linkedid, facts.cause)
 

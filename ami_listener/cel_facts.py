@@ -37,6 +37,7 @@ class Facts:
     last_app: str = ""
     forwarded: bool = False
     in_voicemail: bool = False
+    in_queue: bool = False
     number: str | None = None
     name: str | None = None
     made: bool = False

@@ -37,15 +37,18 @@ def _with_channels(rows: list[CelRow]) -> list[CelRow]:
 
 def _with_calls(rows: list[CelRow]) -> list[CelRow]:
     """A channel is of the call that its other rows tell, or its other half, or whoever was dialling when it began."""
-    calls: dict[str, str] = {row.uniqueid: row.linkedid for row in reversed(rows) if not row.is_alone}
+    told = [row for row in reversed(rows) if not row.is_alone]
+    calls = {row.uniqueid: row.linkedid for row in told}
+    halves = {row.channel.rpartition(";")[0]: row.linkedid for row in told if ";" in row.channel}
     dialling: dict[str, str] = {}
-    halves: dict[str, str] = {}
     complete = []
     for row in rows:
         if row.is_alone:
             other_half = halves.get(row.channel.rpartition(";")[0])
             call = calls.get(row.uniqueid) or other_half or _dialler(row, dialling) or row.uniqueid
             row = _of(row, row.uniqueid, call)  # noqa: PLW2901 - the same row, told whole
+        elif calls.get(row.linkedid, row.linkedid) != row.linkedid:
+            row = _of(row, row.uniqueid, calls[row.linkedid])  # noqa: PLW2901
         calls[row.uniqueid] = row.linkedid
         if ";" in row.channel:
             halves.setdefault(row.channel.rpartition(";")[0], row.linkedid)
