@@ -8,12 +8,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ami_listener.ami_events import WANTED
 from ami_listener.cel_calls import calls_of_rows
 from ami_listener.cel_rows import CelError, csv_rows
+from ami_listener.replay_start import missing_listing
 from ami_listener.tracker import Tracker
 from ami_listener.trunks import trunk_matcher
 from ami_listener.wire import Decoder, HeaderLines, WireError
@@ -56,7 +58,7 @@ def calls_of_stream(path: Path, is_trunk: IsTrunk) -> list[CallView]:
     """
     tracker = Tracker(PBX, is_trunk)
     calls: dict[str, CallView] = {}
-    for event in _events(path):
+    for event in chain(missing_listing(_events(path)), _events(path)):
         for view in tracker.feed(event, None):
             calls[view.linkedid] = view
     return list(calls.values())

@@ -49,6 +49,8 @@ class Switchboard:
         channel = Channel(event.uniqueid, name, kind_of(name, self._is_trunk(name)), call, event.at, event.exten)
         channel.identify(event.number, event.caller_name)
         self.channels[event.uniqueid] = channel
+        if channel.kind is Kind.PSEUDO:
+            self._pair(channel)
         call.channels[event.uniqueid] = channel
         if event.uniqueid == event.linkedid:
             if channel.kind is Kind.PSEUDO:
@@ -63,6 +65,14 @@ class Switchboard:
         self.touch(call)
         self._make_room()
         return channel
+
+    def _pair(self, half: Channel) -> None:
+        """The two halves of a Local channel are named alike: in a list of running channels nothing else tells it."""
+        base, _, number = half.name.rpartition(";")
+        names = {"1": f"{base};2", "2": f"{base};1"}
+        other = next((one for one in half.call.channels.values() if one.name == names.get(number)), None)
+        if other is not None:
+            half.pair, other.pair = other.uniqueid, half.uniqueid
 
     def _new_call(self, event: e.ChannelCreated) -> Call:
         self._serial += 1
