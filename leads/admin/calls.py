@@ -10,6 +10,7 @@ from leads.admin.reasons import tell_kept
 from leads.admin.recordings import may_pause, shown_recordings
 from leads.admin.rendering import render
 from leads.store import board
+from leads.store.tasks import notes_of_call
 
 routes = web.RouteTableDef()
 
@@ -24,6 +25,7 @@ async def call_page(request: web.Request) -> web.Response:
             raise web.HTTPNotFound(text=_("There is no such call, or it is not yours to see."))
         consultations = await board.consultations(session, call)
         decision = await board.decision_of(session, call)
+        notes = await notes_of_call(session, call.id)
         recorded = await shown_recordings(session, panel, viewer, [call], with_uses=True)
     directory = panel.directory.current
     return render(
@@ -35,6 +37,8 @@ async def call_page(request: web.Request) -> web.Response:
         decision=decision,
         reasons=[tell_kept(kept) for kept in decision.get("reasons", [])] if decision else [],
         names=phone_names(directory),
+        notes=notes,
+        note_address=f"/calls/{call.id}" if call.lead_id is not None or call.counterparty_id is not None else None,
         recordings=recorded.get(call.id),
         may_pause=may_pause(viewer, call, panel.recordings.control),
     )

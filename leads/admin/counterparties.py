@@ -32,6 +32,7 @@ from leads.admin.leads_at_stake import (
 from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import redirect, render
+from leads.admin.tasks import card_work
 from leads.domain.statuses import StatusSet
 from leads.store import board
 from leads.store.cards import (
@@ -243,6 +244,7 @@ async def _page(
         name_languages=pages.language_choices(),
         events=await events_of(request, session, calls, changes),
         plans=await card_plans(session, panel, viewer, CallPerson(counterparty_id=card.id)) if card else None,
+        work=await card_work(session, panel, viewer, CallPerson(counterparty_id=card.id)) if card else None,
         hand_date=hand_date,
         conflict=conflict,
         at_stake=await at_stake(session, viewer, form),

@@ -121,6 +121,11 @@ def day_text(day: date) -> str:
     return format_date(day, pattern, locale=locale.language)
 
 
+def month_text(day: date) -> str:
+    """Write the month of a day with its year."""
+    return format_date(day, "LLLL y", locale=current_locale().language).capitalize()
+
+
 def time_element(moment: datetime | None) -> Markup:
     """A <time> element: brief to read, exact for machines and on hover; a dash where there is no time."""
     if moment is None:

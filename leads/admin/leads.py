@@ -16,6 +16,7 @@ from leads.admin.lead_ends import no_such_lead
 from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import number_text, redirect, render, status_word
+from leads.admin.tasks import card_work
 from leads.domain.numbers import read_number
 from leads.store import board
 from leads.store.cards import (
@@ -301,6 +302,7 @@ async def _card_page(
         events=await events_of(request, session, calls, await history(session, lead_id=card.id)),
         supervises=viewer.answers_for_others,
         plans=await card_plans(session, panel, viewer, CallPerson(lead_id=card.id)),
+        work=await card_work(session, panel, viewer, CallPerson(lead_id=card.id)),
         hand_date=refused if isinstance(refused, HandDateError) else None,
         conflict=refused if isinstance(refused, ConflictError) else None,
         owner=await _owner(session, viewer, refused),

@@ -6,6 +6,7 @@ from leads.admin import (
     call_reports,
     calls,
     counterparties,
+    day,
     dialling,
     duty_pages,
     employees,
@@ -32,6 +33,7 @@ from leads.admin import (
     sign_in,
     sources,
     statuses,
+    tasks,
 )
 from leads.admin.context import panel_of, public
 
@@ -74,6 +76,8 @@ ALL: tuple[web.RouteTableDef, ...] = (
     sources.routes,
     planning.routes,
     planning_choice.routes,
+    tasks.routes,
+    day.routes,
     lead_bulk.routes,
     lead_ends.routes,
     pins.routes,

@@ -5,6 +5,13 @@ from enum import StrEnum
 from leads.domain.calls import Direction, Phase, Result, Role
 
 
+class TaskKind(StrEnum):
+    """Where a task comes from: somebody typed it, or a call was missed."""
+
+    TYPED = "typed"
+    MISSED = "missed"
+
+
 class Outcome(StrEnum):
     """A conversation fulfils, a missed call asks to be called back, an attempt was in vain."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.store.models import Call, Change, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import move_plans
+from leads.store.tasks import move_tasks
 
 
 async def move_belongings(session: AsyncSession, lead_id: int, to: CallPerson, now: datetime) -> None:
@@ -26,6 +27,7 @@ async def move_belongings(session: AsyncSession, lead_id: int, to: CallPerson, n
         now: the moment of it.
     """
     await move_plans(session, lead_id, to, now)
+    await move_tasks(session, lead_id, to)
     if to.lead_id is None:
         return
     for owned in (Call, Change):

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.store.engine import Database
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import NOBODY, CallPerson, Wanted, people_for
+from leads.store.tasks import latest_note
 
 LONGEST_NOTE = 300
 _MOST_SHARERS = 5
@@ -21,7 +22,7 @@ class Caller:
     """The person on our records behind a number; `name` is None while nobody has typed one.
 
     Of a shared number without a pin `name` holds the names of all, as displays do (L16); the rest is the first's.
-    `note` is what the card says of him, its beginning; notes with a date (P8) are not kept yet.
+    `note` is the beginning of the latest note about him (P8), or of what the card says where there is none.
     """
 
     lead_id: int | None
@@ -67,19 +68,21 @@ async def find_caller(session: AsyncSession, number: str) -> Caller | None:
     rows = (await session.execute(_OWNER.where(PhoneNumber.number == number))).all()
     if not rows:
         return None
-    lead_id, counterparty_id, named, lead, person, company, language, note, pinned, _contact_id = rows[0]
+    lead_id, counterparty_id, named, lead, person, company, language, comment, pinned, _contact_id = rows[0]
     name = person or company if counterparty_id is not None else (lead if named else None)
     shared = len(rows) > 1 and not pinned
     if shared:
         in_order = sorted(rows, key=lambda row: (row[4] is None, row[9] or row[1]))
         name = " / ".join(dict.fromkeys(row[4] or row[5] for row in in_order))
+    owner = CallPerson(lead_id) if counterparty_id is None else CallPerson(counterparty_id=counterparty_id)
+    noted = await latest_note(session, owner)
     return Caller(
         lead_id=lead_id if counterparty_id is None else None,
         counterparty_id=counterparty_id,
         name=name,
         language=language,
         company=company if person and not shared else None,
-        note=(note or "").strip()[:LONGEST_NOTE],
+        note=(noted or comment or "").strip()[:LONGEST_NOTE],
     )
 
 

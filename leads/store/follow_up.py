@@ -1,4 +1,8 @@
-"""What an ended call does to what is still to be done with its person, in the transaction that writes it (P3)."""
+"""What an ended call does to what is still to be done with its person, in the transaction that writes it (P3, P7).
+
+A conversation fulfils the planned call and closes the missed one; a missed call asks to be called back, once for each
+person; a call out in vain is counted. Each is done once, when the call's end becomes known, whenever that is.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,57 +23,107 @@ AFTER_BUTTON = timedelta(seconds=60)
 
 def follow_up(connection: Connection, calls: Sequence[StoredCall]) -> None:
     """Do what follows from those of the calls that ended just now."""
-    talks = [call for call in calls if call.news_of_end is Outcome.CONVERSATION and call.person.is_known]
-    if talks:
-        _fulfil(connection, talks)
+    ended = [(call, outcome) for call in calls if call.person.is_known and (outcome := call.news_of_end) is not None]
+    if not ended:
+        return
+    became = _counterparties_of_closed(connection, [call for call, _outcome in ended])
+    for person in ("lead", "counterparty"):
+        theirs = [(call, outcome, key) for call, outcome in ended if (key := _key(call, person, became)) is not None]
+        missed = [_missed(connection, call, key) for call, outcome, key in theirs if _asks_back(call, outcome)]
+        attempts = [
+            (key, time_for(connection, call.columns["started_at"]))
+            for call, outcome, key in theirs
+            if outcome is Outcome.ATTEMPT
+        ]
+        talks = [(call, key) for call, outcome, key in theirs if outcome is Outcome.CONVERSATION]
+        write_rows(connection, _MISSED[person], missed)
+        write_rows(connection, _ATTEMPT[person], attempts)
+        write_rows(connection, _CALLED_BACK[person], [_called_back(connection, call, key) for call, key in talks])
+        write_rows(connection, _FULFIL[person], [_fulfilment(connection, call, key) for call, key in talks])
 
 
-def _fulfil(connection: Connection, talks: Sequence[StoredCall]) -> None:
-    """Let each conversation fulfil the open planned call with its person, if it was planned before it began."""
-    became = _counterparties_of_closed(connection, talks)
-    with_leads: list[tuple[Any, ...]] = []
-    with_counterparties: list[tuple[Any, ...]] = []
-    for talk in talks:
-        lead_id = talk.person.lead_id
-        counterparty_id = became.get(lead_id) if lead_id is not None else talk.person.counterparty_id
-        began, started = talk.conversed_at, talk.columns["started_at"]
-        talker = talk.judgement.talker_id
-        row = (
-            time_for(connection, began),
-            talk.own_id,
-            talker,
-            counterparty_id if counterparty_id is not None else lead_id,
-            time_for(connection, began),
-            talker if talk.view.direction is Direction.OUTBOUND else None,
-            time_for(connection, started - AFTER_BUTTON),
-            time_for(connection, started + BEFORE_BUTTON),
-        )
-        (with_leads if counterparty_id is None else with_counterparties).append(row)
-    write_rows(connection, _FULFIL_LEADS, with_leads)
-    write_rows(connection, _FULFIL_COUNTERPARTIES, with_counterparties)
+def _asks_back(call: StoredCall, outcome: Outcome) -> bool:
+    """Whether a call is missed by us: not one of a number that we ignore, or of a colleague's mobile."""
+    return outcome is Outcome.MISSED and call.judgement.makes_lead
 
 
-def _counterparties_of_closed(connection: Connection, talks: Sequence[StoredCall]) -> dict[int | None, int]:
-    """The counterparties that leads became while they were talked with; what was planned went along."""
-    leads = [talk.person.lead_id for talk in talks if talk.person.lead_id is not None]
+def _key(call: StoredCall, person: str, became: dict[int | None, int]) -> int | None:
+    """The key of the lead or counterparty, whichever is asked for, that a call is with."""
+    lead_id = call.person.lead_id
+    counterparty_id = became.get(lead_id) if lead_id is not None else call.person.counterparty_id
+    if person == "counterparty":
+        return counterparty_id
+    return lead_id if counterparty_id is None else None
+
+
+def _missed(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
+    started = time_for(connection, call.columns["started_at"])
+    made = time_for(connection, call.columns["ended_at"] or call.columns["started_at"])
+    return (key, key, call.judgement.provisional_id, made, started, key, started)
+
+
+def _called_back(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
+    began = time_for(connection, call.conversed_at)
+    return (began, call.judgement.talker_id, key, began)
+
+
+def _fulfilment(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
+    """The values of a conversation that fulfils the planned call, if that was planned before it began."""
+    began, started = time_for(connection, call.conversed_at), call.columns["started_at"]
+    talker = call.judgement.talker_id
+    return (
+        began,
+        call.own_id,
+        talker,
+        key,
+        began,
+        talker if call.view.direction is Direction.OUTBOUND else None,
+        time_for(connection, started - AFTER_BUTTON),
+        time_for(connection, started + BEFORE_BUTTON),
+    )
+
+
+def _counterparties_of_closed(connection: Connection, calls: Sequence[StoredCall]) -> dict[int | None, int]:
+    """The counterparties that leads became while a call with them went on; what was to be done went along."""
+    leads = [call.person.lead_id for call in calls if call.person.lead_id is not None]
     if not leads:
         return {}
     return {row[0]: row[1] for row in connection.execute(_CLOSED, {"leads": leads})}
 
 
-def _fulfil_statement(person: str) -> str:
-    return f"""
-        UPDATE planned_call
-        SET state = 'done', closed_at = ?, call = ?, closed_by_id = ?, version = version + 1
-        WHERE {person}_id = ? AND state = 'open' AND set_at <= ? AND (
-            (SELECT any_conversation FROM planning_setting WHERE id = 1)
-            OR (dialled_by_id = ? AND dialled_at BETWEEN ? AND ?)
-        )
-    """  # noqa: S608 - our own names
+def _statements(sql: str) -> dict[str, str]:
+    return {person: sql.format(person=person) for person in ("lead", "counterparty")}
 
 
 _LEAD = Lead.metadata.tables["lead"].c
 _CLOSED = select(_LEAD.id, _LEAD.counterparty_id).where(
     _LEAD.id.in_(bindparam("leads", expanding=True)), _LEAD.closed_at.is_not(None), _LEAD.counterparty_id.is_not(None)
 )
-_FULFIL_LEADS, _FULFIL_COUNTERPARTIES = _fulfil_statement("lead"), _fulfil_statement("counterparty")
+_FULFIL = _statements("""
+    UPDATE planned_call
+    SET state = 'done', closed_at = ?, call = ?, closed_by_id = ?, version = version + 1
+    WHERE {person}_id = ? AND state = 'open' AND set_at <= ? AND (
+        (SELECT any_conversation FROM planning_setting WHERE id = 1)
+        OR (dialled_by_id = ? AND dialled_at BETWEEN ? AND ?)
+    )
+""")
+# A call that was missed before a conversation that is on record already needs no calling back.
+_MISSED = _statements("""
+    INSERT INTO task ({person}_id, kind, employee_id, text, made_at, reason, missed, missed_at, attempts)
+    SELECT ?, 'missed', COALESCE((SELECT responsible_id FROM {person} WHERE id = ?), ?), '', ?, '', 1, ?, 0
+    WHERE NOT EXISTS (
+        SELECT 1 FROM call
+        WHERE {person}_id = ? AND started_at > ? AND role = 'call' AND phase = 3 AND result = 'answered'
+    )
+    ON CONFLICT ({person}_id) WHERE kind = 'missed' AND done_at IS NULL DO UPDATE SET
+        missed = task.missed + 1,
+        missed_at = CASE WHEN excluded.missed_at > task.missed_at THEN excluded.missed_at ELSE task.missed_at END
+""")
+_ATTEMPT = _statements("""
+    UPDATE task SET attempts = attempts + 1
+    WHERE {person}_id = ? AND kind = 'missed' AND done_at IS NULL AND missed_at <= ?
+""")
+_CALLED_BACK = _statements("""
+    UPDATE task SET done_at = ?, done_by_id = ?
+    WHERE {person}_id = ? AND kind = 'missed' AND done_at IS NULL AND missed_at <= ?
+""")

@@ -17,6 +17,7 @@ from leads.store.company import CompanyError, GoneError, NoAdminLeftError, Saved
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
 from leads.store.models import Change, ContactPerson, Counterparty, Did, Employee, Extension, GroupMember, Lead
+from leads.store.task_tables import Task
 
 Clock = Callable[[], datetime]
 MOST_AT_ONCE = 500
@@ -36,11 +37,12 @@ class Belongings:
     contact_persons: int
     our_numbers: int
     phones: tuple[str, ...]
+    tasks: int = 0
 
     @property
     def need_a_successor(self) -> bool:
         """Whether somebody has to take something over."""
-        return bool(self.leads or self.counterparties or self.contact_persons or self.our_numbers)
+        return any((self.leads, self.counterparties, self.contact_persons, self.our_numbers, self.tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ async def belongings(session: AsyncSession, employee_id: int) -> Belongings:
         contact_persons=await count(ContactPerson.responsible_id == employee_id),
         our_numbers=await count(Did.responsible_id == employee_id),
         phones=tuple(await session.scalars(phones)),
+        tasks=await count(Task.employee_id == employee_id, Task.done_at.is_(None)),
     )
 
 
@@ -178,11 +181,19 @@ async def _move_our_numbers(session: AsyncSession, handing: _Handing) -> int:
     return len(ids)
 
 
+async def _move_tasks(session: AsyncSession, handing: _Handing) -> int:
+    """Open tasks; of a missed call, those of cards that are nobody's too. The successor is told of them anew."""
+    ids = await _some(session, Task, Task.employee_id == handing.of.id, Task.done_at.is_(None))
+    await _update(session, Task, ids, {"employee_id": handing.to.id, "told_at": None})
+    return len(ids)
+
+
 _KINDS: tuple[Callable[[AsyncSession, _Handing], Awaitable[int]], ...] = (
     _move_leads,
     _move_counterparties,
     _move_contact_persons,
     _move_our_numbers,
+    _move_tasks,
 )
 """Each gives at most MOST_AT_ONCE things to the successor, and tells how many; fewer are the last."""
 

@@ -1,20 +1,22 @@
-"""Reads planned calls as plain values: those of one person (P2), and one by its key."""
+"""Reads planned calls as plain values: one person's, one employee's day, and lists of all (P2, P5)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, TextClause, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from leads.domain.planning import PlanState
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
-from leads.store.planning_tables import PlannedCall
+from leads.store.planning_tables import OPEN, PlannedCall
 
 MOST_ON_CARD = 20
+MOST_OF_A_DAY = 200
+PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,18 @@ def _of_counterparty(key: InstrumentedAttribute[int | None] | int | None) -> Col
     return or_(PhoneNumber.counterparty_id == key, PhoneNumber.contact_person_id.in_(people))
 
 
-_FIRST_NUMBER = (
-    select(PhoneNumber.number)
-    .where(_of_counterparty(PlannedCall.counterparty_id))
-    .order_by(*_ORDER)
-    .limit(1)
-    .correlate(PlannedCall)
-    .scalar_subquery()
-)
+def first_number(counterparty_id: InstrumentedAttribute[int | None]) -> ScalarSelect[str]:
+    """The number under which a counterparty is called first, for a column of another table."""
+    return (
+        select(PhoneNumber.number)
+        .where(_of_counterparty(counterparty_id))
+        .order_by(*_ORDER)
+        .limit(1)
+        .correlate(counterparty_id.class_)
+        .scalar_subquery()
+    )
+
+
 _COLUMNS: tuple[Any, ...] = (
     PlannedCall.id,
     PlannedCall.version,
@@ -69,7 +75,7 @@ _COLUMNS: tuple[Any, ...] = (
     PlannedCall.counterparty_id,
     func.coalesce(Lead.name, Counterparty.name),
     func.coalesce(Lead.named, True),
-    func.coalesce(Lead.main_number, _FIRST_NUMBER),
+    func.coalesce(Lead.main_number, first_number(PlannedCall.counterparty_id)),
     PlannedCall.employee_id,
     Employee.name,
     PlannedCall.state,
@@ -109,6 +115,77 @@ async def find_plan(session: AsyncSession, plan_id: int) -> PlanRow | None:
     """One planned call by its key."""
     row = (await session.execute(plan_rows().where(PlannedCall.id == plan_id))).first()
     return PlanRow(*row) if row else None
+
+
+async def due_plans(session: AsyncSession, employee_id: int, today: date) -> Sequence[PlanRow]:
+    """An employee's open calls that are due today or overdue, the longest due first."""
+    statement = plan_rows().where(OPEN, PlannedCall.employee_id == employee_id, PlannedCall.day <= today)
+    statement = statement.order_by(PlannedCall.day, PlannedCall.at.is_(None), PlannedCall.at, PlannedCall.id)
+    return [PlanRow(*row) for row in await session.execute(statement.limit(MOST_OF_A_DAY))]
+
+
+async def due_untold(session: AsyncSession, employee_id: int, now: datetime, today: date) -> Sequence[PlanRow]:
+    """The calls that became due and that their employee was not reminded of yet."""
+    is_now = and_(PlannedCall.day == today, or_(PlannedCall.at.is_(None), PlannedCall.at <= now))
+    mine = (OPEN, PlannedCall.employee_id == employee_id, PlannedCall.reminded_at.is_(None))
+    statement = plan_rows().where(*mine, or_(PlannedCall.day < today, is_now))
+    statement = statement.order_by(PlannedCall.day, PlannedCall.id).limit(MOST_OF_A_DAY)
+    return [PlanRow(*row) for row in await session.execute(statement)]
+
+
+async def mark_reminded(session: AsyncSession, plans: Collection[int], now: datetime) -> set[int]:
+    """Count the employee as reminded; returns of which calls he was not yet: one of his windows tells him."""
+    fresh = (PlannedCall.id.in_(plans), PlannedCall.reminded_at.is_(None))
+    marked = update(PlannedCall).where(*fresh).values(reminded_at=now).returning(PlannedCall.id)
+    return set(await session.scalars(marked.execution_options(synchronize_session=False)))
+
+
+async def count_due(session: AsyncSession, employee_id: int, today: date) -> int:
+    """How many calls of an employee's are due today or overdue."""
+    mine = (OPEN, PlannedCall.employee_id == employee_id, PlannedCall.day <= today)
+    return await session.scalar(select(func.count()).select_from(PlannedCall).where(*mine)) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFilter:
+    """What the list of planned calls is narrowed to; `before` is a day that overdue ones are earlier than."""
+
+    state: PlanState = PlanState.OPEN
+    employees: frozenset[int] | None = None
+    before: date | None = None
+    day: date | None = None
+
+
+async def list_plans(session: AsyncSession, wanted: PlanFilter, page: int) -> Sequence[PlanRow]:
+    """One page of the list, and one row more where there is a next page; the soonest first, the last done first."""
+    statement = plan_rows().where(*_conditions(wanted))
+    if wanted.state is PlanState.OPEN:
+        statement = statement.order_by(PlannedCall.day, PlannedCall.id)
+    else:
+        statement = statement.order_by(PlannedCall.day.desc(), PlannedCall.id.desc())
+    return [PlanRow(*row) for row in await session.execute(statement.offset(page * PAGE).limit(PAGE + 1))]
+
+
+async def plans_by_day(
+    session: AsyncSession, employees: frozenset[int] | None, first: date, last: date
+) -> dict[date, int]:
+    """How many calls are open on each day of a calendar."""
+    wanted = _conditions(PlanFilter(employees=employees))
+    days = PlannedCall.day.between(first, last)
+    counts = select(PlannedCall.day, func.count()).where(*wanted, days).group_by(PlannedCall.day)
+    return {row[0]: row[1] for row in await session.execute(counts)}
+
+
+def _conditions(wanted: PlanFilter) -> list[ColumnElement[bool] | TextClause]:
+    conditions: list[ColumnElement[bool] | TextClause] = []
+    conditions.append(OPEN if wanted.state is PlanState.OPEN else PlannedCall.state == wanted.state)
+    if wanted.employees is not None:
+        conditions.append(PlannedCall.employee_id.in_(wanted.employees))
+    if wanted.before is not None:
+        conditions.append(PlannedCall.day < wanted.before)
+    if wanted.day is not None:
+        conditions.append(PlannedCall.day == wanted.day)
+    return conditions
 
 
 async def numbers_of(session: AsyncSession, person: CallPerson) -> tuple[str, ...]:

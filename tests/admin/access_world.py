@@ -18,6 +18,8 @@ from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import PlanEdit, plan_by_hand
 from leads.store.search import search_text, sort_key
+from leads.store.task_tables import Task
+from leads.store.tasks import give_task
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company
 from tests.admin.test_questions import RING
@@ -41,6 +43,7 @@ class Owned:
     employee_id: int
     plan: int
     phone: int
+    task: int
 
 
 async def add_things(
@@ -64,12 +67,16 @@ async def add_things(
     async with database.write() as session:
         await recordings.note_found(session, "asterisk", [(f"{phone}.1", path, clock())])
     await plan_by_hand(
-        database, CallPerson(lead_id=leads[1].id), None, PlanEdit(clock().date(), None, ""), by=owner, clock=clock
+        database, CallPerson(lead_id=leads[0].id), None, PlanEdit(clock().date(), None, ""), by=owner, clock=clock
     )
+    async with database.write() as session:
+        about = CallPerson(lead_id=leads[0].id)
+        await give_task(session, about, owner, f"{word} task", None, by=owner, now=clock())
     async with database.read() as session:
         recording = await session.scalar(select(Recording.id).where(Recording.path == path))
         extension = await session.scalar(select(Extension.id).where(Extension.number == phone))
-        plan = await session.scalar(select(PlannedCall.id).where(PlannedCall.lead_id == leads[1].id))
+        task = await session.scalar(select(Task.id).where(Task.lead_id == leads[0].id))
+        plan = await session.scalar(select(PlannedCall.id).where(PlannedCall.lead_id == leads[0].id))
     ring = replace(RING, uniqueid=f"{phone}.3", endpoint=f"PJSIP/{phone}", party=leads[0].main_number)
     panel.questions.take([ring])
     return Owned(
@@ -83,6 +90,7 @@ async def add_things(
         owner,
         plan or 0,
         extension or 0,
+        task or 0,
     )
 
 
@@ -135,6 +143,7 @@ KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
     "/recordings/": lambda owned: (owned.recording,),
     "/plans/": lambda owned: (owned.plan,),
     "/phone-book/": lambda owned: (owned.phone,),
+    "/tasks/": lambda owned: (owned.task,),
 }
 """The keys that stand for {id} in routes that begin so, for what somebody owns."""
 
@@ -155,6 +164,8 @@ def company_keys(company: Company, did: int, imported: int) -> dict[str, int]:
 
 LISTS: dict[str, Callable[[Owned], tuple[str, ...]]] = {
     "GET /live": lambda owned: ("/live",),
+    "GET /day": lambda owned: (f"/day?employee={owned.employee_id}",),
+    "GET /plans": lambda owned: ("/plans", f"/plans?employee={owned.employee_id}"),
     "GET /leads": lambda owned: _searches("/leads", owned),
     "GET /counterparties": lambda owned: _searches("/counterparties", owned),
     "GET /leads/export.csv": lambda owned: _searches("/leads/export.csv", owned),

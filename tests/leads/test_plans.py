@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from leads.domain.planning import Act, HandDate, PlanState, Step
 from leads.store.cards import LeadClosedError, history
 from leads.store.company import SavedMeanwhileError
+from leads.store.duty import add_holiday
 from leads.store.engine import Database
 from leads.store.models import Lead
 from leads.store.people_of_calls import CallPerson
@@ -41,6 +42,13 @@ async def test_a_status_plans_moves_and_cancels_and_the_history_tells(desk: Desk
         ("2026-03-10", "2026-03-04"),
         ("2026-03-04", ""),
     ]
+
+
+async def test_a_holiday_moves_the_call_to_the_next_working_day(desk: Desk) -> None:
+    lead = await desk.lead()
+    async with desk.database.write() as session:
+        await add_holiday(session, date(2026, 3, 10), "Свято")
+    assert await desk.set_lead(lead, WARM) == Step(Act.PLAN, date(2026, 3, 11))
 
 
 async def test_a_counterpartys_status_plans_too(desk: Desk) -> None:

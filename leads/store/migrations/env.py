@@ -8,6 +8,7 @@ from leads.store import (  # noqa: F401 - their tables join the metadata
     lead_past,
     phone_book_tables,
     planning_tables,
+    task_tables,
 )
 from leads.store.models import Base
 

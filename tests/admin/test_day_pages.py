@@ -1,0 +1,122 @@
+"""My day and the list of planned calls, tasks and notes on cards, and reminders (P5 to P8)."""
+
+import json
+import re
+
+import pytest
+from sqlalchemy import select
+
+from leads.domain.calls import Phase, Result
+from leads.domain.follow_up import TaskKind
+from leads.store.engine import Database
+from leads.store.lead_card import LeadEdit, create_lead
+from leads.store.task_tables import Task
+from tests.admin.calls import add_call
+from tests.admin.conftest import Clock, Company, Visitor
+
+NUMBER = "+380501234567"
+
+
+@pytest.fixture
+async def lead(database: Database, company: Company, clock: Clock) -> str:
+    """The address of a lead of Yurii's; it is Monday, 11:00 in Kyiv."""
+    edit = LeadEdit("Петро", (NUMBER,), "", "", "", None, 1, company.yurii, None)
+    return f"/leads/{await create_lead(database, edit, by=None, clock=clock, region='UA')}"
+
+
+async def test_the_day_shows_calls_missed_calls_and_tasks(
+    yurii: Visitor, lead: str, database: Database, company: Company, clock: Clock
+) -> None:
+    assert "No call is due" in (await yurii.get("/day")).text
+    await yurii.post(f"{lead}/plan", {"plan_day": "2026-03-02", "plan_note": "про двері"})
+    fields = {"task_text": "надіслати прайс", "task_employee": company.yurii, "task_due": "2026-03-02"}
+    assert (await yurii.post(f"{lead}/tasks", fields)).location == lead
+    missed = Task(kind=TaskKind.MISSED, lead_id=int(lead[7:]), employee_id=company.yurii, missed=2, attempts=1)
+    async with database.write() as session:
+        missed.made_at = missed.missed_at = clock()
+        session.add(missed)
+    page = (await yurii.get("/day")).text
+    for text in ("про двері", "надіслати прайс", "2 missed calls", "1 attempt to call back", "Today"):
+        assert text in page
+    assert page.count(f'href="tel:{NUMBER}"') == 3
+    clock.move(days=1)
+    await yurii.sign_in("yurii")
+    assert (await yurii.get("/day")).text.count("Overdue") == 2
+
+
+async def test_a_missed_call_is_closed_with_a_reason(
+    yurii: Visitor, lead: str, database: Database, company: Company, clock: Clock
+) -> None:
+    async with database.write() as session:
+        task = Task(kind=TaskKind.MISSED, lead_id=int(lead[7:]), employee_id=company.yurii, missed=1, attempts=0)
+        task.made_at = task.missed_at = clock()
+        session.add(task)
+    await yurii.get("/day")
+    asked = await yurii.post(f"/tasks/{task.id}/done", {"back": "day", "reason": " "})
+    assert asked.status == 422
+    assert "Say why nobody needs to call back." in asked.text
+    assert (await yurii.post(f"/tasks/{task.id}/done", {"back": "day", "reason": "спам"})).location == "/day"
+    assert "спам" in (await yurii.get(lead)).text
+
+
+async def test_a_task_for_another_is_told_him_once(
+    yurii: Visitor, admin: Visitor, lead: str, company: Company, database: Database
+) -> None:
+    await admin.get(lead)
+    await admin.post(f"{lead}/tasks", {"task_text": "передзвони <b>", "task_employee": company.yurii})
+    await yurii.get("/me")
+    told = json.loads((await yurii.post("/live/reminders")).text)
+    assert told == {"due": 0, "items": [{"text": "Олена gave you a task: передзвони <b>", "href": lead}]}
+    assert json.loads((await yurii.post("/live/reminders")).text)["items"] == []
+    wrong = await admin.post(
+        f"{lead}/tasks", {"task_text": "", "task_employee": company.yurii, "task_due": "2026-03-09"}
+    )
+    assert wrong.status == 422
+    assert 'value="2026-03-09"' in wrong.text
+    async with database.read() as session:
+        assert len((await session.scalars(select(Task))).all()) == 1
+
+
+async def test_a_call_reminds_when_it_is_due(yurii: Visitor, lead: str, clock: Clock) -> None:
+    await yurii.get(lead)
+    await yurii.post(f"{lead}/plan", {"plan_day": "2026-03-02", "plan_time": "11:30"})
+    assert json.loads((await yurii.post("/live/reminders")).text) == {"due": 1, "items": []}
+    clock.move(minutes=30)
+    told = json.loads((await yurii.post("/live/reminders")).text)
+    assert told == {"due": 1, "items": [{"text": "Time to call Петро", "href": lead}]}
+    assert json.loads((await yurii.post("/live/reminders")).text)["items"] == []
+
+
+async def test_the_list_is_filtered_and_has_a_calendar(admin: Visitor, lead: str, company: Company) -> None:
+    await admin.get(lead)
+    await admin.post(f"{lead}/plan", {"plan_day": "2026-03-20"})
+    for path, shown in (
+        ("/plans", True),
+        (f"/plans?employee={company.yurii}", True),
+        (f"/plans?employee={company.maria}", False),
+        ("/plans?day=2026-03-20", True),
+        ("/plans?day=2026-03-21", False),
+        ("/plans?state=overdue", False),
+        ("/plans?state=done", False),
+    ):
+        assert ("Петро" in (await admin.get(path)).text) is shown, path
+    page = (await admin.get("/plans?month=2026-03-05")).text
+    assert "March 2026" in page
+    assert re.search(r'title="Fri, 20 Mar: 1 call"><span>20</span><strong>1</strong>', page)
+    assert "<strong>1</strong>" not in (await admin.get("/plans?month=2026-05-01")).text
+
+
+async def test_notes_are_kept_on_cards_and_calls(
+    yurii: Visitor, lead: str, database: Database, company: Company, clock: Clock
+) -> None:
+    await yurii.get(lead)
+    await yurii.post(f"{lead}/notes", {"note": "любить дуб"})
+    ended = {"phase": Phase.ENDED, "result": Result.ANSWERED, "employee_id": company.yurii}
+    call = await add_call(database, clock, "7.7", lead_id=int(lead[7:]), **ended)
+    assert (await yurii.post(f"/calls/{call}/notes", {"note": "просив знижку"})).location == f"/calls/{call}"
+    assert "просив знижку" in (await yurii.get(f"/calls/{call}")).text
+    page = (await yurii.get(lead)).text
+    assert page.index("просив знижку") < page.index("любить дуб")
+    nobody = await add_call(database, clock, "7.8", **ended)
+    assert (await yurii.post(f"/calls/{nobody}/notes", {"note": "x"})).status == 409
+    assert (await yurii.post(f"{lead}/notes", {"note": ""})).status == 422

@@ -1,0 +1,216 @@
+"""Tasks and notes: a missed call is one task until a conversation, others are given and done (P6 to P8)."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from sqlalchemy import select, update
+
+from leads.domain.calls import Result
+from leads.domain.directory import Role
+from leads.domain.follow_up import TaskKind
+from leads.store.belongings import move_belongings
+from leads.store.callers import find_caller
+from leads.store.company import GoneError, SavedMeanwhileError
+from leads.store.engine import Database
+from leads.store.leaving import let_go
+from leads.store.models import Employee, IgnoredNumber, Lead
+from leads.store.people_of_calls import CallPerson
+from leads.store.task_tables import Note, Task
+from leads.store.tasks import (
+    NeedsReasonError,
+    add_note,
+    close_task,
+    give_task,
+    mark_told,
+    notes_of,
+    open_tasks_for,
+    tasks_of,
+    untold_tasks,
+)
+from tests.leads.planning import HOT, NUMBER, OTHER, Desk
+from tests.leads.views import ended, talking
+
+
+@pytest.fixture
+async def desk(database: Database) -> Desk:
+    return await Desk(database).open()
+
+
+async def _tasks(desk: Desk) -> list[Task]:
+    async with desk.database.read() as session:
+        return list(await session.scalars(select(Task).order_by(Task.id)))
+
+
+async def _task(desk: Desk) -> Task:
+    (only,) = await _tasks(desk)
+    return only
+
+
+async def test_a_missed_call_is_one_task_of_the_responsible_until_a_conversation(desk: Desk) -> None:
+    lead = await desk.lead(NUMBER, OTHER)
+    first = desk.now
+    view = await desk.miss()
+    await desk.write(view)
+    task = await _task(desk)
+    assert (task.kind, task.lead_id, task.employee_id, task.missed, task.missed_at) == (
+        *(TaskKind.MISSED, lead, 1, 1, first),
+    )
+    await desk.miss(OTHER, result=Result.BUSY)
+    await desk.miss(out=True)
+    await desk.miss(OTHER, out=True)
+    await desk.miss(out=True, result=Result.FAILED)
+    task = await _task(desk)
+    assert (task.missed, task.attempts, task.done_at) == (2, 2, None)
+    began = desk.now
+    await desk.talk(OTHER, out=True)
+    task = await _task(desk)
+    assert task.done_at is not None
+    assert (task.done_at > began, task.done_by_id) == (True, 1)
+    await desk.miss()
+    assert [one.done_at is None for one in await _tasks(desk)] == [False, True]
+
+
+async def test_an_unknown_callers_missed_call_is_the_numbers_owners(desk: Desk) -> None:
+    await desk.miss()
+    assert (await _task(desk)).employee_id == 2
+
+
+async def test_a_counterpartys_missed_call(desk: Desk) -> None:
+    key = await desk.counterparty()
+    await desk.miss(OTHER)
+    task = await _task(desk)
+    assert (task.counterparty_id, task.lead_id, task.employee_id) == (key, None, 1)
+    await desk.talk(OTHER)
+    assert (await _task(desk)).done_at is not None
+
+
+async def test_hidden_and_ignored_callers_ask_for_nothing(desk: Desk) -> None:
+    await desk.counterparty(OTHER)
+    async with desk.database.write() as session:
+        session.add(IgnoredNumber(number=OTHER))
+    await desk.write(ended(replace(desk.view(), caller=None, caller_hidden=True)))
+    await desk.miss(OTHER)
+    assert await _tasks(desk) == []
+
+
+async def test_calls_that_are_told_late_count_by_their_own_time(desk: Desk) -> None:
+    await desk.lead()
+    missed, desk.now = ended(desk.view(), recovered=True), desk.now
+    desk.move(minutes=5)
+    old_talk = ended(talking(desk.view()), recovered=True)
+    desk.move(minutes=5)
+    await desk.talk()
+    await desk.write(missed)
+    assert await _tasks(desk) == []
+    await desk.miss()
+    await desk.write(old_talk)
+    assert (await _task(desk)).done_at is None
+
+
+async def test_a_call_that_was_thought_missed_but_was_answered(desk: Desk) -> None:
+    await desk.lead()
+    view = desk.view()
+    await desk.write(ended(view, incomplete=True))
+    await desk.write(ended(talking(view), recovered=True))
+    task = await _task(desk)
+    assert (task.missed, task.done_at is None) == (1, False)
+
+
+async def test_a_new_responsible_gets_what_is_to_be_called_back(desk: Desk) -> None:
+    lead = await desk.lead()
+    await desk.miss()
+    await desk.set_lead(lead, HOT, responsible=2)
+    assert (await _task(desk)).employee_id == 2
+    async with desk.database.write() as session:
+        await session.execute(update(Lead).values(responsible_id=None))
+    assert (await _task(desk)).employee_id == 2
+
+
+async def test_a_missed_call_is_closed_by_hand_with_a_reason_only(desk: Desk) -> None:
+    await desk.lead()
+    await desk.miss()
+    task = await _task(desk)
+    with pytest.raises(NeedsReasonError):
+        async with desk.database.write() as session:
+            await close_task(session, task.id, "", by=1, now=desk.now)
+    async with desk.database.write() as session:
+        await close_task(session, task.id, "спам", by=1, now=desk.now)
+    assert (await _task(desk)).reason == "спам"
+    with pytest.raises(SavedMeanwhileError):
+        async with desk.database.write() as session:
+            await close_task(session, task.id, "ще раз", by=1, now=desk.now)
+
+
+async def test_a_task_is_given_told_once_and_done(desk: Desk) -> None:
+    person = CallPerson(lead_id=await desk.lead())
+    async with desk.database.write() as session:
+        await give_task(session, person, 2, "надіслати прайс", date(2026, 3, 5), by=1, now=desk.now)
+        await give_task(session, person, 1, "собі", None, by=1, now=desk.now)
+    async with desk.database.read() as session:
+        assert await untold_tasks(session, 1) == []
+        (told,) = await untold_tasks(session, 2)
+    assert (told.text, told.made_by, told.name) == ("надіслати прайс", "e1", "Лід")
+    for expected in ({told.id}, set()):
+        async with desk.database.write() as session:
+            assert await mark_told(session, [told.id], desk.now) == expected
+    async with desk.database.write() as session:
+        await close_task(session, told.id, "", by=2, now=desk.now)
+    async with desk.database.read() as session:
+        assert await open_tasks_for(session, 2) == []
+        assert [row.text for row in await tasks_of(session, person)] == ["собі", "надіслати прайс"]
+    async with desk.database.write() as session:
+        await session.execute(update(Employee).where(Employee.id == 2).values(active=False))
+    with pytest.raises(GoneError):
+        async with desk.database.write() as session:
+            await give_task(session, person, 2, "ні", None, by=1, now=desk.now)
+
+
+async def test_a_leavers_tasks_go_to_his_successor_who_is_told(desk: Desk) -> None:
+    person = CallPerson(lead_id=await desk.lead())
+    async with desk.database.write() as session:
+        await give_task(session, person, 1, "a", None, by=1, now=desk.now)
+        can_sign_in = {"role": Role.ADMIN, "login": "e2", "password_hash": "x"}
+        await session.execute(update(Employee).where(Employee.id == 2).values(**can_sign_in))
+    had = await let_go(desk.database, 1, 1, 2, by=None, clock=desk.clock)
+    assert (had.tasks, had.need_a_successor) == (1, True)
+    async with desk.database.read() as session:
+        assert [row.text for row in await untold_tasks(session, 2)] == ["a"]
+
+
+async def test_the_question_on_the_screen_shows_the_latest_note(desk: Desk) -> None:
+    lead = CallPerson(lead_id=await desk.lead())
+    for text in ("перша", "остання"):
+        desk.move(minutes=1)
+        async with desk.database.write() as session:
+            await add_note(session, lead, text, by=1, now=desk.now)
+    async with desk.database.read() as session:
+        caller = await find_caller(session, NUMBER)
+        assert [note.text for note in await notes_of(session, lead)] == ["остання", "перша"]
+    assert caller is not None
+    assert caller.note == "остання"
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_what_is_to_be_done_goes_along_with_a_lead_that_ends(desk: Desk, merged: bool) -> None:
+    lead, other, key = await desk.lead(), await desk.lead("+380931112233"), await desk.counterparty()
+    goes_to = CallPerson(lead_id=other) if merged else CallPerson(counterparty_id=key)
+    await desk.miss()
+    await desk.miss(out=True)
+    desk.move(hours=1)
+    last = desk.now
+    await desk.miss("+380931112233" if merged else OTHER)
+    async with desk.database.write() as session:
+        await give_task(session, CallPerson(lead_id=lead), 1, "a", None, by=1, now=desk.now)
+        await add_note(session, CallPerson(lead_id=lead), "n", by=1, now=desk.now)
+    async with desk.database.write() as session:
+        await move_belongings(session, lead, goes_to, desk.now)
+        if not merged:
+            await session.execute(update(Lead).where(Lead.id == lead).values(counterparty_id=key, closed_at=desk.now))
+    tasks = await _tasks(desk)
+    assert {(one.lead_id, one.counterparty_id) for one in tasks} == {(goes_to.lead_id, goes_to.counterparty_id)}
+    (missed,) = [one for one in tasks if one.kind is TaskKind.MISSED]
+    assert (missed.missed, missed.attempts, missed.missed_at) == (2, 1, last)
+    async with desk.database.read() as session:
+        assert [note.text for note in await notes_of(session, goes_to)] == ["n"]
+        assert await session.scalar(select(Note.lead_id)) == (other if merged else lead)
