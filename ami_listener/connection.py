@@ -64,7 +64,10 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
     Raises:
         OSError: the file cannot be read or holds no certificate.
     """
-    return ssl.create_default_context(cafile=str(ca) if ca else None)
+    try:
+        return ssl.create_default_context(cafile=str(ca) if ca else None)
+    except OSError as error:  # ssl does not say which file
+        raise OSError(f"the CA file {ca} cannot be used: {error.strerror or error}") from None
 
 
 class AmiConnection:

@@ -13,7 +13,7 @@ import typer
 
 from leadline.demo.cli import app as demo
 from leadline.logs import configure_logs
-from leadline.settings import Settings, SettingsError, load_settings
+from leadline.settings import Settings, SettingsError, known_region, load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -132,7 +132,11 @@ def replay(
         _fail("Name one recording: leadline replay FILE, or leadline replay --cel FILE.csv")
     settings = settings_or_exit()
     read = calls_of_cel if cel else calls_of_stream
-    arguments = (path, tuple(trunk or settings.trunks), (region or settings.region).upper(), read)
+    try:
+        country = known_region(region) if region is not None else settings.region
+    except ValueError as error:
+        _fail(f"--region {region}: {error}")
+    arguments = (path, tuple(trunk or settings.trunks), country, read)
     try:
         lines = _run(replay_json_lines(*arguments) if as_json else replay_table(*arguments))
     except ReplayError as error:

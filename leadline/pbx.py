@@ -163,5 +163,5 @@ class Pbx:
         try:
             tls = tls_context(settings.ami_tls_ca) if settings.ami_tls else None
         except OSError as error:
-            raise ServerError(f"LEADLINE_AMI_TLS_CA: {settings.ami_tls_ca}: {error}") from None
+            raise ServerError(f"LEADLINE_AMI_TLS_CA: {error}") from None
         return AmiAccount(settings.ami_host, settings.ami_port, username, secret.get_secret_value(), tls)

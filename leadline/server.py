@@ -247,7 +247,10 @@ async def _serve_panel(settings: Settings, panel: web.Application, parts: Parts)
         try:
             tls.load_cert_chain(settings.panel_tls_certificate, settings.panel_tls_key)
         except OSError as error:
-            raise ServerError(f"LEADLINE_PANEL_TLS_CERTIFICATE and _KEY: {error}") from None
+            files = f"{settings.panel_tls_certificate} and {settings.panel_tls_key}"
+            raise ServerError(
+                f"LEADLINE_PANEL_TLS_CERTIFICATE and _KEY: {files} cannot be used: {error.strerror or error}"
+            ) from None
     runner = panel_runner(panel)
     await runner.setup()
     parts.push_async_callback(runner.cleanup)

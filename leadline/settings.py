@@ -146,9 +146,7 @@ class Settings(PbxSettings):
     @field_validator("region")
     @classmethod
     def _known_region(cls, value: str) -> str:
-        if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError("must be a two-letter country code such as UA")
-        return value.upper()
+        return known_region(value)
 
     @field_validator("time_zone")
     @classmethod
@@ -193,6 +191,17 @@ class Settings(PbxSettings):
         return ZoneInfo(self.time_zone)
 
 
+def known_region(value: str) -> str:
+    """The country's code in capitals.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("must be a two-letter country code such as UA")
+    return value.upper()
+
+
 def load_settings(env_file: Path | None = None) -> Settings:
     """Read the settings; the file is `env_file`, else the one LEADLINE_ENV_FILE names, else none.
 
@@ -202,7 +211,10 @@ def load_settings(env_file: Path | None = None) -> Settings:
     path = env_file or (Path(os.environ[ENV_FILE_VARIABLE]) if os.environ.get(ENV_FILE_VARIABLE) else None)
     if path is not None and not path.is_file():
         raise SettingsError(f"{path}: no such settings file; correct {ENV_FILE_VARIABLE} or unset it")
-    given = _given(path)
+    try:
+        given = _given(path)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: the settings file cannot be read: {error}") from None
     names = _names_in(given)
     _refuse_unknown(given, names)
     wrong: list[str] = []

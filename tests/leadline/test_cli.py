@@ -33,3 +33,12 @@ def test_a_missing_database_is_told_and_not_made(
     assert f"there is no {tmp_path}/folder/none.db" in result.output
     assert "leadline migrate" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_country_that_is_none_is_refused_by_the_replay(tmp_path: Path) -> None:
+    stream = tmp_path / "events.ami.txt"
+    stream.write_text("Event: FullyBooted\r\n\r\n")
+    result = CliRunner().invoke(app, ["replay", "--region", "XX", str(stream)])
+    assert result.exit_code == 2
+    assert "--region XX: must be a two-letter country code such as UA" in result.output
+    assert CliRunner().invoke(app, ["replay", "--region", "nl", str(stream)]).exit_code == 0

@@ -79,6 +79,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "nowhere.env")
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "leadline.env"
+    file.write_bytes(b"LEADLINE_REGION=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"leadline\.env: the settings file cannot be read"):
+        load_settings(file)
+
+
 def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEADLINE_PANEL_PORT", "0")
     monkeypatch.setenv("LEADLINE_AMI_PORT", "0")
