@@ -6,6 +6,7 @@ file in migrations/versions/ with the next number; tests compare the outcome wit
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from alembic import command
@@ -41,9 +42,17 @@ async def upgrade(url: str) -> None:
 
 async def upgrade_database(database: Database, revision: str = "head") -> None:
     """Bring an open database to `revision`; this is the way for one in memory, which no second connection can reach."""
+
+    async def work() -> None:
+        await database.run_write(lambda connection: _upgrade(connection, revision))
+
     if database.dialect == "sqlite" and not database.in_memory:
-        await _wait_for_wal(database)
-    await database.run_write(lambda connection: _upgrade(connection, revision))
+        # The very first switch of a file to WAL does not wait for another process doing it too.
+        await _until_unlocked(lambda: _connect(database))
+        # A writer waits for another for some seconds, but all revisions take a slow machine longer.
+        await _until_unlocked(work)
+    else:
+        await work()
 
 
 async def revisions(url: str) -> tuple[str | None, str]:
@@ -57,13 +66,17 @@ async def revisions(url: str) -> tuple[str | None, str]:
         await database.dispose()
 
 
-async def _wait_for_wal(database: Database) -> None:
-    """Connect until it works: the very first switch of a file to WAL does not wait for another process doing it too."""
+async def _connect(database: Database) -> None:
+    async with database.read() as session:
+        await session.connection()
+
+
+async def _until_unlocked(work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work`, which begins by taking the lock, as soon as no other process holds it."""
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
     while True:
         try:
-            async with database.read() as session:
-                await session.connection()
+            await work()
         except OperationalError as error:
             locked = isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
             if not locked or asyncio.get_running_loop().time() > deadline:

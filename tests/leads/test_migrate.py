@@ -1,6 +1,7 @@
 """Migrations: from nothing and from each revision to the tables of the models, whoever else does it too."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from itertools import count
@@ -82,6 +83,26 @@ async def test_processes_that_start_together_upgrade_once(empty_url: str) -> Non
         (0, b"")
     ] * 4
     await _check(empty_url)
+
+
+async def test_waits_for_one_that_upgrades_longer_than_writers_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leads.store.engine.BUSY_SECONDS", 0.01)
+    url = f"sqlite+aiosqlite:///{tmp_path}/leadline.db"
+    await upgrade(url)
+    refusals: list[None] = []
+    with sqlite3.connect(tmp_path / "leadline.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        async def let_go(seconds: float) -> None:
+            refusals.append(None)
+            if len(refusals) == 3:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr("leads.store.migrate.asyncio.sleep", let_go)
+        await upgrade(url)
+    assert len(refusals) == 3
 
 
 async def test_refuses_a_database_of_a_newer_version(database_url: str) -> None:
