@@ -37,6 +37,7 @@ from leads.store.leads import (
     LeadState,
     employees,
     list_leads,
+    status_counts,
     statuses,
 )
 from leads.store.merging import merged_into
@@ -60,6 +61,7 @@ async def lead_list(request: web.Request) -> web.Response:
         people = await employees(session)
         people_here = await pages.people_choices(session)
         status_names = await pages.status_choices(session)
+        counts = await status_counts(session, wanted, viewer.scope)
         sources = await source_names(session)
     return render(
         request,
@@ -72,6 +74,7 @@ async def lead_list(request: web.Request) -> web.Response:
         supervises=viewer.answers_for_others,
         back=request.rel_url.raw_query_string,
         statuses=status_names,
+        counts=counts,
         sources=sources,
         narrowed=wanted != LeadFilter(),
         total=pages.total_text(page.total),

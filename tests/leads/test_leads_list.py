@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from leads.domain.directory import Role
 from leads.store import listing
 from leads.store.engine import Database
-from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads
+from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads, status_counts
 from leads.store.listing import Request
 from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.search import search_text, sort_key
@@ -234,3 +234,21 @@ async def test_totals_are_exact_while_small(database: Database) -> None:
             assert (page.total.number, page.total.exact) == (len(_expected(leads, wanted, LeadOrder.NAME)), True)
         nothing = await list_leads(session, LeadFilter(status_id=99), LeadOrder.STATUS, Request(5), None)
         assert nothing.rows == ()
+
+
+async def test_statuses_are_counted_under_the_other_filters(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads = await _fill(database)
+    wanted = LeadFilter(state=LeadState.ALL, responsible_id=2)
+    async with database.read() as session:
+        counts = await status_counts(session, wanted, None)
+        assert {one: total.number for one, total in counts.items()} == {
+            one: sum(lead.status_id == one and lead.responsible_id == 2 for lead in leads) for one in counts
+        }
+        assert all(total.exact for total in counts.values())
+        assert await status_counts(session, LeadFilter(search="805"), None) == {}
+        assert await status_counts(session, wanted, frozenset({2})) == {}
+        monkeypatch.setattr("leads.store.leads.MOST_COUNTED", 1)
+        many = await status_counts(session, LeadFilter(state=LeadState.ALL), None)
+    assert {(total.number, total.exact) for total in many.values()} == {(1, False)}

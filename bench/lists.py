@@ -1,0 +1,115 @@
+"""CPU time that a page of leads takes among many leads, beside the same page among a thousand: p95, as a ratio.
+
+    python -m bench.lists [COUNT]
+
+Every filter with every order, the first page and one far behind it, and searches: a surname that many have, a rare one,
+three inner digits, a whole number, and what nobody has. SQLite; both sides take turns within one run, and CPU time does
+not count what else runs on the machine.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from bench.seed import number_of, seed
+from leads.store.engine import Database
+from leads.store.leads import LeadFilter, LeadOrder, LeadState, list_leads
+from leads.store.listing import Request
+
+COUNT = 1_000_000
+SMALL = 1000
+ROUNDS = 15
+PAGE = 50
+SEARCHES = ("щербань", "ґалаґан зоя", "777", "0012", number_of(500), "нікого такого")
+
+
+def filters() -> Iterator[tuple[str, LeadFilter]]:
+    """What lists are narrowed to, by a name for the table."""
+    for state in LeadState:
+        yield f"state {state}", LeadFilter(state=state)
+    for state, status in product((LeadState.OPEN, LeadState.ALL), (1, 4)):
+        yield f"state {state}, status {status}", LeadFilter(state=state, status_id=status)
+    for search in SEARCHES:
+        yield f"search {search}", LeadFilter(search=search, state=LeadState.ALL)
+
+
+class Side:
+    """One database and the times that its pages took."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self._far: dict[object, str | None] = {}
+
+    async def page(self, wanted: LeadFilter, order: LeadOrder, *, far: bool) -> float:
+        """The seconds of CPU that one page takes, the driver's thread among them; a far one is the tenth."""
+        after = await self._tenth(wanted, order) if far else None
+        begin = time.process_time()
+        async with self.database.read() as session:
+            await list_leads(session, wanted, order, Request(PAGE, after=after), None)
+        return time.process_time() - begin
+
+    async def _tenth(self, wanted: LeadFilter, order: LeadOrder) -> str | None:
+        key = (wanted, order)
+        if key not in self._far:
+            after: str | None = None
+            for _ in range(9):
+                async with self.database.read() as session:
+                    page = await list_leads(session, wanted, order, Request(PAGE, after=after), None)
+                if page.after is None:
+                    break
+                after = page.after
+            self._far[key] = after
+        return self._far[key]
+
+
+def p95(times: list[float]) -> float:
+    """The time that nineteen of twenty stay below."""
+    return sorted(times)[int(len(times) * 0.95)]
+
+
+async def measure(small: Side, big: Side) -> None:
+    """Print the ratio of each kind of page, and of all."""
+    every: tuple[list[float], list[float]] = ([], [])
+    for name, wanted in filters():
+        worst = (0.0, "")
+        for order, far in product(LeadOrder, (False, True)):
+            times: tuple[list[float], list[float]] = ([], [])
+            for attempt in range(ROUNDS + 1):
+                for side, kept in zip((small, big), times, strict=True):
+                    took = await side.page(wanted, order, far=far)
+                    if attempt:  # The first warms up.
+                        kept.append(took)
+            for all_of_side, kept in zip(every, times, strict=True):
+                all_of_side.extend(kept)
+            worst = max(worst, (p95(times[1]) / p95(times[0]), f"{order}{', page 10' if far else ''}"))
+        print(f"lists: {name}: at most {worst[0]:.2f} ({worst[1]})", flush=True)
+    print(
+        f"p95 of a list's page, many leads : {SMALL}   {p95(every[1]) / p95(every[0]):.2f}   "
+        f"{p95(every[1]) * 1e3:.1f} ms : {p95(every[0]) * 1e3:.1f} ms"
+    )
+
+
+async def _run(folder: Path, count: int) -> None:
+    urls = [f"sqlite+aiosqlite:///{folder}/{size}.db" for size in (SMALL, count)]
+    for url, size in zip(urls, (SMALL, count), strict=True):
+        await seed(url, size)
+    sides = [Side(url) for url in urls]
+    try:
+        await measure(*sides)
+    finally:
+        for side in sides:
+            await side.database.dispose()
+
+
+def main(count: int = COUNT) -> None:
+    """Seed both databases and measure."""
+    with tempfile.TemporaryDirectory(prefix="leadline-lists-") as name:
+        asyncio.run(_run(Path(name), count))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else COUNT)
