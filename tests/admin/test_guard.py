@@ -17,6 +17,10 @@ from leads.store.engine import Database
 from tests.admin.conftest import Company, Visitor
 
 Visitors = Callable[[], Visitor]
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 def _routes(app: web.Application, method: str) -> Iterator[tuple[str, Access]]:
@@ -32,9 +36,20 @@ async def test_every_page_carries_the_headers_that_restrict_browsers(admin: Visi
     for answer in (await admin.get("/live"), await visitor().get("/sign-in"), await admin.get("/nowhere")):
         assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
         assert answer.headers["Cache-Control"] == "no-store"
-        policy = answer.headers["Content-Security-Policy"]
-        assert "unsafe" not in policy
-        assert "default-src 'none'" in policy
+        assert answer.headers["Content-Security-Policy"] == POLICY
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\nHost: a\r\nBad Header: 1", b"GET /" + b"a" * 9000]
+)
+async def test_what_is_no_http_gets_these_headers_too(address: str, company: Company, request_line: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(request_line + b"\r\n\r\n")
+    head = (await reader.read()).decode().partition("\r\n\r\n")[0].split("\r\n")
+    writer.close()
+    assert head[0].split()[1] == "400"
+    assert {f"{name}: {value}" for name, value in SECURITY_HEADERS.items()} <= set(head)
+    assert "Cache-Control: no-store" in head
 
 
 def test_no_template_has_inline_script_or_style() -> None:
