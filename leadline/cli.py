@@ -216,11 +216,13 @@ def _hand_out_password(login: str, write: "Callable[[AsyncSession, str], Corouti
     """Have `write` keep a generated password in one transaction, then print it, this once."""
     from leadline.database import existing_database
     from leads.store.access import AccessError
+    from leads.store.audit import Actor, act_as
 
     settings = settings_or_exit()
     password = secrets.token_urlsafe(12)
 
     async def work() -> None:
+        act_as(Actor(None, "leadline admin", datetime.now(UTC)))
         async with existing_database(settings.database_url) as database, database.write() as session:
             await write(session, password)
 

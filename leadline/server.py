@@ -32,6 +32,7 @@ from leadline.parts import Parts, ServerError
 from leadline.pbx import Pbx, Shared
 from leadline.recording_control import AmiRecordingControl
 from leadline.recording_keeper import RecordingKeeper
+from leadline.retention_keeper import keep_retention
 from leadline.route_text import trial_of
 from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
@@ -118,6 +119,7 @@ async def _start(settings: Settings, parts: Parts) -> None:
     parts.run(recorder.run(), "recorder")
     parts.run(forget_old_changes(database), "old notes of changes")
     parts.run(plan_every_day(database, settings.zone), "daily planning")
+    parts.run(keep_retention(database), "retention")
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
     questions = Questions(database, directory, settings.region)

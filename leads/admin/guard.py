@@ -33,7 +33,7 @@ from leads.admin.i18n import N_, Locale, _, accepted_language, use_locale
 from leads.admin.passwords import TooBusyError
 from leads.admin.rendering import render, use_csrf_token
 from leads.domain.visibility import may_export, scope_of
-from leads.store import access
+from leads.store import access, audit
 
 LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 15.0
@@ -132,6 +132,7 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     _speak(request, viewer)
     if viewer is None and needed is not Access.PUBLIC:
         return _ask_to_sign_in(request)
+    audit.act_as(audit.Actor(viewer.id, viewer.name, panel_of(request).clock()) if viewer is not None else None)
     if viewer is not None:
         request[VIEWER] = viewer
     if viewer is not None and not viewer.may(needed):

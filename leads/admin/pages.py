@@ -4,6 +4,7 @@ from aiohttp import web
 
 from leads.admin import (
     call_reports,
+    audit_page,
     calls,
     counterparties,
     day,
@@ -11,6 +12,7 @@ from leads.admin import (
     duty_pages,
     employees,
     exports,
+    erasing,
     groups,
     imports,
     lead_bulk,
@@ -28,6 +30,7 @@ from leads.admin import (
     question_pages,
     recording_choice,
     recordings,
+    retention_page,
     route_trial,
     sessions,
     sign_in,
@@ -57,6 +60,9 @@ ALL: tuple[web.RouteTableDef, ...] = (
     _common,
     sign_in.routes,
     sessions.routes,
+    audit_page.routes,
+    retention_page.routes,
+    erasing.routes,
     live.routes,
     question_pages.routes,
     dialling.routes,

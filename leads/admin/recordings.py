@@ -23,7 +23,7 @@ from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.rendering import redirect
 from leads.domain.calls import Phase
-from leads.store import board, recordings
+from leads.store import audit, board, recordings
 from leads.store.models import Use
 from leads.store.recording_files import AudioFile, RecordingFolder, RecordingGoneError
 from leads.store.recordings import RecordingRow, UseRow
@@ -174,6 +174,7 @@ async def delete(request: web.Request) -> web.Response:
             raise web.HTTPConflict(text=_("The file cannot be deleted. Your administrator can find why.")) from None
         async with panel.database.write() as session:
             await recordings.note_deleted(session, row.id, panel.clock(), by_id=viewer.id)
+            await audit.note(session, audit.What.REMOVED, "recording", row.id, before={"call": call.id})
     return redirect(request, f"/calls/{call.id}", flash=_("The recording is deleted."))
 
 

@@ -10,7 +10,7 @@ from leads.admin.forms import ID
 from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import _
 from leads.admin.rendering import redirect
-from leads.store import access
+from leads.store import access, audit
 
 _BROWSERS = (
     ("Edg/", "Edge"),
@@ -96,6 +96,7 @@ async def end_all_of(request: web.Request) -> web.Response:
     panel, employee_id = panel_of(request), int(request.match_info["id"])
     async with panel.database.write() as session:
         await access.end_sessions_of(session, employee_id)
+        await audit.note(session, audit.What.SIGNED_OUT, "employee", employee_id)
     panel.check_sessions()
     if employee_id == viewer_of(request).id:
         return signed_out(request)

@@ -13,7 +13,7 @@ from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import LANGUAGES, _, ngettext
 from leads.admin.rendering import redirect, render
 from leads.admin.sessions import shown_sessions, signed_out
-from leads.store import access
+from leads.store import access, audit
 
 _KEY = re.compile(
     r"(?=Ctrl|Alt|Meta)(?:Ctrl\+)?(?:Alt\+)?(?:Shift\+)?(?:Meta\+)?[A-Z0-9]|(?:Shift\+)?F(?:[1-9]|1[0-2])"
@@ -62,6 +62,7 @@ async def sign_in(request: web.Request) -> web.Response:
         token = await access.open_session(
             session, found[0], panel.clock(), _printable(request.headers.get("User-Agent", ""))
         )
+        await audit.note_sign_in(session, found[0], address, panel.clock())
     response = redirect(request, _local_path(form.value("next")) or "/live")
     response.set_cookie(
         session_cookie(panel.secure),

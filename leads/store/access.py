@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.directory import Role
+from leads.store import audit
 from leads.store.models import Employee, PanelSession
 
 IDLE_TIME = timedelta(hours=8)
@@ -140,6 +141,7 @@ async def keep_password_hash(
 ) -> None:
     """Store a new hash and end the person's sessions, except the one (by its hash) in which he changed it himself."""
     await session.execute(update(Employee).where(Employee.id == employee_id).values(password_hash=password_hash))
+    await audit.note(session, audit.What.CHANGED, "employee", employee_id, after={"password_hash": audit.SECRET})
     await end_sessions_of(session, employee_id, but_session=but_session)
 
 

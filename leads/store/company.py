@@ -14,7 +14,7 @@ from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import flag_modified
 
 from leads.domain.directory import DisplayMode, Role
-from leads.store import access
+from leads.store import access, audit
 from leads.store.models import Did, Employee, EmployeeMobile, Extension, GroupMember, IgnoredNumber, RingGroup, Source
 from leads.store.search import sort_key
 
@@ -243,7 +243,9 @@ async def ownerless_phones(session: AsyncSession) -> Sequence[Extension]:
 
 async def remove_ownerless_phone(session: AsyncSession, extension_id: int) -> None:
     """Remove a phone that belongs to nobody, from its groups too."""
-    await session.execute(delete(Extension).where(Extension.id == extension_id, Extension.employee_id.is_(None)))
+    phone = await session.get(Extension, extension_id)
+    if phone is not None and phone.employee_id is None:
+        await session.delete(phone)
 
 
 async def phones(session: AsyncSession) -> Sequence[Extension]:
@@ -290,6 +292,7 @@ async def save_group(session: AsyncSession, group_id: int | None, version: int, 
     else:
         touch(session, group)  # Its phones belong to the card, as an employee's do.
     await session.flush()
+    await audit.note_list(session, "ring_group", group.id, "phones", await _phones_in(session, group.id, edit.members))
     await session.execute(delete(GroupMember).where(GroupMember.group_id == group.id))
     session.expire(group, ["members"])
     session.add_all(
@@ -297,6 +300,15 @@ async def save_group(session: AsyncSession, group_id: int | None, version: int, 
     )
     await session.flush()
     return group.id
+
+
+async def _phones_in(session: AsyncSession, group_id: int, members: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The numbers of a group's phones, and of those that it is to have."""
+    numbers = {row[0]: row[1] for row in await session.execute(select(Extension.id, Extension.number))}
+    present = await session.scalars(
+        select(GroupMember.extension_id).where(GroupMember.group_id == group_id).order_by(GroupMember.position)
+    )
+    return [numbers[key] for key in present], [numbers[key] for key in members]
 
 
 async def remove_group(session: AsyncSession, group_id: int, version: int) -> None:
@@ -380,4 +392,6 @@ async def ignore_number(session: AsyncSession, number: str, note: str) -> None:
 
 async def stop_ignoring(session: AsyncSession, number: str) -> None:
     """Let calls of a number make leads again."""
-    await session.execute(delete(IgnoredNumber).where(IgnoredNumber.number == number))
+    row = await session.get(IgnoredNumber, number)
+    if row is not None:
+        await session.delete(row)

@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from leads.domain.calls import Phase
 from leads.domain.recordings import RecordedCalls
+from leads.store import audit
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.models import (
     Call,
@@ -214,6 +215,12 @@ async def save_choice(session: AsyncSession, version: int, made: RecordingChoice
     setting = (await session.scalars(select(RecordingSetting).with_for_update())).one()
     if setting.version != version:
         raise SavedMeanwhileError
+    _version, present_choice = await choice(session)
+    for field, before, after in (
+        ("did_ids", present_choice.did_ids, made.did_ids),
+        ("phone_ids", present_choice.phone_ids, made.phone_ids),
+    ):
+        await audit.note_list(session, "recording_setting", 1, field, (sorted(before), sorted(after)))
     for table, keys in ((Did, made.did_ids), (Extension, made.phone_ids)):
         present = set(await session.scalars(select(table.id).where(table.id.in_(keys))))
         if present != keys:
@@ -221,5 +228,6 @@ async def save_choice(session: AsyncSession, version: int, made: RecordingChoice
         await session.execute(update(table).where(table.recorded, table.id.not_in(keys)).values(recorded=False))
         await session.execute(update(table).where(table.id.in_(keys), ~table.recorded).values(recorded=True))
     setting.calls, setting.keep_days = made.calls, made.keep_days
-    flag_modified(setting, "calls")  # Also when only numbers or phones changed: it is one choice.
+    if not session.is_modified(setting):
+        flag_modified(setting, "calls")  # Also when only numbers or phones changed: it is one choice.
     await session.flush()

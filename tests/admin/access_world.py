@@ -194,12 +194,19 @@ FORMS: dict[str, Callable[[Owned], Fields]] = {
     "POST /leads/{id}/merge": lambda owned: {"version": 99, "other": owned.leads[1]},
     "POST /leads/{id}/call": lambda owned: {"number": owned.number},
     "POST /counterparties/{id}/call": lambda owned: {"number": f"+38067{owned.number[6:]}"},
+    "POST /leads/{id}/erase": lambda owned: {"sure": 1},
+    "POST /counterparties/{id}/erase": lambda owned: {"sure": 1},
     "POST /questions/accept": lambda owned: {"ring": owned.ring},
     "POST /questions/reject": lambda owned: {"ring": owned.ring},
     "POST /questions/card": lambda owned: {"ring": owned.ring},
 }
 """What is sent for what somebody owns, where an empty form would not get as far as to whose it is."""
-HARMLESS: dict[str, Fields] = {"POST /leads/{id}": {}, "POST /counterparties/{id}": {}}
+HARMLESS: dict[str, Fields] = {
+    "POST /leads/{id}": {},
+    "POST /counterparties/{id}": {},
+    "POST /leads/{id}/erase": {},
+    "POST /counterparties/{id}/erase": {},
+}
 """What is sent instead where it would be taken: it gets the card back, with what is wrong with it."""
 LAST = ("/delete", "/remove", "/sign-out", "/end-all")
 """Routes that end so are asked last, because they take away what others need, and each under a new session."""

@@ -1,0 +1,93 @@
+"""Erasing a person for good, asked for and confirmed by an administrator (X5)."""
+
+import asyncio
+
+import structlog
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.admin.context import Panel, admin_only, panel_of, viewer_of
+from leads.admin.forms import ID
+from leads.admin.guard import form_of
+from leads.admin.i18n import _
+from leads.admin.rendering import redirect, render
+from leads.store import erasing, recordings
+from leads.store.cards import NoSuchCardError
+from leads.store.counterparty_card import load_counterparty
+from leads.store.erasing import CallRunsError, Traces, traces_of
+from leads.store.lead_card import load_lead
+from leads.store.recording_files import RecordingGoneError
+
+routes = web.RouteTableDef()
+_log = structlog.get_logger(__name__)
+
+
+@routes.get(f"/leads/{ID}/erase")
+@routes.get(f"/counterparties/{ID}/erase")
+@admin_only
+async def ask(request: web.Request) -> web.Response:
+    """Say what would go, and ask."""
+    name, traces = await _find(request)
+    return render(request, "access/erase.html", name=name, back=_card(request), traces=traces)
+
+
+@routes.post(f"/leads/{ID}/erase")
+@routes.post(f"/counterparties/{ID}/erase")
+@admin_only
+async def erase(request: web.Request) -> web.Response:
+    """Erase: first the voices, then everything else at once."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    if form_of(request).value("sure") != "1":
+        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+    _name, traces = await _find(request)
+    if traces.runs:
+        raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended."))
+    await _delete_recordings(panel, traces, viewer.id)
+    async with panel.database.write() as session:
+        try:
+            await erasing.erase(session, await _traces(session, request), panel.clock())
+        except CallRunsError:
+            raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended.")) from None
+    return redirect(request, _card(request).rpartition("/")[0], flash=_("The person is erased."))
+
+
+def _card(request: web.Request) -> str:
+    return request.path.removesuffix("/erase")
+
+
+async def _traces(session: AsyncSession, request: web.Request) -> Traces:
+    key = int(request.match_info["id"])
+    if request.path.startswith("/leads/"):
+        return await traces_of(session, lead_id=key)
+    return await traces_of(session, counterparty_id=key)
+
+
+async def _find(request: web.Request) -> tuple[str, Traces]:
+    """Who is to be erased, and all that is on record of him; a lead that became a counterparty is erased there."""
+    key = int(request.match_info["id"])
+    async with panel_of(request).database.read() as session:
+        try:
+            if request.path.startswith("/leads/"):
+                lead = await load_lead(session, key, None)
+                if lead.counterparty_id is not None:
+                    raise web.HTTPConflict(text=_("This lead became a counterparty; erase that."))
+                return lead.name, await _traces(session, request)
+            return (await load_counterparty(session, key, None)).name, await _traces(session, request)
+        except NoSuchCardError:
+            raise web.HTTPNotFound(text=_("There is no such card.")) from None
+
+
+async def _delete_recordings(panel: Panel, traces: Traces, by_id: int) -> None:
+    for recording_id, pbx, path in traces.recordings:
+        folder = panel.recordings.folders.get(pbx)
+        if folder is None:
+            raise web.HTTPConflict(text=_("This server does not know the folder of recordings."))
+        try:
+            await asyncio.to_thread(folder.delete, path)
+        except RecordingGoneError:
+            pass  # What is on record names no file of ours: nothing is there to delete.
+        except OSError as error:
+            _log.error("a recording cannot be deleted", path=path, why=str(error))
+            raise web.HTTPConflict(text=_("The file cannot be deleted. Your administrator can find why.")) from None
+        async with panel.database.write() as session:
+            await recordings.note_deleted(session, recording_id, panel.clock(), by_id=by_id)
