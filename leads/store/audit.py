@@ -21,11 +21,11 @@ from leads.store.audit_table import AuditEntry
 from leads.store.models import Employee
 
 NOT_NOTED = {
-    *("lead", "counterparty", "contact_person", "phone_number", "change"),
+    *("lead", "counterparty", "contact_person", "phone_number", "change", "planned_call"),
     *("call", "routing_decision", "recording", "recording_use", "number_change", "outage", "recovery"),
     *("panel_session", "group_member", "directory_version", "audit_entry"),
 }
-"""Tables of cards, which have a history of their own, and of what calls and machines write."""
+"""Tables of cards and what belongs to them, which have a history of their own, and of what calls and machines write."""
 _UNSAID = {"id", "version", "created_at", "updated_at"}
 _SECRETS = ("hash", "secret", "token")
 SECRET = "•••"  # noqa: S105 - stands for one
@@ -80,7 +80,7 @@ async def note(
 async def note_sign_in(session: AsyncSession, employee_id: int, address: str, at: datetime) -> None:
     """Note that somebody signed in, and from where; until then nobody acts."""
     name = await session.scalar(select(Employee.name).where(Employee.id == employee_id)) or ""
-    row = _row(Actor(employee_id, name, at), What.SIGNED_IN, "employee", employee_id, after={"address": address})
+    row = _row(Actor(employee_id, name, at), What.SIGNED_IN, "employee", employee_id, after={"ip": address})
     await session.execute(insert(AuditEntry), [row])
 
 

@@ -154,11 +154,16 @@ def _empty_calls(connection: Connection, traces: Traces) -> None:
         tuple_(call.c.pbx, call.c.parent_linkedid).in_(traces.calls), call.c.outside_number.in_(traces.own_numbers)
     )
     rows = connection.execute(select(call).where(or_(whole, part))).mappings().all()
+    # He may have called from numbers that his card has no more.
+    numbers = traces.numbers | {
+        row["outside_number"] for row in rows if (row["pbx"], row["linkedid"]) in traces.calls and row["outside_number"]
+    }
     for row in rows:
         his = (row["pbx"], row["linkedid"]) in traces.calls
-        numbers = traces.numbers if his else traces.own_numbers
+        around = his or (row["pbx"], row["parent_linkedid"]) in traces.calls
         emptied: dict[str, Any] = {
-            name: _without(row[name], numbers) for name in ("caller", "dialled", "outside_number", "legs", "transfers")
+            name: _without(row[name], numbers if around else traces.own_numbers)
+            for name in ("caller", "dialled", "outside_number", "legs", "transfers")
         }
         if his:
             emptied |= {"caller_name": None, "lead_id": None, "counterparty_id": None, "contact_person_id": None}

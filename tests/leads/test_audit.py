@@ -64,6 +64,7 @@ def _edit(**changed: Any) -> LeadEdit:
         "language": None,
         "status_id": 1,
         "responsible_id": None,
+        "source_id": None,
     }
     return LeadEdit(**(values | changed))
 

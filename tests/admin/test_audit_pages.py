@@ -1,0 +1,124 @@
+"""The pages of the audit log and of retention, and erasing a person, as an administrator meets them (X5)."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from sqlalchemy import select
+
+from leads.admin.context import PANEL
+from leads.store.engine import Database
+from leads.store.models import Call, Lead, Recording
+from tests.admin.access_world import Owned, add_things
+from tests.admin.calls import end_call
+from tests.admin.conftest import Clock, Company, Visitor
+from tests.admin.test_recordings import app, control, root
+
+pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+__all__ = ["app", "control", "root"]
+
+
+def _text(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+@pytest.fixture
+async def owned(*, database: Database, clock: Clock, app: web.Application, root: Path, company: Company) -> Owned:
+    return await add_things(database, clock, app[PANEL], root, owner=company.yurii, phone="101", word="Ялинка")
+
+
+async def test_the_log_tells_who_did_what_and_is_narrowed(admin: Visitor, company: Company) -> None:
+    await admin.get("/company/ignored")
+    await admin.post("/company/ignored", {"number": "067 111 22 33", "note": "<b>spam</b>"})
+    await admin.post("/company/ignored/remove", {"number": "+380671112233"})
+    page = await admin.get("/company/audit")
+    text = _text(page.text)
+    assert "Олена Ignored number removed note: <b>spam</b> → – number: +380671112233 → –" in text
+    assert "Олена Ignored number added note: – → <b>spam</b> number: – → +380671112233" in text
+    assert "<b>spam" not in page.text
+    assert f"Employee {company.admin} signed in ip: – → 127.0.0.1" in text
+    assert "Ignored number removed" not in _text((await admin.get("/company/audit?kind=employee")).text)
+    assert "Nothing is on record here" in _text((await admin.get(f"/company/audit?who={company.maria}")).text)
+
+
+async def test_a_long_log_is_read_page_by_page(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leads.admin.audit_page.PAGE_SIZE", 2)
+    for digit in range(3):
+        await admin.post("/company/ignored", {"number": f"067111223{digit}", "note": f"note {digit}"})
+    page = await admin.get("/company/audit")
+    assert "note 2" in page.text
+    assert "note 0" not in page.text
+    older = re.search(r'rel="next" href="([^"]+)"', page.text)
+    assert older
+    page = await admin.get(unescape(older[1]))
+    assert "note 0" in page.text
+    assert "note 2" not in page.text
+
+
+async def test_retention_is_chosen_and_calls_stay_as_long_as_their_recordings(admin: Visitor) -> None:
+    page = await admin.get("/company/retention")
+    version = re.search(r'name="version" value="(\d+)"', page.text)
+    assert version
+    wanted = {"version": version[1], "calls": "30", "audit": "", "outages": "x"}
+    answer = await admin.post("/company/retention", wanted)
+    assert answer.status == 422
+    assert "Recordings are kept for 90 days; their calls as long at least." in answer.text
+    assert "A whole number from 1 to 36500." in answer.text
+    assert 'value="30"' in answer.text
+    assert (await admin.post("/company/retention", {**wanted, "calls": "365", "outages": ""})).status == 303
+    assert 'value="365"' in (await admin.get("/company/retention")).text
+    answer = await admin.post("/company/retention", {**wanted, "calls": "400", "outages": ""})
+    assert answer.status == 409
+    assert "Saved meanwhile: 365" in _text(answer.text)
+    assert "How long things are kept changed days: – → 365" in _text((await admin.get("/company/audit")).text)
+
+
+async def test_a_person_is_erased_with_his_recordings(
+    *, admin: Visitor, owned: Owned, database: Database, clock: Clock, root: Path
+) -> None:
+    card = f"/leads/{owned.leads[1]}"
+    assert f'href="{card}/erase"' in (await admin.get(card)).text
+    page = _text((await admin.get(f"{card}/erase")).text)
+    assert "This cannot be undone." in page
+    assert "Recordings 1" in page
+    assert (await admin.post(f"{card}/erase")).status == 400
+    answer = await admin.post(f"{card}/erase", {"sure": "1"})
+    assert answer.status == 409
+    assert "A call with this person goes on." in answer.text
+    (file,) = files_in(root)
+    await end_call(database, clock, owned.call)
+    assert (await admin.post(f"{card}/erase", {"sure": "1"})).location == "/leads"
+    assert not is_there(file)
+    assert (await admin.get(card)).status == 404
+    async with database.read() as session:
+        assert await session.get(Lead, owned.leads[1]) is None
+        call = await session.get(Call, owned.call)
+        assert call is not None
+        assert (call.caller, call.caller_name, call.lead_id) == (None, None, None)
+        assert await session.scalar(select(Recording.deleted_at)) == clock()
+    assert "Lead 2 erased for good" in _text((await admin.get("/company/audit")).text)
+
+
+def files_in(root: Path) -> list[Path]:
+    return list(root.rglob("*.wav"))
+
+
+def is_there(file: Path) -> bool:
+    return file.exists()
+
+
+async def test_a_lead_that_became_a_counterparty_is_erased_there(
+    admin: Visitor, owned: Owned, database: Database, clock: Clock
+) -> None:
+    async with database.write() as session:
+        lead = await session.get(Lead, owned.leads[0])
+        assert lead is not None
+        lead.counterparty_id, lead.closed_at = owned.counterparties[0], clock()
+    assert (await admin.get(f"/leads/{owned.leads[0]}/erase")).status == 409
+    card = f"/counterparties/{owned.counterparties[0]}"
+    assert "Leads 1" in _text((await admin.get(f"{card}/erase")).text)
+    assert (await admin.post(f"{card}/erase", {"sure": "1"})).location == "/counterparties"
+    async with database.read() as session:
+        assert await session.get(Lead, owned.leads[0]) is None
