@@ -11,13 +11,14 @@ from datetime import datetime
 
 from aiohttp import web
 
-from leads.admin.context import Viewer, export_only, panel_of, viewer_of
+from leads.admin.context import Panel, Viewer, export_only, panel_of, viewer_of
 from leads.admin.counterparties import asked_counterparties
 from leads.admin.csv_columns import HEADERS, OTHER_NUMBERS, Column, Kind, language_label, people_labels, status_labels
 from leads.admin.i18n import _, current_locale
 from leads.admin.leads import asked_leads
 from leads.domain.csv_cells import protected
 from leads.domain.statuses import StatusSet
+from leads.store import audit
 from leads.store.exports import (
     ExportedCounterparty,
     ExportedLead,
@@ -49,6 +50,7 @@ async def export_leads(request: web.Request) -> web.StreamResponse:
         people = people_labels(await employees(session))
         names = status_labels(await status_names(session, StatusSet.LEADS))
         sources = dict(await source_names(session))
+    await _note(panel, "lead")
     chunks = exported_leads(panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope)
 
     async def rows() -> AsyncIterator[list[Row]]:
@@ -68,6 +70,7 @@ async def export_counterparties(request: web.Request) -> web.StreamResponse:
     async with panel.database.read() as session:
         people = people_labels(await employees(session))
         names = status_labels(await status_names(session, StatusSet.COUNTERPARTIES))
+    await _note(panel, "counterparty")
     chunks = exported_counterparties(
         panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope
     )
@@ -78,6 +81,12 @@ async def export_counterparties(request: web.Request) -> web.StreamResponse:
             yield [row for card in cards for row in counterparty_rows(card, names, people, viewer)]
 
     return await csv_response(request, Kind.COUNTERPARTIES, rows())
+
+
+async def _note(panel: Panel, kind: str) -> None:
+    """Put it on record who took a list away; not what he searched for, which may be a person's name."""
+    async with panel.database.write() as session:
+        await audit.note(session, audit.What.EXPORTED, kind)
 
 
 def lead_header() -> Row:

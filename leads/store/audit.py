@@ -24,8 +24,10 @@ NOT_NOTED = {
     *("lead", "counterparty", "contact_person", "phone_number", "change", "planned_call"),
     *("call", "routing_decision", "recording", "recording_use", "number_change", "outage", "recovery"),
     *("panel_session", "group_member", "directory_version", "audit_entry"),
+    *("import_batch", "import_item", "import_refusal"),
 }
-"""Tables of cards and what belongs to them, which have a history of their own, and of what calls and machines write."""
+"""Tables of cards and what belongs to them, which have a history of their own, of what calls and machines write, and of
+imports, which say themselves who made them."""
 _UNSAID = {"id", "version", "created_at", "updated_at"}
 _SECRETS = ("hash", "secret", "token")
 SECRET = "•••"  # noqa: S105 - stands for one

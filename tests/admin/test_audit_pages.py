@@ -43,6 +43,11 @@ async def test_the_log_tells_who_did_what_and_is_narrowed(admin: Visitor, compan
     assert "Nothing is on record here" in _text((await admin.get(f"/company/audit?who={company.maria}")).text)
 
 
+async def test_taking_a_list_away_is_noted(admin: Visitor) -> None:
+    assert (await admin.get("/leads/export.csv")).status == 200
+    assert "Олена Lead exported" in _text((await admin.get("/company/audit?kind=lead")).text)
+
+
 async def test_a_long_log_is_read_page_by_page(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leads.admin.audit_page.PAGE_SIZE", 2)
     for digit in range(3):
