@@ -21,7 +21,7 @@ from leads.store.audit_table import AuditEntry
 from leads.store.models import Employee
 
 NOT_NOTED = {
-    *("lead", "counterparty", "contact_person", "phone_number", "change", "planned_call"),
+    *("lead", "counterparty", "contact_person", "phone_number", "change", "planned_call", "task", "note"),
     *("call", "routing_decision", "recording", "recording_use", "number_change", "outage", "recovery"),
     *("panel_session", "group_member", "directory_version", "audit_entry"),
     *("import_batch", "import_item", "import_refusal"),

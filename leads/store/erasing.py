@@ -154,6 +154,8 @@ def _empty_calls(connection: Connection, traces: Traces) -> None:
         tuple_(call.c.pbx, call.c.parent_linkedid).in_(traces.calls), call.c.outside_number.in_(traces.own_numbers)
     )
     rows = connection.execute(select(call).where(or_(whole, part))).mappings().all()
+    his_ids = [row["id"] for row in rows if (row["pbx"], row["linkedid"]) in traces.calls]
+    _remove_what_refers_to(connection, call, his_ids)  # notes on them
     # He may have called from numbers that his card has no more.
     numbers = traces.numbers | {
         row["outside_number"] for row in rows if (row["pbx"], row["linkedid"]) in traces.calls and row["outside_number"]
