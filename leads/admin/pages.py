@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from leads.admin import (
-    call_reports,
     audit_page,
+    call_reports,
     calls,
     counterparties,
     day,
