@@ -65,7 +65,7 @@ class Chain:
         if employee is None or not employee.active:
             self._tell(ReasonCode.EMPLOYEE_LEFT, **turn)
         elif absence is not None:
-            self._tell(ReasonCode.EMPLOYEE_ABSENT, **turn, **_as_args(absence))
+            self._tell(ReasonCode.EMPLOYEE_ABSENT, **turn, **absence.as_args())
         elif not employee.extensions:
             self._tell(ReasonCode.EMPLOYEE_WITHOUT_PHONE, **turn)
         else:
@@ -201,8 +201,3 @@ class Chain:
 
 
 _GROUP_OR_QUEUE = frozenset({ReasonCode.GROUP_RINGS, ReasonCode.QUEUE_WAITS})
-
-
-def _as_args(absence: Absence) -> dict[str, str]:
-    until = {"until": absence.until.isoformat()} if absence.until else {}
-    return {"why": absence.kind.value, "holiday": absence.holiday, **until}

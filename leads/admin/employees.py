@@ -12,9 +12,11 @@ from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
+from leads.admin.reasons import tell_absence
 from leads.admin.rendering import redirect, render, word
 from leads.admin.sign_in import new_password
 from leads.domain.directory import DisplayMode, Role
+from leads.domain.duty import absences
 from leads.store import company, duty
 from leads.store.models import Employee
 
@@ -31,10 +33,13 @@ routes = web.RouteTableDef()
 @admin_only
 async def employee_list(request: web.Request) -> web.Response:
     """Everybody who works here, and phones that belong to nobody."""
-    async with panel_of(request).database.read() as session:
+    panel = panel_of(request)
+    async with panel.database.read() as session:
         everybody = await company.employees(session)
         ownerless = await company.ownerless_phones(session)
-    return render(request, "company/employees.html", employees=everybody, ownerless=ownerless)
+    absent = absences(panel.directory.current, panel.clock(), panel.zone).of
+    said = {employee_id: tell_absence(absence.as_args()) for employee_id, absence in absent.items()}
+    return render(request, "company/employees.html", employees=everybody, ownerless=ownerless, absent=said)
 
 
 @routes.get("/company/employees/new")

@@ -65,6 +65,11 @@ class Absence:
     until: datetime | None = None
     holiday: str = ""
 
+    def as_args(self) -> dict[str, str]:
+        """Write it as arguments of a reason, see leads.domain.reasons."""
+        until = {"until": self.until.isoformat()} if self.until else {}
+        return {"why": self.kind.value, "holiday": self.holiday, **until}
+
 
 @dataclass(frozen=True, slots=True)
 class Absences:

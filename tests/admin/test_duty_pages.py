@@ -80,11 +80,14 @@ async def test_away_and_back_by_one_click_each(
     assert absences(directory.current, clock(), KYIV).of == {}
 
 
-async def test_away_ends_by_itself(yurii: Visitor, company: Company, directory: DirectoryCache, clock: Clock) -> None:
+async def test_away_ends_by_itself(
+    admin: Visitor, yurii: Visitor, company: Company, directory: DirectoryCache, clock: Clock
+) -> None:
     # It is 11:00 in Kyiv.
     assert (await yurii.post("/me/away", {"away": "1", "until": "2026-03-02T12:30"})).status == 303
     until = clock() + timedelta(minutes=90)
     assert absences(directory.current, clock(), KYIV).of[company.yurii].until == until
+    assert "away, until 12:30" in (await admin.get("/company/employees")).text
     assert absences(directory.current, until, KYIV).of == {}
     clock.move(minutes=91)
     assert "Takes calls" in (await yurii.get("/me")).text

@@ -1,13 +1,18 @@
 """One question, one answer: how numbers are read, the company is kept fresh, and the database's silence is borne."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from agi.service import RoutingService, callee_in
+from leads.domain.directory import Group
+from leads.domain.duty import Duty, Shift
 from leads.domain.reasons import Reason, ReasonCode
 from leads.store.lookup import LookupUnavailable
 from routing.decision import Decision
 
-from .company import FakeDirectories, FakeLookup
+from .company import COMPANY, PHONES, FakeDirectories, FakeLookup
 
 
 def phones(decision: Decision) -> list[str]:
@@ -88,3 +93,28 @@ async def test_without_the_database_asterisk_is_to_look_whom_a_phone_calls(
 def test_a_number_that_was_dialled_is_no_number_that_is_called() -> None:
     assert callee_in("to:+380501234567") == "+380501234567"
     assert callee_in("0441234567") is callee_in(None) is None
+
+
+async def test_routes_follow_the_hours_without_any_change_to_the_company(
+    lookup: FakeLookup, directories: FakeDirectories
+) -> None:
+    now = [datetime(2026, 11, 2, 8, 30, tzinfo=UTC)]
+    office = Duty((Shift(0, 9 * 60, 17 * 60),))
+    oleh = replace(COMPANY.employees[1], duty=office)
+    owned = {number: replace(phone, employee_id=1 if number == "101" else None) for number, phone in PHONES.items()}
+    groups = {1: Group(1, "Sales", 25, (owned["101"], owned["102"]))}
+    oleh = replace(oleh, extensions=(owned["101"],))
+    directories.current = replace(COMPANY, employees={1: oleh}, extensions=owned, groups=groups)
+    names = {"region": "UA", "default_extension": "102", "name_language": "uk"}
+    service = RoutingService(lookup, directories, **names, clock=lambda: now[0])
+
+    async def reached() -> list[str]:
+        return phones(await service.route("+380501234567", None, "0441234567"))
+
+    assert await reached() == ["102", "103"]
+    now[0] += timedelta(minutes=30)
+    assert await reached() == ["101", "101+102", "103"]
+    spare = service.without_database()
+    now[0] += timedelta(hours=8)
+    assert await reached() == ["102", "103"]
+    assert phones(spare.decide(spare.read_caller(None), None, "0441234567", None)) == ["102", "103"]
