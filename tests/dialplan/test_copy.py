@@ -129,6 +129,28 @@ def test_phones_that_both_ways_begin_with_ring_once_for_the_time_of_both() -> No
     assert plan == "L1|Iia|P,35,0PJSIP/101!0PJSIP/102,*,|P,30,0PJSIP/101,*,"
 
 
+def test_the_last_of_his_people_is_the_one_who_is_joined_with_the_dialled_number_s_way() -> None:
+    phones = {
+        number: Extension(number, f"PJSIP/{number}", DisplayMode.LATIN, 24, owner)
+        for number, owner in (("101", 1), ("102", 2))
+    }
+    employees = {
+        1: Employee(1, "e", True, 10, False, (phones["101"],), duty=Duty(substitute_id=2)),
+        2: Employee(2, "f", True, 10, False, (phones["102"],)),
+    }
+    dids = {number: Did(number, "", group, None, 40, None, None) for group, number in enumerate(DIDS[:2], 1)}
+    groups = {key: Group(key, "g", 25, (phone,)) for key, phone in enumerate(phones.values(), 1)}
+    entries = CompanyEntries(
+        Directory(1, employees, phones, groups, dids), region="UA", default_extension=None, name_language="uk"
+    )
+    numbers = entries.number(CALLER, (Person(PersonKind.LEAD, 1, None, None, None, 1),))
+    ways = [compose_plan(entries.small, numbers, CALLER, number[1:]) for number in DIDS[:2]]
+    assert ways == [
+        "L1||P,10,0PJSIP/101,*,|P,10,0PJSIP/102,*,|P,25,0PJSIP/101,*,",
+        "L1||P,10,0PJSIP/101,*,|P,35,0PJSIP/102,*,",
+    ]
+
+
 def test_entries_are_as_the_dialplan_reads_them() -> None:
     phone = Extension("101", "PJSIP/101", DisplayMode.UTF8, 20, 7)
     directory = Directory(

@@ -116,7 +116,9 @@ def test_every_combination_of_who_is_there(
     ids=["himself", "his substitute", "nobody responsible", "nobody, no substitute", "shared", "shared, never talked"],
 )
 def test_who_talked_last(responsible: tuple[int | None, ...], talker: int | None, expected: list[str]) -> None:
-    assert rung(route(company({OLEH: TARAS}), {}, responsible=responsible, talker=talker)) == expected
+    decision = route(company({OLEH: TARAS}), {}, responsible=responsible, talker=talker)
+    assert rung(decision) == expected
+    assert {step.seconds for step in decision.steps if "role" in step.why.args} <= {15}, "each rings once"
 
 
 def test_substitutes_in_a_circle_end() -> None:
