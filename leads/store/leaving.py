@@ -17,6 +17,7 @@ from leads.store.company import CompanyError, GoneError, NoAdminLeftError, Saved
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
 from leads.store.models import Change, ContactPerson, Counterparty, Did, Employee, Extension, GroupMember, Lead
+from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.task_tables import Task
 
 Clock = Callable[[], datetime]
@@ -129,7 +130,9 @@ async def _leave(session: AsyncSession, employee: Employee, successor: Employee 
     """End his access and free his phones; who calls for him because they talked last reaches his successor."""
     employee.active = False
     own = select(Extension.id).where(Extension.employee_id == employee.id)
-    await session.execute(delete(GroupMember).where(GroupMember.extension_id.in_(own)))
+    # Before they are nobody's: whoever gets a phone next shall not find a key that the leaver knows.
+    for held in (GroupMember, PhoneBookKey):
+        await session.execute(delete(held).where(held.extension_id.in_(own)))
     await session.execute(update(Extension).where(Extension.employee_id == employee.id).values(employee_id=None))
     duty = await session.get(EmployeeDuty, employee.id) or EmployeeDuty(employee_id=employee.id)
     duty.away, duty.away_until, duty.substitute_id = False, None, successor.id if successor else None

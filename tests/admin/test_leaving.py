@@ -22,6 +22,8 @@ from leads.store.models import (
     Lead,
     PanelSession,
 )
+from leads.store.phone_book import make_key
+from leads.store.phone_book_tables import PhoneBookKey
 from routing.decide import decide
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
@@ -62,6 +64,8 @@ async def test_everything_open_changes_hands_and_the_past_stays(
 ) -> None:
     monkeypatch.setattr(leaving, "MOST_AT_ONCE", 2)
     await _fill(database, company, clock, leads=5)
+    async with database.write() as session:
+        await make_key(session, company.phone_101, clock())
     had = await leaving.let_go(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
     assert (had.leads, had.counterparties, had.contact_persons, had.our_numbers, had.phones) == (5, 1, 1, 1, ("101",))
     held = await _responsible(database)
@@ -79,6 +83,7 @@ async def test_everything_open_changes_hands_and_the_past_stays(
         assert not left.active
         phone = await session.get_one(Extension, company.phone_101)
         assert phone.employee_id is None
+        assert (await session.scalars(select(PhoneBookKey))).all() == []
         assert not (await session.scalars(select(GroupMember).where(GroupMember.extension_id == phone.id))).all()
     assert (await leaving.let_go(database, company.yurii, left.version, None, by=None, clock=clock)).leads == 0
 
