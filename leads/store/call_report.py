@@ -105,7 +105,7 @@ def _statement(
         _count(inbound),
         _count(taken),
         _count(missed),
-        _count(and_(missed, _called_back())),
+        _count(and_(missed, called_back())),
         _count(and_(taken, Call.ring_seconds.is_not(None))),
         _sum(taken, Call.ring_seconds),
         _count(outgoing),
@@ -160,7 +160,8 @@ def _with_employee(period: Period) -> tuple[ColumnElement[int], Callable[[Select
     return employee, joined
 
 
-def _called_back() -> ColumnElement[bool]:
+def called_back() -> ColumnElement[bool]:
+    """Whether a later outgoing call went to the number of a call."""
     later = aliased(Call)
     return exists().where(
         later.outside_number == Call.outside_number,

@@ -114,6 +114,28 @@ async def test_leads_in_any_order_with_subtotals_and_those_behind_each_figure(ad
 
 
 @pytest.mark.usefixtures("leads")
+async def test_first_contact_finds_the_unnamed_and_those_never_called_back(
+    admin: Visitor, database: Database, clock: Clock
+) -> None:
+    over = {"phase": Phase.ENDED, "result": Result.ANSWERED, "ended_at": clock()}
+    for linkedid in ("a", "b"):
+        await add_call(database, clock, linkedid, lead_id=2, **over)
+    assert _cells((await admin.get("/reports/contact")).text, "Щербань Юрій") == ["0", "1"]
+    await add_call(database, clock, "c", lead_id=2, **over)
+    page = (await admin.get("/reports/contact")).text
+    assert _cells(page, "Марія Коваленко") == ["1", "0"]
+    assert _cells(page, "Щербань Юрій") == ["0", "1"]
+    file = (await admin.get("/reports/contact.csv")).text.splitlines()
+    assert file[1:] == [
+        "Unnamed,+380501234567,,Марія Коваленко,3",
+        "Never called back,+380501234567,Ольга,Щербань Юрій,1",
+    ]
+    clock.move(minutes=5)
+    await add_call(database, clock, "d", direction=Direction.OUTBOUND, did=None, **over)
+    assert "Never called back,+380" not in (await admin.get("/reports/contact.csv")).text
+
+
+@pytest.mark.usefixtures("leads")
 async def test_a_supervisor_counts_his_groups_only(visitor: Callable[[], Visitor]) -> None:
     boss = visitor()
     assert (await boss.sign_in("boss")).status == 303

@@ -39,7 +39,7 @@ def _random_call(dice: random.Random, place: int) -> dict[str, Any]:
         "phase": phase,
         "progress": 1,
         "direction": direction,
-        "outside_number": None if dice.random() < 0.1 else f"+38050000000{dice.randrange(9)}",
+        "outside_number": None if dice.random() < 0.1 else f"+380500000{dice.randrange(120):03}",
         "did": dice.choice((*NUMBERS, "+380443333333", None)) if direction is Direction.INBOUND else None,
         "result": result,
         "employee_id": dice.choice(PEOPLE) if answered or direction is Direction.OUTBOUND else None,

@@ -1,0 +1,111 @@
+"""The report on the quality of first contact: who was never asked for his name, and who never was called back (R2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from leads.admin.charts import Bar, Series, bars
+from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
+from leads.admin.forms import Query
+from leads.admin.i18n import _
+from leads.admin.periods import AskedPeriod, read_period
+from leads.admin.rendering import render
+from leads.admin.reports import read_report, report_file
+from leads.store.contact_report import Finding, unnamed_leads, waiting_callers
+from leads.store.leads import employees
+
+PAGE = "/reports/contact"
+MOST_SHOWN = 100
+MOST_IN_FILE = 50_000
+
+routes = web.RouteTableDef()
+
+
+@dataclass(frozen=True, slots=True)
+class Responsible:
+    """One employee's line of the report."""
+
+    name: str
+    unnamed: int
+    waiting: int
+
+
+@routes.get(PAGE)
+@supervisor_only
+async def contact_report(request: web.Request) -> web.Response:
+    """Both findings, by responsible and one by one."""
+    query = Query(request)
+    asked = read_period(request, query)
+    unnamed, waiting = await _findings(request, asked, MOST_SHOWN)
+    people = await _people(request)
+    lines = _lines(unnamed, waiting, people)
+    return render(
+        request,
+        "reports/contact.html",
+        status=422 if asked.error else 200,
+        query=query,
+        asked=asked,
+        lines=lines,
+        bars=_bars(lines),
+        series=_series(lines),
+        unnamed=unnamed,
+        waiting=waiting,
+        people=people,
+        file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
+    )
+
+
+@routes.get(f"{PAGE}.csv")
+@export_only
+async def contact_file(request: web.Request) -> web.Response:
+    """Everybody whom the report is about, as a file."""
+    asked = read_period(request, Query(request))
+    if asked.error:
+        raise web.HTTPBadRequest(text=asked.error)
+    unnamed, waiting = await _findings(request, asked, MOST_IN_FILE)
+    people = await _people(request)
+    head = [_("What"), _("Number"), _("Name"), _("Responsible"), _("Calls")]
+    rows = [
+        *([_("Unnamed"), lead.name, "", people[lead.responsible_id], str(lead.calls)] for lead in unnamed.rows),
+        *(
+            [_("Never called back"), one.number, one.name or "", people[one.responsible_id], str(one.missed)]
+            for one in waiting.rows
+        ),
+    ]
+    return report_file(f"contact-{asked.first}-{asked.last}", [head, *rows])
+
+
+async def _findings(request: web.Request, asked: AskedPeriod, most: int) -> tuple[Finding, Finding]:
+    scope = viewer_of(request).scope
+    return await read_report(
+        request,
+        lambda connection: (
+            unnamed_leads(connection, scope, most),
+            waiting_callers(connection, asked.period, scope, most),
+        ),
+    )
+
+
+async def _people(request: web.Request) -> dict[int | None, str]:
+    async with panel_of(request).database.read() as session:
+        return {**dict(await employees(session)), None: _("Nobody")}
+
+
+def _lines(unnamed: Finding, waiting: Finding, people: dict[int | None, str]) -> list[Responsible]:
+    keys = unnamed.by_responsible.keys() | waiting.by_responsible.keys()
+    lines = [
+        Responsible(people[key], unnamed.by_responsible.get(key, 0), waiting.by_responsible.get(key, 0)) for key in keys
+    ]
+    return sorted(lines, key=lambda line: (-line.unnamed - line.waiting, line.name))
+
+
+def _series(lines: Sequence[Responsible]) -> tuple[Series, ...]:
+    return (
+        Series(_("Unnamed"), "accent", [line.unnamed for line in lines]),
+        Series(_("Never called back"), "bad", [line.waiting for line in lines]),
+    )
+
+
+def _bars(lines: Sequence[Responsible]) -> tuple[Bar, ...]:
+    return bars([line.name for line in lines], _series(lines))

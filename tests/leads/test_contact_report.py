@@ -1,0 +1,57 @@
+"""First contact (R2) against a count of our own over the same random calls."""
+
+from collections import Counter
+from typing import Any
+
+from leads.domain.calls import Direction, Phase, Result, Role
+from leads.store.contact_report import unnamed_leads, waiting_callers
+from leads.store.engine import Database
+from leads.store.long_reads import LongReads
+from tests.leads.test_call_report import CONTACTS, PEOPLE, PERIOD, calls
+
+__all__ = ["calls"]
+
+
+async def test_unnamed_leads_and_callers_never_called_back(database: Database, calls: list[dict[str, Any]]) -> None:
+    reads = LongReads(database)
+    responsible = {key: PEOPLE[key % 4] for key in range(1, 6)} | {1: 3}
+    outside = (Direction.INBOUND, Direction.OUTBOUND)
+    per_lead = Counter(
+        row["lead_id"] for row in calls if row["lead_id"] and row["role"] is Role.CALL and row["direction"] in outside
+    )
+    unnamed = await reads.run(lambda connection: unnamed_leads(connection, None, 100))
+    assert {lead.id: lead.calls for lead in unnamed.rows} == {key: many for key, many in per_lead.items() if many > 2}
+    assert unnamed.by_responsible == Counter(responsible[lead.id] for lead in unnamed.rows)
+
+    last_out: dict[str, Any] = {}
+    for row in calls:
+        if row["direction"] is Direction.OUTBOUND and row["outside_number"]:
+            last_out[row["outside_number"]] = max(
+                row["started_at"], last_out.get(row["outside_number"], row["started_at"])
+            )
+    waiting: Counter[Any] = Counter()
+    for row in calls:
+        number = row["outside_number"]
+        if (
+            row["direction"] is Direction.INBOUND
+            and row["role"] is Role.CALL
+            and row["phase"] is Phase.ENDED
+            and row["result"] is not Result.ANSWERED
+            and PERIOD.begin <= row["started_at"] < PERIOD.end
+            and number
+            and (row["lead_id"] or row["counterparty_id"])
+            and not (number in last_out and last_out[number] > row["started_at"])
+        ):
+            of_company = CONTACTS[row["contact_person_id"]] or 2 if row["counterparty_id"] else None
+            of_lead = responsible[row["lead_id"]] if row["lead_id"] else None
+            whose = (row["lead_id"], row["counterparty_id"], row["contact_person_id"])
+            waiting[number, whose, of_company or of_lead] += 1
+    found = await reads.run(lambda connection: waiting_callers(connection, PERIOD, None, 1000))
+    assert sorted((one.number, one.missed, one.responsible_id or 0) for one in found.rows) == sorted(
+        (key[0], many, key[2] or 0) for key, many in waiting.items()
+    )
+    assert found.by_responsible == Counter(key[2] for key in waiting)
+    assert found.rows
+    mine = await reads.run(lambda connection: waiting_callers(connection, PERIOD, frozenset({2}), 1000))
+    assert mine.by_responsible == {key: many for key, many in found.by_responsible.items() if key == 2}
+    reads.close()
