@@ -222,7 +222,7 @@ async def _walk(search: _Search, source: Source, budget: int) -> tuple[list[Plac
         wanted = search.limit - len(places)
         most = budget if source.conditions else wanted
         ordered = _ordered(source, group, start, search, most)
-        shown = _checked(source, ordered, search.descending, wanted) if source.conditions else ordered
+        shown = _checked(source, ordered, search, wanted) if source.conditions else ordered
         rows = (await session.execute(shown)).all()
         places.extend(Place(group.rank, group.label, row[0], row[1]) for row in rows)
         if len(places) == search.limit:
@@ -265,15 +265,20 @@ def _directed(*columns: Any, descending: bool) -> list[Any]:
     return [column.desc() if descending else column for column in columns]
 
 
-def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], descending: bool, limit: int) -> Select[Any]:
+def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], search: _Search, limit: int) -> Select[Any]:
+    """The rows of a window that meet the conditions, each looked at by its key.
+
+    SQLite does not get a join for it: it would read the whole table first, to make a Bloom filter of it.
+    """
     window = ordered.subquery()
-    return (
-        select(window.c.key, window.c.id)
-        .join(source.id.class_, source.id == window.c.id)
-        .where(*(condition.check for condition in source.conditions))
-        .order_by(*_directed(window.c.key, window.c.id, descending=descending))
-        .limit(limit)
-    )
+    checks = [condition.check for condition in source.conditions]
+    shown = select(window.c.key, window.c.id)
+    if search.session.get_bind().dialect.name == "postgresql":
+        shown = shown.join(source.id.class_, source.id == window.c.id).where(*checks)
+    else:
+        row = select(and_(*checks)).select_from(source.id.class_).where(source.id == window.c.id)
+        shown = shown.where(row.correlate(window).scalar_subquery())
+    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
 
 
 async def _sort(search: _Search, source: Source, finds: Sequence[ColumnElement[bool]]) -> list[Place]:
