@@ -303,9 +303,9 @@ async def test_who_does_not_work_here_any_more_is_asked_nothing(
 ) -> None:
     async with told(yurii) as events:
         await events.next("questions")
-        await admin.get(f"/company/employees/{company.yurii}")
-        fields = {"version": 1, "name": "Щербань Юрій", "login": "yurii", "role": "employee", "ring_seconds": 20}
-        assert (await admin.post(f"/company/employees/{company.yurii}", fields)).status == 303
+        path = f"/company/employees/{company.yurii}/leave"
+        await admin.get(path)
+        assert (await admin.post(path, {"version": 1, "successor_id": company.maria})).status == 303
         assert b"event: signed-out" in await events.ended()
 
 

@@ -1,6 +1,6 @@
 """A name in all forms that the company's phones show, and what Asterisk knows of each phone (C6, C7)."""
 
-import re
+import unicodedata
 from urllib.parse import unquote
 
 from hypothesis import given
@@ -12,7 +12,8 @@ from leads.domain.directory import Directory, DisplayMode, Employee, Extension
 from leads.domain.displays import Displays, displays_of
 
 LATIN, UTF8, OFF = DisplayMode.LATIN, DisplayMode.UTF8, DisplayMode.OFF
-SAFE = re.compile(r"[\w .~!%/-]*")
+SAFE = " .~!%/-_"
+"""Signs that mean nothing to AGI, Set(), Dial() and Gosub(), as do letters with their marks, and digits."""
 
 phones = st.builds(
     lambda number, mode, length: Extension(str(number), f"PJSIP/{number}", mode, length, None),
@@ -31,7 +32,7 @@ def phone(number: str, mode: DisplayMode, length: int = 24, employee: int | None
 def test_each_display_finds_its_own_form(name: str, company: list[Extension], language: str | None) -> None:
     displays = displays_of(company)
     encoded = encode_names(name, language, displays, 100_000)
-    assert SAFE.fullmatch(encoded)
+    assert all(c in SAFE or c.isalnum() or unicodedata.category(c)[0] == "M" for c in encoded)
     fields = [unquote(field) for field in encoded.split("~")]
     for mode, length in displays.others:
         own = display_form(name, language, mode, length)
