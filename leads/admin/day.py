@@ -30,6 +30,7 @@ from leads.store.tasks import mark_told, open_tasks_for, untold_tasks
 
 MOST_TOLD = 3
 LAST_PAGE = 400
+YEARS = range(2000, 2101)
 _WEEK = timedelta(days=7)
 
 routes = web.RouteTableDef()
@@ -150,9 +151,13 @@ def _chosen(query: Query, viewer: Viewer, people: list[tuple[int, str]]) -> int 
 def _day(query: Query, name: str) -> date | None:
     typed = query.text(name)
     try:
-        return date.fromisoformat(typed) if typed else None
+        day = date.fromisoformat(typed) if typed else None
     except ValueError:
         raise web.HTTPBadRequest(text=_("This address is not one of this page's.")) from None
+    # A calendar has weeks before and after its month, which the first and the last year of all have not.
+    if day is not None and day.year not in YEARS:
+        raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+    return day
 
 
 def _weeks(month: date) -> list[list[date]]:

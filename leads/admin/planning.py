@@ -172,6 +172,7 @@ def read_day(form: Form, name: str, today: date) -> date:
         return today
     if not today - timedelta(days=1) <= day <= today + FURTHEST:
         form.fail(name, _("This day is over.") if day < today else _("Choose a day within five years."))
+        return today  # because a moment of the first or the last day of all cannot be put into another zone
     return day
 
 

@@ -106,6 +106,12 @@ async def test_the_list_is_filtered_and_has_a_calendar(admin: Visitor, lead: str
     assert "<strong>1</strong>" not in (await admin.get("/plans?month=2026-05-01")).text
 
 
+@pytest.mark.parametrize("name", ["month", "day"])
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2101-01-01", "9999-12-01"])
+async def test_days_beyond_any_calendar_are_refused(admin: Visitor, name: str, day: str) -> None:
+    assert (await admin.get(f"/plans?{name}={day}")).status == 400
+
+
 async def test_notes_are_kept_on_cards_and_calls(
     yurii: Visitor, lead: str, database: Database, company: Company, clock: Clock
 ) -> None:

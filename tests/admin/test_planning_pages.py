@@ -97,6 +97,23 @@ async def test_mistakes_keep_what_was_typed(yurii: Visitor, lead: str, fields: d
     assert "не загубити" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("zone", "day", "time", "message"),
+    [
+        ("America/New_York", "9999-12-31", "23:59", "Choose a day within five years."),
+        ("Asia/Tokyo", "0001-01-01", "00:00", "This day is over."),
+    ],
+)
+async def test_a_day_that_another_zone_cannot_have_is_a_mistake(
+    yurii: Visitor, lead: str, *, zone: str, day: str, time: str, message: str
+) -> None:
+    await yurii.get("/me")
+    await yurii.post("/me", {"time_zone": zone})
+    await yurii.get(lead)
+    answer = await yurii.post(f"{lead}/plan", {"plan_day": day, "plan_time": time})
+    assert (answer.status, message in answer.text) == (422, True)
+
+
 async def test_the_second_who_plans_sees_both(yurii: Visitor, admin: Visitor, lead: str) -> None:
     for one in (yurii, admin):
         await one.get(lead)
