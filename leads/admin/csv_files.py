@@ -9,7 +9,7 @@ import codecs
 import csv
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -22,6 +22,11 @@ LARGEST_FILE = 50 * 1024 * 1024
 LONGEST_LINE = 200_000
 """Bytes between two line breaks; no table of people has more."""
 MOST_COLUMNS = 100
+LONGEST_ROW = 1_000_000
+MOST_LINES_OF_A_ROW = 1000
+"""Quoted cells hold line breaks, so that one row could be a whole file."""
+BEGINNING = 1000
+"""Lines of a file at most that are read for its first rows; a file may hold nothing but blank ones."""
 SEPARATORS = (",", ";", "\t")
 _NO_CSV = (b"PK", b"\xd0\xcf\x11\xe0", b"\xff\xfe", b"\xfe\xff")
 """How workbooks, and texts in UTF-16, begin."""
@@ -48,16 +53,40 @@ class CsvFile:
         self.path.unlink(missing_ok=True)
 
 
+class _Lines:
+    """The lines of a text for one row after another; a row longer than any table's is an error of the file."""
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self._text = iter(text)
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        self._lines = self._letters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._text)
+        self._lines += 1
+        self._letters += len(line)
+        if self._lines > MOST_LINES_OF_A_ROW or self._letters > LONGEST_ROW:
+            raise csv.Error("a row is too long")
+        return line
+
+
 class CsvRows:
     """The rows of a file below its header, each with the line it begins in; use it once, on one thread at a time.
 
-    `line` is where the last row began.
+    `line` is where the last row began. With `beginning` they end early, as is enough to show what a file is like.
     """
 
-    def __init__(self, file: CsvFile) -> None:
+    def __init__(self, file: CsvFile, *, beginning: bool = False) -> None:
+        self._beginning = beginning
         self._bytes: BinaryIO = file.path.open("rb")
         text = TextIOWrapper(self._bytes, encoding=file.encoding, newline="")
-        self._rows = csv.reader(text, delimiter=file.separator)
+        self._lines = _Lines(text)
+        self._rows = csv.reader(self._lines, delimiter=file.separator)
         self.line = 1
         self.broken: str | None = None
         next(self._rows, None)
@@ -71,13 +100,14 @@ class CsvRows:
         """Go on where the last loop ended; where the file cannot be read on, `broken` says why afterwards."""
         while True:
             begin = self._rows.line_num + 1
+            self._lines.begin_row()
             try:
                 row = next(self._rows, None)
             except (csv.Error, UnicodeError):
                 self.line = begin
                 self.broken = _("From here on the file is no CSV: perhaps a quotation mark is missing.")
                 return
-            if row is None:
+            if row is None or (self._beginning and (begin > BEGINNING or self.position > LONGEST_ROW)):
                 return
             self.line = begin
             if any(cell.strip() for cell in row):
@@ -149,7 +179,7 @@ def _header(path: Path, encoding: str) -> tuple[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for separator in SEPARATORS:
         with path.open(encoding=encoding, newline="") as text, suppress(csv.Error, UnicodeError):
-            found[separator] = tuple(cell.strip() for cell in next(csv.reader(text, delimiter=separator), []))
+            found[separator] = tuple(cell.strip() for cell in next(csv.reader(_Lines(text), delimiter=separator), []))
     best = max(found, key=lambda separator: len(found[separator]), default=",")
     header = found.get(best, ())
     if not any(header):

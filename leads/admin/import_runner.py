@@ -98,19 +98,21 @@ class Imports:
         if upload is not None:
             upload.file.remove()
 
-    async def start(self, order: Order) -> int:
-        """Begin to import a person's upload, which is no longer one then; returns the import's id."""
-        async with self._database.write() as session:
-            batch_id = await imports.begin(
-                session,
-                ImportKind(order.kind.value),
-                order.file.name,
-                order.file.size,
-                update_known=order.update_known,
-                by=order.by,
-                now=self._clock(),
-            )
-        self._uploads.pop(order.by, None)
+    async def start(self, order: Order) -> int | None:
+        """Begin to import a person's upload, which is no longer one then; the import's id, None if it was none."""
+        upload = self._uploads.get(order.by)
+        if upload is None or upload.file is not order.file:
+            return None
+        # Before anything is waited for: of two clicks only one begins an import.
+        del self._uploads[order.by]
+        try:
+            batch_id = await self._begin(order)
+        except BaseException:
+            if order.by in self._uploads:
+                order.file.remove()
+            else:
+                self._uploads[order.by] = upload
+            raise
         self._run(_Run(self._database, self._clock, order, batch_id).run())
         return batch_id
 
@@ -134,6 +136,18 @@ class Imports:
         await asyncio.gather(*self._running, return_exceptions=True)
         for employee_id in list(self._uploads):
             self.drop(employee_id)
+
+    async def _begin(self, order: Order) -> int:
+        async with self._database.write() as session:
+            return await imports.begin(
+                session,
+                ImportKind(order.kind.value),
+                order.file.name,
+                order.file.size,
+                update_known=order.update_known,
+                by=order.by,
+                now=self._clock(),
+            )
 
     def _run(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.create_task(work)
@@ -172,31 +186,39 @@ class _Run:
         self._database, self._clock, self._order, self._batch = database, clock, order, batch_id
 
     async def run(self) -> None:
-        order = self._order
-        state = ImportState.DONE
-        rows = await asyncio.to_thread(CsvRows, order.file)
-        read = read_leads if order.kind is Kind.LEADS else read_counterparties
-        cards: Iterator[LeadRow | CounterpartyRow | Refusal] = read(rows, order.mapped, order.words)
+        order, position = self._order, 0
+        rows: CsvRows | None = None
         try:
-            while chunk := await asyncio.to_thread(lambda: list(islice(cards, CHUNK))):
-                began = time.monotonic()
-                tally = _Tally()
-                await self._write(chunk, tally)
-                await self._advance(tally, rows.position)
-                await _breathe(began)
-            if rows.broken is not None:
-                state = ImportState.STOPPED
-                await self._advance(_Tally(refusals=[Refusal(rows.line, "", rows.broken)]), rows.position)
+            rows = await asyncio.to_thread(CsvRows, order.file)
+            state = await self._import(rows)
         except Exception:
             _log.exception("an import failed", batch=self._batch)
             state = ImportState.STOPPED
             why = _("The mistake is on our side and has been logged. Your administrator can find it in the log.")
-            await self._advance(_Tally(refusals=[Refusal(rows.line, "", why)]), rows.position)
+            line, position = (rows.line, rows.position) if rows is not None else (1, 0)
+            await self._advance(_Tally(refusals=[Refusal(line, "", why)]), position)
         finally:
-            position = rows.position
-            rows.close()
+            if rows is not None:
+                position = rows.position
+                rows.close()
             order.file.remove()
         await self._advance(_Tally(), order.file.size if state is ImportState.DONE else position, state)
+
+    async def _import(self, rows: CsvRows) -> ImportState:
+        """Import the rows up to the end of the file, or to where it is broken; how it ended."""
+        order = self._order
+        read = read_leads if order.kind is Kind.LEADS else read_counterparties
+        cards: Iterator[LeadRow | CounterpartyRow | Refusal] = read(rows, order.mapped, order.words)
+        while chunk := await asyncio.to_thread(lambda: list(islice(cards, CHUNK))):
+            began = time.monotonic()
+            tally = _Tally()
+            await self._write(chunk, tally)
+            await self._advance(tally, rows.position)
+            await _breathe(began)
+        if rows.broken is None:
+            return ImportState.DONE
+        await self._advance(_Tally(refusals=[Refusal(rows.line, "", rows.broken)]), rows.position)
+        return ImportState.STOPPED
 
     async def _write(self, chunk: Sequence[LeadRow | CounterpartyRow | Refusal], tally: _Tally) -> None:
         tally.refusals += [one for one in chunk if isinstance(one, Refusal)]

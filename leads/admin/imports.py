@@ -104,7 +104,7 @@ async def preview(request: web.Request) -> web.Response:
         return redirect(request, "/imports", flash=_("There is no file to look at. Send it again."))
     guessed = guess_columns(found.kind, found.file.header, panel_of(request).catalogs)
     form = Form.filled(known="skip", column=[column or _NOT_IMPORTED for column in guessed])
-    return _preview_page(request, found, form)
+    return await _preview_page(request, found, form)
 
 
 @routes.post("/imports/preview")
@@ -123,11 +123,13 @@ async def start(request: web.Request) -> web.Response:
     if known not in ("skip", "update"):
         raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
     if form.errors:
-        return _preview_page(request, found, form, 422)
+        return await _preview_page(request, found, form, 422)
     async with panel.database.read() as session:
         words = await _words(session, panel, found.kind)
     order = Order(found.kind, found.file, mapped, words, known == "update", viewer.id, _planning(panel))
-    return redirect(request, f"/imports/{await panel.imports.start(order)}")
+    batch_id = await panel.imports.start(order)
+    # A second click finds the import that the first one began in the list.
+    return redirect(request, "/imports" if batch_id is None else f"/imports/{batch_id}")
 
 
 @routes.get(f"/imports/{ID}")
@@ -232,8 +234,11 @@ async def _start_page(request: web.Request, form: Form, status: int = 200) -> we
     return render(request, "imports/start.html", status=status, form=form, batches=done)
 
 
-def _preview_page(request: web.Request, found: Upload, form: Form, status: int = 200) -> web.Response:
-    samples = _samples(found.file)
+async def _preview_page(request: web.Request, found: Upload, form: Form, status: int = 200) -> web.Response:
+    try:
+        samples = await asyncio.to_thread(_samples, found.file)
+    except FileNotFoundError:  # Cancelled or replaced in another window at this moment.
+        return redirect(request, "/imports", flash=_("There is no file to look at. Send it again."))
     columns = [
         (heading, [row[place] if place < len(row) else "" for row in samples], chosen)
         for place, (heading, chosen) in enumerate(zip(found.file.header, form.values("column"), strict=True))
@@ -252,11 +257,11 @@ def _preview_page(request: web.Request, found: Upload, form: Form, status: int =
 
 def _samples(file: CsvFile) -> list[list[str]]:
     """The first rows, cut to what a page can show."""
-    rows = CsvRows(file)
+    rows = CsvRows(file, beginning=True)
     shown: list[list[str]] = []
     try:
         for _line, row in rows:
-            shown.append([original(cell).strip()[:60] for cell in row])
+            shown.append([original(cell).strip()[:60] for cell in row[: len(file.header)]])
             if len(shown) == SAMPLES:
                 break
     finally:

@@ -5,8 +5,10 @@ import codecs
 import csv
 import io
 import re
+import threading
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -17,13 +19,13 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.admin import csv_files, import_runner
+from leads.admin import csv_files, import_runner, imports
 from leads.admin.context import PANEL
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.engine import Database
 from leads.store.exports import exported_counterparties, exported_leads
-from leads.store.import_tables import ImportBatch
+from leads.store.import_tables import ImportBatch, ImportState
 from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import LeadFilter, LeadOrder, LeadState
 from leads.store.models import Counterparty, Lead, PhoneNumber
@@ -270,6 +272,50 @@ async def test_an_open_quotation_mark_stops_the_import_where_it_is(importer: Imp
     assert "Stopped" in page
     assert "3 – From here on the file is no CSV" in page
     assert set(await _leads(database)) == {"+380501234567"}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_row_of_a_whole_file_stops_the_import(importer: Importer, database: Database) -> None:
+    page = await importer.bring(f"{HEAD}Перша;0501234567\nДруга;0502222222;" + '"\n";' * 2000)
+    assert "3 – From here on the file is no CSV" in page
+    assert set(await _leads(database)) == {"+380501234567"}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_preview_reads_only_the_beginning_and_lets_the_server_go_on(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    class Watched(csv_files.CsvRows):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            threads.append(threading.current_thread())
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr(imports, "CsvRows", Watched)
+    await importer.send((f"{HEAD}Перша;0501234567\n" + ";\n" * 2000 + "Друга;0502222222\n").encode())
+    page = (await importer.visitor.get("/imports/preview")).text
+    assert "Перша" in page
+    assert "Друга" not in page
+    assert threading.main_thread() not in threads
+
+
+async def test_a_double_click_imports_once(importer: Importer, database: Database) -> None:
+    await importer.send(f"{HEAD}Перша;0501234567".encode())
+    fields = {"column": await importer.columns(), "known": "skip"}
+    answers = await asyncio.gather(*(importer.visitor.post("/imports/preview", fields) for _click in range(2)))
+    await importer.app[PANEL].imports.wait()
+    assert {answer.status for answer in answers} == {303}
+    async with database.read() as session:
+        (batch,) = await session.scalars(select(ImportBatch))
+    assert (batch.state, batch.made, batch.refused) == (ImportState.DONE, 1, 0)
+
+
+async def test_a_file_that_is_gone_stops_the_import(importer: Importer, database: Database) -> None:
+    await importer.send(f"{HEAD}Перша;0501234567".encode())
+    columns = await importer.columns()
+    next(iter(importer.app[PANEL].imports._uploads.values())).file.remove()
+    assert "Stopped" in text_of((await importer.visitor.get(await importer.run(columns=columns))).text)
 
 
 async def test_columns_must_be_named(importer: Importer) -> None:
