@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from leads.domain.planning import PlanState
 from leads.store.cards import CardError, NoSuchCardError
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.counterparty_import import edit_of as edit_of_counterparty
@@ -20,11 +21,24 @@ from leads.store.imports import Counts
 from leads.store.lead_card import load_lead, save_lead
 from leads.store.lead_import import edit_of as edit_of_lead
 from leads.store.models import Base, ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.planning_tables import PlannedCall
 from leads.store.plans import Planning
 
 Clock = Callable[[], datetime]
 _OWN_TABLES = {"phone_number", "contact_person", "change", "import_item"}
 """Rows here belong to a card and go with it; a row of any other table means that somebody used it."""
+_OF_SOMEBODY: dict[str, tuple[ColumnElement[bool], ...]] = {
+    PlannedCall.__tablename__: (
+        or_(
+            PlannedCall.state != PlanState.OPEN,
+            PlannedCall.made_by_id.is_not(None),
+            PlannedCall.by_hand,
+            PlannedCall.note != "",
+            PlannedCall.dialled_at.is_not(None),
+        ),
+    )
+}
+"""Which rows of a table count as use: a call that the daily job planned and nobody touched goes with its card."""
 
 
 async def undo_items(
@@ -94,7 +108,7 @@ def _is_used(model: type[Lead] | type[Counterparty]) -> ColumnElement[bool]:
     """Whether any row of the database refers to a card, beside its own parts."""
     target = Base.metadata.tables[model.__tablename__].c.id
     found = [
-        exists().where(key.parent == model.id)
+        exists().where(key.parent == model.id, *_OF_SOMEBODY.get(table.name, ()))
         for table in Base.metadata.sorted_tables
         if table.name not in _OWN_TABLES
         for key in table.foreign_keys

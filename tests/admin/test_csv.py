@@ -10,6 +10,7 @@ from collections.abc import Callable
 from html import unescape
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -23,12 +24,14 @@ from leads.admin import csv_files, import_runner, imports
 from leads.admin.context import PANEL
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
+from leads.store.daily_plans import plan_day
 from leads.store.engine import Database
 from leads.store.exports import exported_counterparties, exported_leads
 from leads.store.import_tables import ImportBatch, ImportState
 from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import LeadFilter, LeadOrder, LeadState
 from leads.store.models import Counterparty, Lead, PhoneNumber
+from leads.store.planning_tables import PlannedCall
 from tests.admin.conftest import Clock, Company, Visitor
 
 HEAD = "Name;Number\r\n"
@@ -360,6 +363,24 @@ async def test_undoing_removes_what_was_made_and_restores_what_was_changed(
         assert await session.scalar(select(func.count()).select_from(PhoneNumber)) == 2
     assert (card.name, card.numbers, card.comment) == ("Щербань", ("+380501234567",), "")
     assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 409
+
+
+@pytest.mark.parametrize("kind", ["leads", "counterparties"])
+async def test_calls_that_the_day_planned_keep_no_card_from_being_undone(
+    importer: Importer, database: Database, clock: Clock, kind: str
+) -> None:
+    model = Lead if kind == "leads" else Counterparty
+    await importer.bring(f"{HEAD}Перша;0501234567\nДруга;0502222222\n", kind)
+    assert await plan_day(database, ZoneInfo("Europe/Kyiv"), clock) == 2
+    async with database.write() as session:
+        noted = await session.scalar(select(PlannedCall).order_by(PlannedCall.id.desc()).limit(1))
+        assert noted is not None
+        noted.note = "про ціну"
+    assert (await importer.visitor.post("/imports/1/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        assert list(await session.scalars(select(model.name))) == ["Друга"]
+        assert await session.scalar(select(func.count()).select_from(PlannedCall)) == 1
 
 
 async def test_counterparties_come_with_their_contact_persons_and_close_leads(
