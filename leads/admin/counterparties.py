@@ -8,6 +8,7 @@ from leads.admin.context import Viewer, panel_of, viewer_of
 from leads.admin.counterparty_form import (
     Names,
     beside,
+    beside_lead,
     blank_person,
     change_persons,
     filled,
@@ -166,12 +167,12 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
     if conflict is None:
         return await _again(request, counterparty_id, form, None, 422, hand_date=hand_date)
     async with panel.database.read() as session:
+        names = Names(dict(await employees(session)), dict(await source_names(session)))
         if becoming is not None:
             lead = await open_lead_card(session, viewer, becoming.lead_id)
-            form = form.replaced(lead_version=lead.version)
+            form = beside_lead(form, edit, lead, names, panel.region)
             return await _page(request, session, None, form, conflict=conflict, status=409)
         card = await _load(session, request, viewer)
-        names = Names(dict(await employees(session)), dict(await source_names(session)))
         form = beside(form, edit, card, names, panel.region)
     if not form.theirs:
         return await _saved(request, Saved(card.id, ()))

@@ -16,6 +16,7 @@ from leads.store.counterparty_card import (
     PersonCard,
     PersonEdit,
 )
+from leads.store.lead_card import LeadCard
 
 _COLUMNS = ("person_id", "person_name", "person_email", "person_language", "person_responsible", "person_numbers")
 Row = dict[str, str]
@@ -130,6 +131,25 @@ def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, names: Na
         if row["person_id"] not in kept:
             row["person_id"] = ""
     return form.replaced(**{column: [row[column] for row in rows] for column in _COLUMNS})
+
+
+def beside_lead(form: Form, edit: CounterpartyEdit, lead: LeadCard, names: Names, region: str) -> Form:
+    """A form that a lead is to become, after somebody else saved the lead: beside each field what the lead has now."""
+    words = dict(pages.language_choices())
+    form = form.replaced(lead_version=lead.version)
+    present: list[tuple[str, object, object, str]] = [
+        ("email", edit.email, lead.email, lead.email),
+        ("address", edit.address, lead.address, lead.address),
+        ("comment", edit.comment, lead.comment, lead.comment),
+        ("language", edit.language, lead.language, words.get(lead.language or "", "")),
+        ("source_id", edit.source_id, lead.source_id, names.sources.get(lead.source_id or 0, "")),
+        ("responsible_id", edit.responsible_id, lead.responsible_id, names.people.get(lead.responsible_id or 0, "")),
+        ("number", read_numbers(edit.numbers, region), lead.numbers, pages.numbers_text(lead.numbers)),
+    ]
+    if lead.named:
+        present.append(("name", edit.name, lead.name, lead.name))
+    form.theirs.update({field: text for field, typed, saved, text in present if typed != saved})
+    return form
 
 
 def _row_of(person: PersonCard) -> Row:

@@ -141,10 +141,27 @@ async def _plan(request: web.Request, person: CallPerson) -> web.Response:
     async with panel.database.read() as session:
         planned = next((row for row in await plans_of(session, person) if row.state is PlanState.OPEN), None)
     if status == 409:
-        # With another version than that of the form, which may be none: the call may be done or planned meanwhile.
-        form = form.replaced(plan_version=planned.version if planned else "")
-        form.theirs["plan_day"] = day_text(planned.day) if planned else _("Nothing planned")
+        form = _beside(form, edit, planned, viewer)
+        if not form.theirs:
+            return redirect(request, card_of(person), flash=_("A call is planned for %(day)s.", day=day_text(edit.day)))
     return render(request, "planning/plan.html", status=status, form=form, card=card_of(person))
+
+
+def _beside(form: Form, edit: PlanEdit, planned: PlanRow | None, viewer: Viewer) -> Form:
+    """The form to be saved knowingly: with the present version, and beside each field what is planned now."""
+    # The version may be none: the call may be done or planned meanwhile.
+    form = form.replaced(plan_version=planned.version if planned else "")
+    if planned is None:
+        form.theirs["plan_day"] = _("Nothing planned")
+        return form
+    present = plan_form(planned, viewer)
+    if form.value("plan_day") != present.value("plan_day"):
+        form.theirs["plan_day"] = day_text(date.fromisoformat(present.value("plan_day")))
+    if edit.at != planned.at and form.value("plan_time")[:5] != present.value("plan_time"):
+        form.theirs["plan_time"] = present.value("plan_time")
+    if edit.note != planned.note:
+        form.theirs["plan_note"] = planned.note
+    return form
 
 
 def _read(form: Form, panel: Panel, viewer: Viewer, calendar: Calendar) -> PlanEdit:

@@ -99,6 +99,19 @@ async def test_a_counterpartys_source_is_the_leads_and_changes_by_hand_only(admi
     assert "Сайт → Виставка" in _text((await admin.get(made.location)).text)
 
 
+async def test_who_makes_a_counterparty_sees_what_was_saved_of_the_lead_meanwhile(
+    admin: Visitor, company: Company
+) -> None:
+    lead = await _make(admin, name="Іван")
+    typed = {**COMPANY, "name": "Іван", "number": ["0501234567"], "lead_id": _id(lead), "lead_version": "1"}
+    changed = {"name": "Іван", "comment": "дзвонити зранку", "language": "uk", "responsible_id": str(company.yurii)}
+    await admin.post(lead, {**FIELDS, **changed, "version": "1"})
+    late = await admin.post("/counterparties", typed)
+    assert late.status == 409
+    saved = re.findall(r"Saved meanwhile: <q>(.*?)</q>", late.text)
+    assert sorted(saved) == sorted(["дзвонити зранку", "Ukrainian", "Щербань Юрій"])
+
+
 async def test_an_unticked_lead_stays(admin: Visitor) -> None:
     lead = await _make(admin, name="Лишається", number=["0441234567"])
     fields = {**COMPANY, "number": ["0441234567", "0441234568"]}

@@ -122,6 +122,19 @@ async def test_the_second_who_plans_sees_both(yurii: Visitor, admin: Visitor, le
     assert answer.status == 409
     assert "Tue, 10 Mar" in answer.text
     assert 'value="2026-03-12"' in answer.text
+    assert answer.text.count("Saved meanwhile:") == 1
+
+
+async def test_the_second_who_plans_sees_the_others_time_and_note(yurii: Visitor, admin: Visitor, lead: str) -> None:
+    for one in (yurii, admin):
+        await one.get(lead)
+    first = {"plan_day": "2026-03-10", "plan_time": "14:30", "plan_note": "про ціну"}
+    await admin.post(f"{lead}/plan", first)
+    answer = await yurii.post(f"{lead}/plan", {"plan_day": "2026-03-10", "plan_time": "15:00"})
+    assert answer.status == 409
+    assert re.findall(r"Saved meanwhile: <q>(.*?)</q>", answer.text) == ["14:30", "про ціну"]
+    same = await yurii.post(f"{lead}/plan", first)
+    assert (same.status, same.location) == (303, lead)
 
 
 class _Phones:
