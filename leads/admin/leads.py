@@ -134,11 +134,13 @@ async def create(request: web.Request) -> web.Response:
 
 @routes.get(f"/leads/{ID}")
 async def lead_page(request: web.Request) -> web.Response:
-    """A lead's card; the address of one that was merged leads to the card that it went into."""
+    """A lead's card; the address of one that was merged leads to the card that it went into, if that may be seen."""
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
         survivor = await merged_into(session, int(request.match_info["id"]))
         if survivor is not None:
+            if not await lead_is_visible(session, survivor, viewer.scope):
+                raise no_such_lead()
             return redirect(request, f"/leads/{survivor}")
         card = await _load(session, request, viewer)
         return await _card_page(request, session, card, _filled(card))

@@ -155,6 +155,18 @@ async def test_two_leads_are_merged_and_the_address_of_the_other_leads_on(admin:
     assert (await admin.post(younger, {**FIELDS, "version": "1"})).status == 409
 
 
+async def test_who_may_not_see_the_other_lead_is_not_led_to_it(
+    admin: Visitor, yurii: Visitor, company: Company
+) -> None:
+    older = await _make(admin, name="Старший", responsible_id=str(company.maria))
+    fields = {"number": ["0672223344"], "responsible_id": str(company.yurii)}
+    younger = await _make(admin, name="Молодший", **fields)
+    page = await admin.get(f"{younger}/merge?other={_id(older)}")
+    await admin.post(f"{younger}/merge", {"version": _version(page.text), "other": _id(older)})
+    gone = await yurii.get(younger)
+    assert (gone.status, gone.location) == (404, "")
+
+
 async def test_a_number_of_another_lead_offers_to_merge(admin: Visitor) -> None:
     older = await _make(admin, name="Старший")
     typed = {**FIELDS, "name": "Друга", "number": ["0672223344", "0501234567"]}
