@@ -1,21 +1,32 @@
 """The report on leads: grouped in any order with subtotals, and the leads behind each figure (R1)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
+from sqlalchemy import Connection
 
 from leads.admin.charts import Bar, Series, bars
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
 from leads.admin.forms import BIGGEST_ID, Query
 from leads.admin.i18n import N_, _
-from leads.admin.periods import AskedPeriod, read_period
+from leads.admin.periods import read_period
 from leads.admin.rendering import number_text, render, status_word
 from leads.admin.reports import read_report, report_file
+from leads.domain.periods import Period
 from leads.domain.statuses import StatusSet
-from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, count_leads, leads_behind
+from leads.domain.visibility import Scope
+from leads.store.lead_report import (
+    Dimension,
+    Figure,
+    Key,
+    LeadFigures,
+    TooManyGroupsError,
+    count_leads,
+    leads_behind,
+)
 from leads.store.leads import employees
 from leads.store.reported_leads import lead_names, reported_leads
 from leads.store.sources import source_names
@@ -42,6 +53,7 @@ FIGURES = {
 }
 Words = dict[Dimension, dict[Key, str]]
 Groups = dict[tuple[Key, ...], LeadFigures]
+T = TypeVar("T")
 
 routes = web.RouteTableDef()
 
@@ -56,18 +68,25 @@ class Line:
     behind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines that the page shows, how many more there are, and the figures of all."""
+
+    lines: Sequence[Line] = ()
+    cut: int = 0
+    total: LeadFigures = field(default_factory=LeadFigures)
+
+
 @routes.get(PAGE)
 @supervisor_only
 async def lead_report(request: web.Request) -> web.Response:
     """The report as a page, with a chart of its first groups."""
     query = Query(request)
     by, asked = _dimensions(query), read_period(request, query)
-    groups = {} if asked.error else await _count(request, by, asked)
-    words = await _words(request)
-    total = sum(groups.values(), LeadFigures())
-    lines = _tree(groups, by, words)
-    shown = lines[:MOST_ROWS]
-    await _name_leads(request, shown, by)
+    report = Report()
+    if not asked.error:
+        words, scope = await _words(request), viewer_of(request).scope
+        report = await _read(request, lambda connection: _report(connection, asked.period, by, scope, words))
     return render(
         request,
         "reports/leads.html",
@@ -76,10 +95,10 @@ async def lead_report(request: web.Request) -> web.Response:
         asked=asked,
         by=[*(each.value for each in by), *([""] if len(by) < len(DIMENSIONS) else [])],
         dimensions=[(each.value, _(word)) for each, word in DIMENSIONS.items()],
-        lines=shown,
-        cut=len(lines) - len(shown),
-        total=total,
-        bars=_bars(shown),
+        lines=report.lines,
+        cut=report.cut,
+        total=report.total,
+        bars=_bars(report.lines),
         series=_series([]),
         period_part=urlencode({"from": asked.first, "to": asked.last}),
         file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
@@ -94,15 +113,10 @@ async def lead_report_file(request: web.Request) -> web.Response:
     by, asked = _dimensions(query), read_period(request, query)
     if asked.error:
         raise web.HTTPBadRequest(text=asked.error)
-    groups, words = await _count(request, by, asked), await _words(request)
-    if Dimension.LEAD in by:
-        words[Dimension.LEAD] = await _lead_names(request, None)
+    words, scope = await _words(request), viewer_of(request).scope
+    rows = await _read(request, lambda connection: _rows(connection, asked.period, by, scope, words))
     head = [*(_(DIMENSIONS[each]) for each in by), *(_(FIGURES[each]) for each in Figure)]
-    rows = [
-        [*(_label(words, *pair) for pair in zip(by, keys, strict=True)), *(str(getattr(each, one)) for one in Figure)]
-        for keys, each in groups.items()
-    ]
-    return report_file(f"leads-{asked.first}-{asked.last}", [head, *sorted(rows)])
+    return report_file(f"leads-{asked.first}-{asked.last}", [head, *rows])
 
 
 @routes.get(f"{PAGE}/behind")
@@ -123,7 +137,7 @@ async def behind(request: web.Request) -> web.Response:
     )
     counts, words = dict(found[:MOST_BEHIND]), await _words(request)
     async with panel.database.read() as session:
-        leads = await reported_leads(session, counts)
+        leads = await reported_leads(session, counts, scope)
     return render(
         request,
         "reports/behind.html",
@@ -156,9 +170,13 @@ def _key(query: Query, dimension: Dimension) -> Key:
     raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
 
 
-async def _count(request: web.Request, by: Sequence[Dimension], asked: AskedPeriod) -> Groups:
-    scope = viewer_of(request).scope
-    return await read_report(request, lambda connection: count_leads(connection, asked.period, by, scope))
+async def _read(request: web.Request, work: Callable[[Connection], T]) -> T:
+    try:
+        return await read_report(request, work)
+    except TooManyGroupsError:
+        raise web.HTTPServiceUnavailable(
+            text=_("This report has too many rows. Choose a shorter period, or group it by something else.")
+        ) from None
 
 
 async def _words(request: web.Request) -> Words:
@@ -172,7 +190,8 @@ async def _words(request: web.Request) -> Words:
         Dimension.SOURCE: sources,
         Dimension.STATUS: statuses,
         Dimension.STATE: {0: _("Open"), 1: _("Closed")},
-        Dimension.LEAD: {},
+        # Leads are too many to be named before it is known which are shown.
+        Dimension.LEAD: {None: _("Not yours to see")},
     }
 
 
@@ -200,21 +219,36 @@ def _tree(
     return lines
 
 
-async def _name_leads(request: web.Request, lines: list[Line], by: Sequence[Dimension]) -> None:
-    """Give the lines that are about one lead its name; only of those shown, because there may be many."""
-    if Dimension.LEAD not in by:
-        return
-    level = list(by).index(Dimension.LEAD)
-    names = await _lead_names(request, [int(line.label) for line in lines if line.level == level])
-    for place, line in enumerate(lines):
-        if line.level == level:
-            lines[place] = Line(line.level, names.get(int(line.label), line.label), line.figures, line.behind)
+def _report(connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words) -> Report:
+    groups = count_leads(connection, period, by, scope)
+    lines = _tree(groups, by, words)
+    shown = lines[:MOST_ROWS]
+    if Dimension.LEAD in by:
+        level = list(by).index(Dimension.LEAD)
+        names = _lead_names(connection, {int(line.label) for line in shown if line.level == level}, scope, words)
+        shown = [replace(line, label=names[int(line.label)]) if line.level == level else line for line in shown]
+    return Report(shown, len(lines) - len(shown), sum(groups.values(), LeadFigures()))
 
 
-async def _lead_names(request: web.Request, keys: Iterable[int] | None) -> dict[Key, str]:
-    async with panel_of(request).database.read() as session:
-        names = await lead_names(session, keys)
-    return {key: name if named else number_text(name) for key, (name, named) in names.items()}
+def _rows(
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words
+) -> list[list[str]]:
+    groups = count_leads(connection, period, by, scope)
+    if Dimension.LEAD in by:
+        place = list(by).index(Dimension.LEAD)
+        leads = {keys[place] or 0 for keys in groups}
+        words = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
+    return sorted(
+        [*(_label(words, *pair) for pair in zip(by, keys, strict=True)), *(str(getattr(each, one)) for one in Figure)]
+        for keys, each in groups.items()
+    )
+
+
+def _lead_names(connection: Connection, leads: Set[int], scope: Scope, words: Words) -> dict[Key, str]:
+    """What each lead is called; one word for all that may not be seen now, though they count."""
+    found = lead_names(connection, sorted(leads), scope)
+    names: dict[Key, str] = {key: name if named else number_text(name) for key, (name, named) in found.items()}
+    return {key: names.get(key, words[Dimension.LEAD][None]) for key in leads}
 
 
 def _series(figures: Sequence[LeadFigures]) -> tuple[Series, ...]:

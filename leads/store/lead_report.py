@@ -23,6 +23,13 @@ from leads.domain.periods import Period
 from leads.store.lead_past import LeadPast, leads_at
 from leads.store.models import Call, Lead
 
+MOST_GROUPS = 5000
+"""More than anybody reads; a report by lead of a big company would else fill memory with all of its leads."""
+
+
+class TooManyGroupsError(Exception):
+    """There are more groups than a report shows; ask for less."""
+
 
 class Dimension(StrEnum):
     """What the report can be grouped by."""
@@ -97,6 +104,9 @@ def count_leads(
         period: what is counted.
         by: what the groups are.
         scope: the employees whose facts count; None for everybody's and nobody's.
+
+    Raises:
+        TooManyGroupsError: as said there.
     """
     figures: dict[tuple[Key, ...], LeadFigures] = {}
     for facts in _all_facts(period):
@@ -104,11 +114,13 @@ def count_leads(
         counts = [func.sum(facts.counts.get(each, literal(0))) for each in Figure]
         statement = select(*keys, *counts).select_from(facts.tables).where(*facts.narrowed({}, scope))
         if by:
-            statement = statement.group_by(*(text(str(place + 1)) for place in range(len(by))))
+            statement = statement.group_by(*(text(str(place + 1)) for place in range(len(by)))).limit(MOST_GROUPS + 1)
         for row in connection.execute(statement):
             key = tuple(row[: len(by)])
             counted = LeadFigures(*(value or 0 for value in row[len(by) :]))
             figures[key] = figures[key] + counted if key in figures else counted
+        if len(figures) > MOST_GROUPS:
+            raise TooManyGroupsError
     return figures
 
 

@@ -1,16 +1,19 @@
 """Reports as supervisors and administrators read them: figures in words, charts, files, errors."""
 
 import re
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
 import pytest
 
+from leads.admin import lead_reports
 from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
 from leads.domain.calls import Direction, Phase, Result
+from leads.store import lead_report
 from leads.store.engine import Database
-from leads.store.models import Counterparty, Lead, Source
+from leads.store.models import Counterparty, Employee, Lead, Source
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -142,6 +145,59 @@ async def test_a_supervisor_counts_his_groups_only(visitor: Callable[[], Visitor
     page = (await boss.get("/reports/leads?from=2026-03-01&to=2026-03-31")).text
     assert _cells(page, "Together") == ["1", "0", "1", "0", "–"]
     assert "Марія" not in page
+
+
+@pytest.mark.usefixtures("leads")
+async def test_leads_that_changed_hands_are_counted_but_not_named(
+    visitor: Callable[[], Visitor], admin: Visitor, database: Database, clock: Clock, company: Company
+) -> None:
+    clock.now += timedelta(days=40)
+    async with database.write() as session:
+        lead = await session.get_one(Lead, 1)
+        lead.responsible_id, lead.updated_at = company.maria, clock()
+    boss = visitor()
+    assert (await boss.sign_in("boss")).status == 303
+    await admin.sign_in("admin")
+    period = "from=2026-03-01&to=2026-03-31"
+    grouped = f"?by1=lead&{period}"
+    for path in (f"/reports/leads/behind?figure=leads&{period}", f"/reports/leads{grouped}"):
+        told, hidden = (await admin.get(path)).text, (await boss.get(path)).text
+        assert "Ольга" in told
+        assert "Not yours to see" in hidden
+        assert ("Ольга" in hidden, "Марія" in hidden, 'href="/leads/1"' in hidden) == (False, False, False)
+    async with database.write() as session:
+        (await session.get_one(Employee, company.boss)).may_export = True
+    file = (await boss.get(f"/reports/leads.csv{grouped}")).text
+    assert file.splitlines()[1:] == ["Not yours to see,1,0,1,0,0"]
+
+
+@pytest.mark.usefixtures("leads")
+async def test_too_many_groups_are_refused_with_what_to_do(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    period = "from=2026-03-01&to=2026-03-31"
+    monkeypatch.setattr(lead_report, "MOST_GROUPS", 2, raising=False)
+    for page in ("/reports/leads", "/reports/leads.csv"):
+        answer = await admin.get(f"{page}?by1=lead&{period}")
+        assert (answer.status, "Choose a shorter period" in answer.text) == (503, True), page
+        assert (await admin.get(f"{page}?by1=employee&{period}")).status == 200
+
+
+@pytest.mark.usefixtures("leads")
+async def test_lines_of_a_report_are_made_off_the_event_loop(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noting(made: Callable[..., object]) -> Callable[..., object]:
+        def note(*given: object) -> object:
+            threads.append(threading.current_thread().name)
+            return made(*given)
+
+        return note
+
+    for name in ("_tree", "_label"):
+        monkeypatch.setattr(lead_reports, name, noting(getattr(lead_reports, name)))
+    for page in ("/reports/leads", "/reports/leads.csv"):
+        assert (await admin.get(f"{page}?by1=employee&by2=lead")).status == 200
+    assert threads
+    assert {name.partition("_")[0] for name in threads} == {"long-read"}
 
 
 async def test_an_empty_period_and_wrong_days_say_what_to_do(admin: Visitor) -> None:
