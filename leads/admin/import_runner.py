@@ -21,7 +21,7 @@ from leads.admin.import_refusals import reason_of
 from leads.store import imports
 from leads.store.cards import CardError
 from leads.store.counterparty_import import Became, CounterpartyRow, import_counterparty
-from leads.store.engine import Database
+from leads.store.engine import Database, breathe
 from leads.store.import_tables import ImportKind, ImportState
 from leads.store.import_undo import undo_items
 from leads.store.imports import Counts, Refusal
@@ -30,8 +30,6 @@ from leads.store.plans import Planning
 
 CHUNK = 100
 """Rows of one transaction: some hundredths of a second."""
-SHORTEST_PAUSE = 0.03
-"""SQLite's waiting writers look again after at most so long."""
 UPLOAD_KEPT = timedelta(hours=1)
 _log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
@@ -168,7 +166,7 @@ class Imports:
                     self._database, items, by=by, clock=self._clock, region=region, planning=planning
                 )
                 await self._advance(batch_id, counts)
-                await _breathe(began)
+                await breathe(began)
         except Exception:
             _log.exception("undoing an import failed", batch=batch_id)
             state = ImportState.STOPPED
@@ -214,7 +212,7 @@ class _Run:
             tally = _Tally()
             await self._write(chunk, tally)
             await self._advance(tally, rows.position)
-            await _breathe(began)
+            await breathe(began)
         if rows.broken is None:
             return ImportState.DONE
         await self._advance(_Tally(refusals=[Refusal(rows.line, "", rows.broken)]), rows.position)
@@ -285,8 +283,3 @@ class _Run:
         await self._database.run_write(
             lambda c: imports.advance(c, batch, tally.counts, refusals, now, read=read, state=state)
         )
-
-
-async def _breathe(began: float) -> None:
-    """Leave the database to others for as long as it was ours."""
-    await asyncio.sleep(max(time.monotonic() - began, SHORTEST_PAUSE))

@@ -4,6 +4,7 @@ Candidates are found without a lock and planned in small transactions, so that c
 the database tells how far the day has come: several servers may work on one day, and one that was down goes on.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.planning import Calendar, PlanState, Workload, next_day
 from leads.domain.statuses import StatusRule
-from leads.store.engine import Database, lock_key
+from leads.store.engine import Database, breathe, lock_key
 from leads.store.models import Call, Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
 from leads.store.planning_settings import company_calendar, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall, PlanningDay
@@ -42,9 +43,25 @@ _KINDS = (
 )
 
 
+@dataclass(slots=True)
+class _Load:
+    """The employees' load, counted once and kept up by who plans: all open calls are too many to count in each batch.
+
+    It holds for a day of which `planned` calls are planned: with more of them, another server has worked on it too.
+    """
+
+    work: Workload
+    day: date
+    planned: int
+
+    def is_of(self, day: PlanningDay) -> bool:
+        """Whether nobody else planned since it was counted."""
+        return (self.day, self.planned) == (day.day, day.planned)
+
+
 async def plan_day(database: Database, zone: ZoneInfo, clock: Clock) -> int:
     """Do what is left of the daily job of the company's present day; returns how many calls it planned."""
-    planned = 0
+    planned, load = 0, None
     for kind in _KINDS:
         while True:
             async with database.read() as session:
@@ -52,10 +69,13 @@ async def plan_day(database: Database, zone: ZoneInfo, clock: Clock) -> int:
                 if day is None:
                     return planned
                 candidates = await _candidates(session, kind, day)
+                load = load or await _workload(session, zone, day)
             if not candidates:
                 break
+            began = time.monotonic()
             async with database.write() as session:
-                planned += await _plan_some(session, kind, candidates, zone, clock())
+                planned += await _plan_some(session, kind, candidates, load, clock())
+            await breathe(began)
     async with database.write() as session:
         await _finish(session, zone, clock())
     return planned
@@ -85,22 +105,25 @@ def _needs_call(kind: _Kind) -> tuple[ColumnElement[bool], ...]:
     return (plans, none_planned, Lead.closed_at.is_(None)) if kind.card is Lead else (plans, none_planned)
 
 
-async def _plan_some(
-    session: AsyncSession, kind: _Kind, candidates: Sequence[int], zone: ZoneInfo, now: datetime
-) -> int:
+async def _plan_some(session: AsyncSession, kind: _Kind, candidates: Sequence[int], load: _Load, now: datetime) -> int:
     """Plan for those of the candidates that still need it, and note how far the day is."""
+    zone = load.work.calendar.zone
     day = await _locked_day(session, zone, now)
     if day is None:
         return 0
-    calendar = await company_calendar(session, zone)
+    if not load.is_of(day):
+        # Another server planned meanwhile, or another day began.
+        fresh = await _workload(session, zone, day)
+        load.work, load.day, load.planned = fresh.work, fresh.day, fresh.planned
+    calendar = load.work.calendar
     rows = (await session.execute(_facts(kind, candidates))).all()
-    load = await _workload(session, calendar, day.day)
-    plans = [_plan(kind, row, load, calendar, now) for row in rows]
+    plans = [_plan(kind, row, load.work, calendar, now) for row in rows]
     if plans:
         dialect = postgresql if (await session.connection()).dialect.name == "postgresql" else sqlite
         await session.execute(dialect.insert(PlannedCall).on_conflict_do_nothing(), plans)
     setattr(day, kind.done, max(candidates[-1], getattr(day, kind.done)))
     day.planned += len(plans)
+    load.planned = day.planned
     return len(plans)
 
 
@@ -120,14 +143,16 @@ async def _finish(session: AsyncSession, zone: ZoneInfo, now: datetime) -> None:
         day.finished = True
 
 
-async def _workload(session: AsyncSession, calendar: Calendar, today: date) -> Workload:
+async def _workload(session: AsyncSession, zone: ZoneInfo, day: PlanningDay) -> _Load:
+    calendar = await company_calendar(session, zone)
     _version, choice = await planning_choice(session)
     counts = await session.execute(
         select(PlannedCall.employee_id, PlannedCall.day, func.count())
-        .where(OPEN, PlannedCall.day >= today)
+        .where(OPEN, PlannedCall.day >= day.day)
         .group_by(PlannedCall.employee_id, PlannedCall.day)
     )
-    return Workload.of(choice.daily_cap, calendar, ((row[0], row[1], row[2]) for row in counts))
+    work = Workload.of(choice.daily_cap, calendar, ((row[0], row[1], row[2]) for row in counts))
+    return _Load(work, day.day, day.planned)
 
 
 def _plan(kind: _Kind, row: Row[Any], load: Workload, calendar: Calendar, now: datetime) -> dict[str, Any]:

@@ -6,6 +6,7 @@ after a bounded time, so that a hung server costs an error and not a frozen proc
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ COMMAND_SECONDS = 20.0
 """How long one statement may take on PostgreSQL before it is given up."""
 IDLE_TRANSACTION = "30s"
 """How long a process that stopped in the midst of a transaction may hold its locks on PostgreSQL."""
+
+SHORTEST_PAUSE = 0.03
+"""SQLite's waiting writers look again after at most so long."""
 
 _IMMEDIATE = "leadline_begin_immediate"
 
@@ -152,6 +156,11 @@ def _prepare_sqlite(engine: Engine) -> None:
     def _begun(connection: Connection) -> None:
         immediate = connection.get_execution_options().get(_IMMEDIATE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+async def breathe(began: float) -> None:
+    """Between the batches of a long work: leave the database to others for as long as it was ours since `began`."""
+    await asyncio.sleep(max(time.monotonic() - began, SHORTEST_PAUSE))
 
 
 def lock_key(word: str) -> int:

@@ -4,6 +4,7 @@ Whatever new kind of thing somebody can be in charge of gets a line in `_KINDS`,
 planned call needs none: the database itself gives it to whoever is responsible for its person.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.store import access, company
 from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
 from leads.store.duty_tables import EmployeeDuty
-from leads.store.engine import Database
+from leads.store.engine import Database, breathe
 from leads.store.models import Change, ContactPerson, Counterparty, Did, Employee, Extension, GroupMember, Lead
 from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.task_tables import Task
@@ -145,8 +146,11 @@ async def _hand_over(database: Database, handing: _Handing) -> None:
     for move in _KINDS:
         moved = MOST_AT_ONCE
         while moved == MOST_AT_ONCE:
+            began = time.monotonic()
             async with database.write() as session:
                 moved = await move(session, handing)
+            if moved == MOST_AT_ONCE:
+                await breathe(began)
 
 
 async def _move_leads(session: AsyncSession, handing: _Handing) -> int:

@@ -1,15 +1,17 @@
 """For how long things are kept, and the removal of what was kept for long enough (X5)."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import Row, Select, delete, exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import Phase
 from leads.store.audit_table import AuditEntry, Kept, Retention
 from leads.store.company import SavedMeanwhileError
-from leads.store.engine import Database
+from leads.store.engine import Database, breathe
 from leads.store.models import Call, Outage, Recording, RoutingDecision
 
 AT_ONCE = 200
@@ -48,48 +50,73 @@ async def remove_due(database: Database, now: datetime) -> dict[Kept, int]:
 
 
 async def _remove(database: Database, kind: Kept, limit: datetime) -> int:
-    total = 0
-    while True:
-        async with database.write() as session:
-            count = await _REMOVALS[kind](session, limit)
-        total += count
-        if count < AT_ONCE:
-            return total
+    """Look for what is due without a lock, each row once, however much of it is still kept; hold one only to remove."""
+    due, remove = _REMOVALS[kind]
+    total, found = 0, AT_ONCE
+    last: Row[Any, Any] | None = None
+    while found == AT_ONCE:
+        async with database.read() as session:
+            rows = (await session.execute(_from(due(limit), last))).all()
+        found = len(rows)
+        if rows:
+            last = rows[-1]
+            began = time.monotonic()
+            async with database.write() as session:
+                total += await remove(session, [row.id for row in rows], limit)
+            await breathe(began)
+    return total
 
 
-async def _remove_calls(session: AsyncSession, limit: datetime) -> int:
-    """Calls that are over, with the reasons of their routes; one whose recording is kept still waits for that."""
+def _from(due: Select[Any, Any], last: Row[Any, Any] | None) -> Select[Any, Any]:
+    """The next of those that are due, by time and key, after the last that was looked at."""
+    key, at = due.selected_columns
+    if last is not None:
+        due = due.where(at >= last[1], or_(at > last[1], key > last[0]))
+    return due.order_by(at, key).limit(AT_ONCE)
+
+
+def _due_calls(limit: datetime) -> Select[Any, Any]:
+    """Calls that are over; one whose recording is kept still waits for that."""
     recorded = exists().where(
         Recording.pbx == Call.pbx, Recording.linkedid == Call.linkedid, Recording.deleted_at.is_(None)
     )
-    due = (
-        select(Call.id, Call.pbx, Call.linkedid)
-        .where(Call.started_at < limit, Call.phase == Phase.ENDED, ~recorded)
-        .order_by(Call.started_at, Call.id)
-        .limit(AT_ONCE)
-    )
-    rows = (await session.execute(due)).all()
+    return select(Call.id, Call.started_at).where(Call.started_at < limit, Call.phase == Phase.ENDED, ~recorded)
+
+
+async def _remove_calls(session: AsyncSession, ids: Sequence[int], limit: datetime) -> int:
+    """Remove those that are still due, with the reasons of their routes: a recording may have come meanwhile."""
+    still = _due_calls(limit).where(Call.id.in_(ids)).with_only_columns(Call.id, Call.pbx, Call.linkedid)
+    rows = (await session.execute(still)).all()
+    if not rows:
+        return 0
     names = [(row.pbx, row.linkedid) for row in rows]
-    if rows:
-        for table in (RoutingDecision, Recording):
-            await session.execute(delete(table).where(tuple_(table.pbx, table.linkedid).in_(names)))
-        await session.execute(delete(Call).where(Call.id.in_([row.id for row in rows])))
+    for table in (RoutingDecision, Recording):
+        await session.execute(delete(table).where(tuple_(table.pbx, table.linkedid).in_(names)))
+    await session.execute(delete(Call).where(Call.id.in_([row.id for row in rows])))
     return len(rows)
 
 
-async def _remove_entries(session: AsyncSession, limit: datetime) -> int:
+def _due_entries(limit: datetime) -> Select[Any, Any]:
     """The database lets go only what is older than the choice says by its own clock."""
-    due = select(AuditEntry.id).where(AuditEntry.at < limit).order_by(AuditEntry.at).limit(AT_ONCE)
-    ids = list(await session.scalars(due))
-    await session.execute(delete(AuditEntry).where(AuditEntry.id.in_(ids)))
-    return len(ids)
+    return select(AuditEntry.id, AuditEntry.at).where(AuditEntry.at < limit)
 
 
-async def _remove_outages(session: AsyncSession, limit: datetime) -> int:
-    due = select(Outage.id).where(Outage.ended_at < limit).limit(AT_ONCE)
-    ids = list(await session.scalars(due))
-    await session.execute(delete(Outage).where(Outage.id.in_(ids)))
-    return len(ids)
+async def _remove_entries(session: AsyncSession, ids: Sequence[int], _limit: datetime) -> int:
+    return len((await session.scalars(delete(AuditEntry).where(AuditEntry.id.in_(ids)).returning(AuditEntry.id))).all())
 
 
-_REMOVALS = {Kept.CALLS: _remove_calls, Kept.AUDIT: _remove_entries, Kept.OUTAGES: _remove_outages}
+def _due_outages(limit: datetime) -> Select[Any, Any]:
+    return select(Outage.id, Outage.ended_at).where(Outage.ended_at < limit)
+
+
+async def _remove_outages(session: AsyncSession, ids: Sequence[int], _limit: datetime) -> int:
+    return len((await session.scalars(delete(Outage).where(Outage.id.in_(ids)).returning(Outage.id))).all())
+
+
+_Remove = Callable[[AsyncSession, Sequence[int], datetime], Awaitable[int]]
+_REMOVALS: dict[Kept, tuple[Callable[[datetime], Select[Any, Any]], _Remove]] = {
+    Kept.CALLS: (_due_calls, _remove_calls),
+    Kept.AUDIT: (_due_entries, _remove_entries),
+    Kept.OUTAGES: (_due_outages, _remove_outages),
+}
+"""What is due, as key and time; and what removes some of it."""

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.admin import csv_files, import_runner, imports
+from leads.admin import csv_files, imports
 from leads.admin.context import PANEL
+from leads.store import engine
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.daily_plans import plan_day
@@ -79,7 +80,7 @@ class Importer:
 
 @pytest.fixture
 def importer(admin: Visitor, app: web.Application, monkeypatch: pytest.MonkeyPatch) -> Importer:
-    monkeypatch.setattr(import_runner, "SHORTEST_PAUSE", 0.0)  # No calls wait here.
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 0.0)  # No calls wait here.
     return Importer(admin, app)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.store import access, audit, company, retention
 from leads.store.audit import Actor, What
 from leads.store.audit_table import AuditEntry, Kept
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
-from leads.store.engine import Database
+from leads.store.engine import SHORTEST_PAUSE, Database
 from leads.store.erasing import CallRunsError, erase, traces_of
 from leads.store.lead_card import LeadEdit, create_lead
 from leads.store.models import (
@@ -30,6 +31,7 @@ from leads.store.models import (
     RingGroup,
     RoutingDecision,
 )
+from tests.leads.holding import watch
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NUMBER, OTHER = "+380501234567", "+380671112233"
@@ -218,6 +220,41 @@ async def test_what_was_kept_for_long_enough_goes_and_nothing_else(
         assert set(await session.scalars(select(Call.linkedid))) == {"new", "runs", "heard"}
         assert list(await session.scalars(select(RoutingDecision))) == []
     assert [entry.at for entry in await _entries(database)] == [NOW]
+
+
+async def test_removal_looks_for_nothing_while_others_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    old = NOW - timedelta(days=31)
+    async with database.write() as session:
+        session.add_all([_call(f"old.{place}", started_at=old + timedelta(seconds=place // 3)) for place in range(9)])
+        session.add_all([Recording(pbx="pbx", linkedid=f"old.{n}", path=f"{n}.wav", recorded_at=old) for n in (0, 4)])
+    await _choose(database, calls=30)
+    seen = watch(database, monkeypatch)
+    assert (await retention.remove_due(database, NOW))[Kept.CALLS] == 7
+    assert [one for one in seen.statements if "ORDER BY" in one] == []
+    assert len(seen.pauses) == 3
+    assert min(seen.pauses) >= SHORTEST_PAUSE
+    async with database.read() as session:
+        assert set(await session.scalars(select(Call.linkedid))) == {"old.0", "old.4"}
+
+
+async def test_a_recording_that_comes_late_keeps_its_call(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = NOW - timedelta(days=31)
+    async with database.write() as session:
+        session.add_all([_call("late", started_at=old), _call("old", started_at=old)])
+    await _choose(database, calls=30)
+    real = retention._remove_calls
+
+    async def comes_first(*args: Any) -> int:
+        session: AsyncSession = args[0]
+        session.add(Recording(pbx="pbx", linkedid="late", path="a.wav", recorded_at=old))
+        await session.flush()
+        return await real(*args)
+
+    monkeypatch.setitem(retention._REMOVALS, Kept.CALLS, (retention._due_calls, comes_first))
+    assert (await retention.remove_due(database, NOW))[Kept.CALLS] == 1
+    async with database.read() as session:
+        assert list(await session.scalars(select(Call.linkedid))) == ["late"]
 
 
 async def test_the_second_of_two_who_choose_is_told(database: Database) -> None:

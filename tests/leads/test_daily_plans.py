@@ -15,11 +15,12 @@ from leads.domain.planning import HandDate, PlanState
 from leads.store import daily_plans
 from leads.store.cards import LeadClosedError
 from leads.store.daily_plans import plan_day
-from leads.store.engine import Database
+from leads.store.engine import SHORTEST_PAUSE, Database
 from leads.store.models import Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall, PlanningDay
 from leads.store.plans import cancel_plan
+from tests.leads.holding import watch
 from tests.leads.planning import HOT, NUMBER, OTHER, UNPROMISING, WARM, ZONE, Desk
 
 TODAY = date(2026, 3, 3)
@@ -109,6 +110,17 @@ async def test_an_import_is_spread_by_employee(desk: Desk, monkeypatch: pytest.M
         for who in (1, 2)
         for day, count in ((TODAY, 10), (date(2026, 3, 4), 10), (date(2026, 3, 5), 5))
     }
+
+
+async def test_the_load_is_not_counted_while_others_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily_plans, "AT_ONCE", 7)
+    card = {"name": "x", "status_id": HOT, "created_at": desk.now, "updated_at": desk.now}
+    async with desk.database.write() as session:
+        await session.execute(insert(Lead), [card] * 20)
+    seen = watch(desk.database, monkeypatch)
+    assert await _run(desk) == 20
+    assert [one for one in seen.statements if "count(" in one] == []
+    assert min(seen.pauses) >= SHORTEST_PAUSE
 
 
 async def test_two_servers_and_one_that_died_midway_do_each_day_once(
