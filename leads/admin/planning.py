@@ -195,11 +195,18 @@ def read_day(form: Form, name: str, today: date) -> date:
 
 async def refuse_stranger(session: AsyncSession, viewer: Viewer, person: CallPerson) -> None:
     """Answer that there is nobody, where there is nobody whom the viewer may see."""
+    if await may_see(session, viewer, person):
+        return
     if person.lead_id is not None:
-        if not await lead_is_visible(session, person.lead_id, viewer.scope):
-            raise web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see."))
-    elif not await counterparty_is_visible(session, person.counterparty_id or 0, viewer.scope):
-        raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see."))
+        raise web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see."))
+    raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see."))
+
+
+async def may_see(session: AsyncSession, viewer: Viewer, person: CallPerson) -> bool:
+    """Whether the viewer may see the card of a person."""
+    if person.lead_id is not None:
+        return await lead_is_visible(session, person.lead_id, viewer.scope)
+    return await counterparty_is_visible(session, person.counterparty_id or 0, viewer.scope)
 
 
 async def _find(request: web.Request) -> PlanRow:

@@ -12,7 +12,7 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.planning import card_of, read_day, refuse_stranger
+from leads.admin.planning import card_of, may_see, read_day, refuse_stranger
 from leads.admin.rendering import redirect, render
 from leads.domain.planning import Calendar
 from leads.store import board
@@ -122,7 +122,10 @@ async def done(request: web.Request) -> web.Response:
     except NeedsReasonError:
         form.fail("reason", _("Say why nobody needs to call back."))
         return render(request, "planning/reason.html", status=422, form=form, task=task)
-    return redirect(request, back, flash=_("Done."))
+    async with panel.database.read() as session:
+        # With its last task a card may be no longer his to see.
+        mine = await may_see(session, viewer, CallPerson(task.lead_id, task.counterparty_id))
+    return redirect(request, back if mine else "/day", flash=_("Done."))
 
 
 async def _give(request: web.Request, person: CallPerson) -> web.Response:

@@ -30,7 +30,7 @@ from leads.store.listing import MOST_COUNTED, Condition, Group, Page, Request, S
 from leads.store.models import Counterparty, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.models import Source as SourceWord
 from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
-from leads.store.visibility import leads_in_charge, leads_of, leads_talked_with
+from leads.store.visibility import leads_in_charge, leads_of, leads_worked_on
 
 NOBODY = 0
 """In filters: leads without a responsible, or without a source."""
@@ -201,9 +201,9 @@ async def _sources(
     combinations = len(scope) * len(ordered_statuses) * len(_STATES[wanted.state])
     if combinations > _MOST_SEGMENTS:
         return [shape.source(None, (*found, leads_of(scope)))]
-    talked = leads_talked_with(scope)
+    worked_on = leads_worked_on(scope)
     not_mine = or_(Lead.responsible_id.is_(None), ~leads_in_charge(scope))
-    others = Condition(and_(talked.check, not_mine), talked.ids)
+    others = Condition(and_(worked_on.check, not_mine), worked_on.ids)
     sources = [shape.source(None, (*found, others), not_mine)]
     if wanted.responsible_id is None or wanted.responsible_id in scope:
         sources.append(shape.source(sorted(scope), found))

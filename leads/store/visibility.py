@@ -1,18 +1,19 @@
 """Which cards somebody may see, as conditions of the database: the only place that says so (X1).
 
 Lists, cards, search, counts, files and whatever shows a card ask here. A card is somebody's who is responsible for it
-(or for a contact person of it) or who talked in one of its calls, a counterparty's also in those of a lead that it was
-before; the rule of scopes is in leads.domain.visibility.
+(or for a contact person of it), who talked in one of its calls, a counterparty's also in those of a lead that it was
+before, or who has an open task about it; the rule of scopes is in leads.domain.visibility.
 """
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, exists, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.visibility import Scope
 from leads.store.listing import Condition
 from leads.store.models import Call, ContactPerson, Counterparty, Lead
+from leads.store.task_tables import Task
 
 
 def leads_in_charge(scope: frozenset[int]) -> ColumnElement[bool]:
@@ -20,32 +21,30 @@ def leads_in_charge(scope: frozenset[int]) -> ColumnElement[bool]:
     return Lead.responsible_id.in_(scope)
 
 
-def leads_talked_with(scope: frozenset[int]) -> Condition:
-    """Leads with a call in which somebody of `scope` talked."""
-    was_on = Call.employee_id.in_(scope)
-    return Condition(
-        exists().where(Call.lead_id == Lead.id, was_on),
-        select(Call.lead_id).where(was_on, Call.lead_id.is_not(None)).distinct(),
-    )
+def leads_worked_on(scope: frozenset[int]) -> Condition:
+    """Leads with a call in which somebody of `scope` talked, or with an open task of somebody of them."""
+    was_on, to_do = Call.employee_id.in_(scope), _has_to_do(scope)
+    check = or_(exists().where(Call.lead_id == Lead.id, was_on), exists().where(Task.lead_id == Lead.id, to_do))
+    return Condition(check, union(*_ids_worked_on(scope)))
 
 
 def leads_of(scope: frozenset[int]) -> Condition:
     """The leads that somebody with this scope may see."""
-    mine, talked = leads_in_charge(scope), leads_talked_with(scope)
-    talks = select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None))
-    return Condition(or_(mine, talked.check), union(select(Lead.id).where(mine), talks))
+    mine, worked_on = leads_in_charge(scope), leads_worked_on(scope)
+    return Condition(or_(mine, worked_on.check), union(select(Lead.id).where(mine), *_ids_worked_on(scope)))
 
 
 def counterparties_of(scope: frozenset[int]) -> Condition:
     """The counterparties that somebody with this scope may see."""
     mine = Counterparty.responsible_id.in_(scope)
     contact = ContactPerson.responsible_id.in_(scope)
-    was_on = Call.employee_id.in_(scope)
+    was_on, to_do = Call.employee_id.in_(scope), _has_to_do(scope)
     check = or_(
         mine,
         exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
         exists().where(Call.counterparty_id == Counterparty.id, was_on),
         exists().where(Lead.counterparty_id == Counterparty.id, Call.lead_id == Lead.id, was_on),
+        exists().where(Task.counterparty_id == Counterparty.id, to_do),
     )
     ids: CompoundSelect[Any] = union(
         select(Counterparty.id).where(mine),
@@ -54,8 +53,21 @@ def counterparties_of(scope: frozenset[int]) -> Condition:
         select(Lead.counterparty_id)
         .join(Call, Call.lead_id == Lead.id)
         .where(was_on, Lead.counterparty_id.is_not(None)),
+        select(Task.counterparty_id).where(to_do, Task.counterparty_id.is_not(None)),
     )
     return Condition(check, ids)
+
+
+def _ids_worked_on(scope: frozenset[int]) -> tuple[Select[Any], Select[Any]]:
+    return (
+        select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None)),
+        select(Task.lead_id).where(_has_to_do(scope), Task.lead_id.is_not(None)),
+    )
+
+
+def _has_to_do(scope: frozenset[int]) -> ColumnElement[bool]:
+    """Open tasks of somebody of `scope`; whoever is to do something about a card may open it until it is done."""
+    return and_(Task.employee_id.in_(scope), Task.done_at.is_(None))
 
 
 async def lead_is_visible(session: AsyncSession, lead_id: int, scope: Scope) -> bool:

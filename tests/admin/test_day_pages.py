@@ -126,3 +126,18 @@ async def test_notes_are_kept_on_cards_and_calls(
     nobody = await add_call(database, clock, "7.8", **ended)
     assert (await yurii.post(f"/calls/{nobody}/notes", {"note": "x"})).status == 409
     assert (await yurii.post(f"{lead}/notes", {"note": ""})).status == 422
+
+
+async def test_a_task_opens_the_card_until_it_is_done(
+    yurii: Visitor, admin: Visitor, database: Database, company: Company, clock: Clock
+) -> None:
+    edit = LeadEdit("Чужа", ("+380671234567",), "", "", "", None, 1, company.maria, None)
+    theirs = f"/leads/{await create_lead(database, edit, by=None, clock=clock, region='UA')}"
+    assert (await yurii.get(theirs)).status == 404
+    await admin.get(theirs)
+    await admin.post(f"{theirs}/tasks", {"task_text": "прайс", "task_employee": company.yurii})
+    assert (await yurii.get(theirs)).status == 200
+    async with database.read() as session:
+        task = await session.scalar(select(Task.id))
+    assert (await yurii.post(f"/tasks/{task}/done", {})).location == "/day"
+    assert (await yurii.get(theirs)).status == 404

@@ -12,8 +12,11 @@ from leads.domain.follow_up import TaskKind
 from leads.store.belongings import move_belongings
 from leads.store.callers import find_caller
 from leads.store.company import GoneError, SavedMeanwhileError
+from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.engine import Database
+from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.leaving import let_go
+from leads.store.listing import Request
 from leads.store.models import Employee, IgnoredNumber, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.task_tables import Note, Task
@@ -28,6 +31,7 @@ from leads.store.tasks import (
     tasks_of,
     untold_tasks,
 )
+from leads.store.visibility import counterparty_is_visible, lead_is_visible
 from tests.leads.planning import HOT, NUMBER, OTHER, Desk
 from tests.leads.views import ended, talking
 
@@ -164,6 +168,31 @@ async def test_a_task_is_given_told_once_and_done(desk: Desk) -> None:
     with pytest.raises(GoneError):
         async with desk.database.write() as session:
             await give_task(session, person, 2, "ні", None, by=1, now=desk.now)
+
+
+async def test_a_card_is_open_to_whoever_has_a_task_about_it_until_it_is_done(desk: Desk) -> None:
+    lead, key = await desk.lead(), await desk.counterparty()
+    await desk.lead("+380931112233")
+    async with desk.database.write() as session:
+        for person in (CallPerson(lead_id=lead), CallPerson(counterparty_id=key)):
+            await give_task(session, person, 2, "надіслати прайс", None, by=1, now=desk.now)
+    assert await _sees(desk, 2, lead, key) == (True, True, [lead], [lead], [key])
+    async with desk.database.write() as session:
+        for task in await open_tasks_for(session, 2):
+            await close_task(session, task.id, "", by=2, now=desk.now)
+    assert await _sees(desk, 2, lead, key) == (False, False, [], [], [])
+
+
+async def _sees(desk: Desk, employee: int, lead: int, key: int) -> tuple[object, ...]:
+    """What an employee sees: the cards, the leads in both ways in which a list finds them, the counterparties."""
+    scope, page = frozenset({employee}), Request(9)
+    # A great many colleagues make a list look for cards in another way than it does for one person.
+    many = scope | set(range(1000, 1101))
+    async with desk.database.read() as session:
+        leads = [await list_leads(session, LeadFilter(), LeadOrder.NAME, page, whose) for whose in (scope, many)]
+        companies = await list_counterparties(session, CounterpartyFilter(), CounterpartyOrder.NAME, page, scope)
+        cards = (await lead_is_visible(session, lead, scope), await counterparty_is_visible(session, key, scope))
+    return (*cards, *([row.id for row in found.rows] for found in (*leads, companies)))
 
 
 async def test_a_leavers_tasks_go_to_his_successor_who_is_told(desk: Desk) -> None:
