@@ -14,7 +14,7 @@ from leads.admin.rendering import redirect, render
 from leads.store import erasing, recordings
 from leads.store.cards import NoSuchCardError
 from leads.store.counterparty_card import load_counterparty
-from leads.store.erasing import CallRunsError, Traces, traces_of
+from leads.store.erasing import CallRunsError, Traces, mentions_of, traces_of
 from leads.store.lead_card import load_lead
 from leads.store.recording_files import RecordingGoneError
 
@@ -43,9 +43,11 @@ async def erase(request: web.Request) -> web.Response:
     if traces.runs:
         raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended."))
     await _delete_recordings(panel, traces, viewer.id)
+    async with panel.database.read() as session:
+        mentions = await mentions_of(session, await _traces(session, request))
     async with panel.database.write() as session:
         try:
-            await erasing.erase(session, await _traces(session, request), panel.clock())
+            await erasing.erase(session, await _traces(session, request), mentions, panel.clock())
         except CallRunsError:
             raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended.")) from None
     return redirect(request, _card(request).rpartition("/")[0], flash=_("The person is erased."))

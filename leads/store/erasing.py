@@ -4,21 +4,38 @@ What is left is that calls took place, who of ours was on them and how long, wit
 refer to a card, whoever made them and whenever, are found by their foreign keys, so that none is forgotten.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import groupby, islice, product
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, ForeignKey, Table, and_, delete, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import Phase
 from leads.store import audit
 from leads.store.audit_table import AuditEntry
 from leads.store.engine import lock_numbers
+from leads.store.import_tables import ImportRefusal
 from leads.store.models import (
     Base,
     Call,
+    Change,
     ContactPerson,
     Counterparty,
     Lead,
@@ -29,6 +46,15 @@ from leads.store.models import (
 
 LEAST_DIGITS = 6
 """Fewer digits are a short number of ours, no trace of a person."""
+MOST_DIGITS = 9
+"""What is before them is a country, or a way out."""
+LEAST_LETTERS = 3
+"""A shorter name is part of too many words."""
+AT_ONCE = 1000
+"""Keys in one statement: PostgreSQL takes 32,767 values."""
+PARSED_AT_ONCE = 200
+_GONE = dict.fromkeys(("caller_name", "lead_id", "counterparty_id", "contact_person_id", "halves"))
+T = TypeVar("T")
 
 
 class CallRunsError(Exception):
@@ -47,7 +73,7 @@ class Traces:
     contact_ids: frozenset[int]
     numbers: frozenset[str]
     own_numbers: frozenset[str]
-    calls: tuple[tuple[str, str], ...]
+    calls: frozenset[tuple[str, str]]
     recordings: tuple[tuple[int, str, str], ...]
     runs: bool
 
@@ -76,10 +102,7 @@ async def traces_of(session: AsyncSession, *, lead_id: int | None = None, counte
         and_(Call.outside_number.in_(numbers - shared), Call.lead_id.is_(None), Call.counterparty_id.is_(None)),
     )
     rows = (await session.execute(select(Call.pbx, Call.linkedid, Call.phase).where(with_him))).all()
-    calls = tuple((row.pbx, row.linkedid) for row in rows)
-    files = select(Recording.id, Recording.pbx, Recording.path).where(
-        tuple_(Recording.pbx, Recording.linkedid).in_(calls), Recording.deleted_at.is_(None)
-    )
+    calls = frozenset((row.pbx, row.linkedid) for row in rows)
     return Traces(
         frozenset(key for key in leads if key is not None),
         frozenset(key for key in counterparties if key is not None),
@@ -87,9 +110,54 @@ async def traces_of(session: AsyncSession, *, lead_id: int | None = None, counte
         frozenset(numbers),
         frozenset(numbers - shared),
         calls,
-        tuple((row[0], row[1], row[2]) for row in await session.execute(files)),
+        tuple([one async for one in _recordings(session, calls)]),
         runs=any(row.phase is not Phase.ENDED for row in rows),
     )
+
+
+async def _recordings(session: AsyncSession, calls: Iterable[tuple[str, str]]) -> AsyncIterator[tuple[int, str, str]]:
+    for pbx, linkedids in _by_pbx(calls):
+        kept = Recording.pbx == pbx, Recording.linkedid.in_(linkedids), Recording.deleted_at.is_(None)
+        for row in await session.execute(select(Recording.id, Recording.pbx, Recording.path).where(*kept)):
+            yield row[0], row[1], row[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Where else he is named, by key: refused rows of imports, and lines of history and of the audit log."""
+
+    refusals: frozenset[int]
+    changes: frozenset[int]
+    entries: frozenset[int]
+
+
+async def mentions_of(session: AsyncSession, traces: Traces) -> Mentions:
+    """Look through texts for a person's numbers and, in refused rows, his names; it takes long, so do it in a read."""
+    endings = {number.lstrip("+")[-MOST_DIGITS:] for number in traces.own_numbers}
+    endings = {ending for ending in endings if len(ending) >= LEAST_DIGITS}
+    names: set[str] = set()
+    for table, keys in ((Lead, traces.lead_ids), (Counterparty, traces.counterparty_ids)):
+        names |= {*await session.scalars(select(table.name).where(table.id.in_(keys)))}
+    names |= {*await session.scalars(select(ContactPerson.name).where(ContactPerson.id.in_(traces.contact_ids)))}
+    names = {name for name in names if len(name) >= LEAST_LETTERS}
+
+    async def found(key: Any, columns: Sequence[Any], words: Collection[str] = ()) -> frozenset[int]:
+        hits = [_plain(column).contains(ending) for column in columns for ending in endings]
+        hits += [column.contains(word, autoescape=True) for column in columns for word in words]
+        return frozenset(await session.scalars(select(key).where(or_(false(), *hits))))
+
+    return Mentions(
+        await found(ImportRefusal.id, (ImportRefusal.name, ImportRefusal.reason), names),
+        await found(Change.id, (Change.before, Change.after)),
+        await found(AuditEntry.id, (cast(AuditEntry.before, Text), cast(AuditEntry.after, Text))),
+    )
+
+
+def _plain(column: Any) -> Any:
+    """A text without what people write between the digits of a number."""
+    for between in (" ", "\u00a0", "-", "(", ")"):
+        column = func.replace(column, between, "", type_=Text)
+    return column
 
 
 async def _merged_into(session: AsyncSession, leads: Collection[int | None]) -> set[int | None]:
@@ -103,8 +171,8 @@ async def _merged_into(session: AsyncSession, leads: Collection[int | None]) -> 
     return found
 
 
-async def erase(session: AsyncSession, traces: Traces, now: datetime) -> None:
-    """Erase a person; his recordings' files are deleted before.
+async def erase(session: AsyncSession, traces: Traces, mentions: Mentions, now: datetime) -> None:
+    """Erase a person, and what mentions him; his recordings' files are deleted before.
 
     Raises:
         CallRunsError: one of his calls runs.
@@ -113,6 +181,7 @@ async def erase(session: AsyncSession, traces: Traces, now: datetime) -> None:
         raise CallRunsError
     connection = await session.connection()
     await connection.run_sync(_erase, traces, now)
+    await connection.run_sync(_forget_mentions, mentions, now)
     for kind, keys in (("lead", traces.lead_ids), ("counterparty", traces.counterparty_ids)):
         for key in sorted(keys):
             await audit.note(session, audit.What.ERASED, kind, key)
@@ -143,48 +212,79 @@ def _erase(connection: Connection, traces: Traces, now: datetime) -> None:
     )
 
 
+def _forget_mentions(connection: Connection, mentions: Mentions, now: datetime) -> None:
+    for some in _some(mentions.refusals):
+        connection.execute(delete(ImportRefusal).where(ImportRefusal.id.in_(some)))
+    for some in _some(mentions.changes):
+        connection.execute(update(Change).where(Change.id.in_(some)).values(before="", after=""))
+    for some in _some(mentions.entries):
+        emptied = update(AuditEntry).where(AuditEntry.id.in_(some), AuditEntry.erased_at.is_(None))
+        connection.execute(emptied.values(before={}, after={}, erased_at=now))
+
+
 def _empty_calls(connection: Connection, traces: Traces) -> None:
     """Leave of each call what is ours; and of others that touched him (a consultation) no number of his."""
-    connection.execute(
-        delete(RoutingDecision).where(tuple_(RoutingDecision.pbx, RoutingDecision.linkedid).in_(traces.calls))
-    )
     call = Call.metadata.tables["call"]
-    whole = tuple_(call.c.pbx, call.c.linkedid).in_(traces.calls)
-    part = or_(
-        tuple_(call.c.pbx, call.c.parent_linkedid).in_(traces.calls), call.c.outside_number.in_(traces.own_numbers)
-    )
-    rows = connection.execute(select(call).where(or_(whole, part))).mappings().all()
-    his_ids = [row["id"] for row in rows if (row["pbx"], row["linkedid"]) in traces.calls]
-    _remove_what_refers_to(connection, call, his_ids)  # notes on them
+    his: dict[int, str | None] = {}
+    around: set[int] = set()
+    for pbx, linkedids in _by_pbx(traces.calls):
+        connection.execute(
+            delete(RoutingDecision).where(RoutingDecision.pbx == pbx, RoutingDecision.linkedid.in_(linkedids))
+        )
+        whole = select(call.c.id, call.c.outside_number).where(call.c.pbx == pbx, call.c.linkedid.in_(linkedids))
+        his |= {row.id: row.outside_number for row in connection.execute(whole)}
+        within = call.c.pbx == pbx, call.c.parent_linkedid.in_(linkedids)
+        around |= {*connection.scalars(select(call.c.id).where(*within))}
+    others = {*connection.scalars(select(call.c.id).where(call.c.outside_number.in_(traces.own_numbers)))}
+    _remove_what_refers_to(connection, call, his.keys())  # notes on them
     # He may have called from numbers that his card has no more.
-    numbers = traces.numbers | {
-        row["outside_number"] for row in rows if (row["pbx"], row["linkedid"]) in traces.calls and row["outside_number"]
-    }
-    for row in rows:
-        his = (row["pbx"], row["linkedid"]) in traces.calls
-        around = his or (row["pbx"], row["parent_linkedid"]) in traces.calls
-        emptied: dict[str, Any] = {
-            name: _without(row[name], numbers if around else traces.own_numbers)
-            for name in ("caller", "dialled", "outside_number", "legs", "transfers")
-        }
-        if his:
-            emptied |= {"caller_name": None, "lead_id": None, "counterparty_id": None, "contact_person_id": None}
-            emptied["halves"] = None
-        connection.execute(update(call).where(call.c.id == row["id"]).values(**emptied))
+    numbers = traces.numbers | {number for number in his.values() if number}
+    _empty(connection, his.keys(), numbers, _GONE)
+    _empty(connection, around - his.keys(), numbers, {})
+    _empty(connection, others - around - his.keys(), traces.own_numbers, {})
 
 
-def _without(value: Any, numbers: Iterable[str]) -> Any:
-    """A value of a call's row with the person's numbers left out, in whatever writing."""
+def _empty(connection: Connection, ids: Iterable[int], numbers: Iterable[str], gone: Mapping[str, None]) -> None:
+    """Leave the numbers out of calls, and all that is in `gone`; few at a time, since others wait for their parsing."""
+    call, endings = Call.metadata.tables["call"], _endings(numbers)
+    columns = [call.c[name] for name in ("caller", "dialled", "outside_number", "legs", "transfers")]
+    for some in _some(ids, PARSED_AT_ONCE):
+        rows = connection.execute(select(call.c.id, *columns).where(call.c.id.in_(some))).mappings().all()
+        emptied = [
+            {"row": row["id"], **gone} | {column.name: _without(row[column.name], endings) for column in columns}
+            for row in rows
+        ]
+        connection.execute(update(call).where(call.c.id == bindparam("row")), emptied)
+
+
+def _by_pbx(calls: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Keys of calls by their Asterisk, no more at a time than a statement takes."""
+    for pbx, keys in groupby(sorted(calls), key=lambda key: key[0]):
+        for some in _some(linkedid for _pbx, linkedid in keys):
+            yield pbx, some
+
+
+def _some(things: Iterable[T], count: int = AT_ONCE) -> Iterator[list[T]]:
+    rest = iter(things)
+    while some := list(islice(rest, count)):
+        yield some
+
+
+def _endings(numbers: Iterable[str]) -> frozenset[str]:
+    """How the numbers may end in whatever writing, without what is before the national number."""
+    return frozenset(number[-length:] for number in numbers for length in range(LEAST_DIGITS, MOST_DIGITS + 1))
+
+
+def _without(value: Any, endings: frozenset[str]) -> Any:
+    """A value of a call's row with the numbers of these endings left out, in whatever writing."""
     if isinstance(value, list):
-        return [_without(item, numbers) for item in value]
+        return [_without(item, endings) for item in value]
     if isinstance(value, dict):
-        return {key: _without(item, numbers) for key, item in value.items()}
+        return {key: _without(item, endings) for key, item in value.items()}
     if not isinstance(value, str):
         return value
     digits = "".join(letter for letter in value if letter.isdigit()).lstrip("0")
-    if len(digits) < LEAST_DIGITS:
-        return value
-    return None if any(number.endswith(digits[-9:]) for number in numbers) else value
+    return None if len(digits) >= LEAST_DIGITS and digits[-MOST_DIGITS:] in endings else value
 
 
 def _references(target: Table, within: Collection[str] | None = None) -> list[ForeignKey]:
@@ -204,9 +304,9 @@ KEPT_TABLES = {"call", "lead", "counterparty", "contact_person"}
 
 
 def _remove_what_refers_to(connection: Connection, table: Table, keys: Collection[int]) -> None:
-    for key in _references(table):
+    for key, some in product(_references(table), list(_some(keys))):
         owner = key.parent.table
-        chosen = key.parent.in_(keys)
+        chosen = key.parent.in_(some)
         if owner.name in KEPT_TABLES:
             if key.parent.nullable:
                 connection.execute(update(owner).where(chosen).values({key.parent.name: None}))

@@ -560,6 +560,13 @@ class Call(Base):
         Index("ix_call_outside_number_started_at", "outside_number", "started_at"),
         Index("ix_call_did_started_at", "did", "started_at"),
         Index(
+            "ix_call_pbx_parent_linkedid",
+            "pbx",
+            "parent_linkedid",
+            sqlite_where=text("parent_linkedid IS NOT NULL"),
+            postgresql_where=text("parent_linkedid IS NOT NULL"),
+        ),
+        Index(
             "ix_call_live",
             "started_at",
             sqlite_where=text("phase < 3"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import insert, inspect, or_, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,11 +15,13 @@ from leads.store.audit import Actor, What
 from leads.store.audit_table import AuditEntry, Kept
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.engine import SHORTEST_PAUSE, Database
-from leads.store.erasing import CallRunsError, erase, traces_of
+from leads.store.erasing import CallRunsError, Traces, erase, mentions_of, traces_of
+from leads.store.import_tables import ImportBatch, ImportKind, ImportRefusal
 from leads.store.lead_card import LeadEdit, create_lead
 from leads.store.models import (
     Base,
     Call,
+    Change,
     Employee,
     Extension,
     IgnoredNumber,
@@ -323,7 +325,7 @@ async def test_nothing_of_an_erased_person_is_left(database: Database, olena: in
     assert all(word in before for word in PERSONAL[4:5] + PERSONAL[:1])
     async with database.write() as session:
         traces = await traces_of(session, lead_id=None if counterparty else lead, counterparty_id=counterparty)
-        await erase(session, traces, NOW)
+        await _erase(session, traces)
     left = await _everything(database)
     assert [word for word in PERSONAL if word in left] == []
     assert "Сусід" in left
@@ -343,6 +345,10 @@ async def test_nothing_of_an_erased_person_is_left(database: Database, olena: in
     assert [entry.erased_at for entry in entries if entry.lead_id == neighbour] == [None]
 
 
+async def _erase(session: AsyncSession, traces: Traces) -> None:
+    await erase(session, traces, await mentions_of(session, traces), NOW)
+
+
 def _status(edit: type) -> dict[str, Any]:
     return {"status_id": 1} if "status_id" in edit.__dataclass_fields__ else {}  # type: ignore[attr-defined]
 
@@ -353,7 +359,7 @@ async def test_nobody_is_erased_while_he_talks(database: Database, olena: int) -
         session.add(_call("1.1", lead_id=lead, phase=Phase.TALKING))
     with pytest.raises(CallRunsError):
         async with database.write() as session:
-            await erase(session, await traces_of(session, lead_id=lead), NOW)
+            await _erase(session, await traces_of(session, lead_id=lead))
     async with database.read() as session:
         assert await session.get(Lead, lead) is not None
 
@@ -367,12 +373,54 @@ async def test_a_shared_number_stays_anothers(database: Database, olena: int) ->
         ids.append(saved.id)
     async with database.write() as session:
         session.add(_call("1.1", counterparty_id=ids[1], transfers=[], legs=[]))
-        await erase(session, await traces_of(session, counterparty_id=ids[0]), NOW)
+        await _erase(session, await traces_of(session, counterparty_id=ids[0]))
     left = await _everything(database)
     assert "Друга" in left
     assert "Перша" not in left
     async with database.read() as session:
         assert (await session.execute(select(Call.counterparty_id, Call.outside_number))).all() == [(ids[1], NUMBER)]
+
+
+async def test_somebody_with_thousands_of_calls_is_erased(database: Database, olena: int) -> None:
+    lead = await _lead(database, olena)
+    call = {"pbx": "pbx", "role": Role.CALL, "phase": Phase.ENDED, "progress": 9, "started_at": NOW, "lead_id": lead}
+    call |= {"outside_number": NUMBER, "legs": [{"number": NUMBER}], "transfers": []}
+    count = 17_000
+    async with database.write() as session:
+        await session.execute(insert(Call), [call | {"linkedid": f"1.{place}"} for place in range(count)])
+        session.add(Recording(pbx="pbx", linkedid="1.5", path="5.wav", recorded_at=NOW))
+    async with database.write() as session:
+        traces = await traces_of(session, lead_id=lead)
+        assert (len(traces.calls), len(traces.recordings)) == (count, 1)
+        await _erase(session, traces)
+    async with database.read() as session:
+        left = select(Call.id).where(or_(Call.outside_number.is_not(None), Call.lead_id.is_not(None)))
+        assert list(await session.scalars(left)) == []
+        assert await session.scalar(select(Call.legs).limit(1)) == [{"number": None}]
+
+
+@pytest.mark.usefixtures("acting")
+async def test_nothing_that_mentions_an_erased_person_is_left(database: Database, olena: int) -> None:
+    """Refused rows of imports, and a number that another card had for a while."""
+    other = await _lead(database, olena, name="Сусід", numbers=("0671112233",), email="", address="", comment="")
+    async with database.write() as session:
+        change = {"at": NOW, "employee_id": olena, "lead_id": other, "field": "comment"}
+        texts = ("його брат 050 123-45-67", "нічого")
+        await session.execute(insert(Change), [change | {"before": "", "after": text} for text in texts])
+        batch = ImportBatch(kind=ImportKind.LEADS, file_name="a.csv", size=1, started_at=NOW, moved_at=NOW)
+        session.add(batch)
+        await session.flush()
+        reasons = (("Щербань", "x"), ("x", "+380 50 123 45 67 is on another open lead."), ("Інший", "no number"))
+        session.add_all([ImportRefusal(batch_id=batch.id, line=2, name=name, reason=why) for name, why in reasons])
+        session.add(IgnoredNumber(number=NUMBER, note=""))
+    async with database.write() as session:
+        await company.stop_ignoring(session, NUMBER)
+    lead = await _lead(database, olena)
+    async with database.write() as session:
+        await _erase(session, await traces_of(session, lead_id=lead))
+    left = await _everything(database)
+    assert [word for word in ("Щербань", "1234567", "123-45-67", "123 45 67") if word in left] == []
+    assert [word for word in ("Сусід", "+380671112233", "нічого", "Інший") if word not in left] == []
 
 
 def test_every_table_is_a_cards_or_a_calls_or_noted() -> None:
