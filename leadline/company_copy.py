@@ -19,7 +19,7 @@ from ami_listener.database_copy import DatabaseFamily, fingerprint
 from dialplan.copy import CompanyEntries
 from dialplan.words import NUMBER_FAMILY
 from leads.domain.directory import Directory
-from leads.domain.duty import absences
+from leads.domain.duty import absences, absent_in_a_copy
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup, LookupUnavailable
@@ -227,7 +227,7 @@ class CompanyCopy:
             region=rules.region,
             default_extension=rules.default_extension,
             name_language=rules.name_language,
-            absent=absent.of,
+            absent=absent_in_a_copy(directory, absent.of),
         )
         for name, wanted in entries.small.items():
             family, known = self._small.get(name, (DatabaseFamily(self.control, name), {}))

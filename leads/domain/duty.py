@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
     from leads.domain.directory import Directory
@@ -97,14 +97,29 @@ def absences(directory: "Directory", at: datetime, zone: ZoneInfo) -> Absences:
         duty = employee.duty
         key = duty.shifts, duty.zone
         if key not in calendars:
-            own = zone if duty.zone is None else ZoneInfo(duty.zone)
-            calendars[key] = _Calendar(duty.shifts or ALWAYS, own, directory.holidays, at)
+            calendars[key] = _Calendar(duty.shifts or ALWAYS, _zone(duty.zone, zone), directory.holidays, at)
         calendar = calendars[key]
         absence = _away(duty, at) or calendar.absence
         if absence is not None:
             found[employee.id] = absence
         changes += [change for change in (calendar.until, duty.away_until) if change is not None and change > at]
     return Absences(found, min(changes, default=None))
+
+
+def absent_in_a_copy(directory: "Directory", absent: Mapping[int, Absence]) -> Mapping[int, Absence]:
+    """Say who is absent in a copy that nobody may bring up to date for long: where all are, nobody.
+
+    Else what the copy keeps of a night would send each call of the days that follow to the one phone of last resort.
+    """
+    return absent if any(one.active and one.id not in absent for one in directory.employees.values()) else {}
+
+
+def _zone(name: str | None, company: ZoneInfo) -> ZoneInfo:
+    """An employee's own zone; one that this machine's tables do not know stops no call."""
+    try:
+        return company if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return company
 
 
 def _away(duty: Duty, at: datetime) -> Absence | None:

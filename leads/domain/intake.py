@@ -48,7 +48,8 @@ class Intake:
         ours = number.text in self.directory.dids or view.dialled in self.directory.extensions
         if number.kind is not NumberKind.OUTSIDE or ours:
             return view
-        return replace(view, direction=Direction.OUTBOUND, result=Result.FAILED if view.incomplete else view.result)
+        failed = view.incomplete and view.phase is Phase.ENDED
+        return replace(view, direction=Direction.OUTBOUND, result=Result.FAILED if failed else view.result)
 
     def judge(self, view: CallView) -> Judgement:
         """Say what a call means as far as it has come."""

@@ -142,6 +142,8 @@ class Workload:
     cap: int
     calendar: Calendar
     planned: Counter[tuple[int | None, date]] = field(default_factory=Counter)
+    _next: dict[tuple[int | None, date], date] = field(default_factory=dict)
+    """From a day that was found full, a later one before which there is no room: else each call would walk them all."""
 
     @classmethod
     def of(cls, cap: int, calendar: Calendar, planned: Iterable[tuple[int | None, date, int]]) -> "Workload":
@@ -150,8 +152,12 @@ class Workload:
 
     def place(self, employee: int | None, day: date) -> date:
         """The first working day from `day` on with room for one more call of the employee's; it is taken then."""
+        full = []
         while self.planned[employee, day] >= self.cap:
-            day = self.calendar.working_day(day + _DAY)
+            full.append(day)
+            day = self._next.get((employee, day)) or self.calendar.working_day(day + _DAY)
+        for one in full:
+            self._next[employee, one] = day
         self.planned[employee, day] += 1
         return day
 

@@ -74,7 +74,7 @@ async def plan_day(database: Database, zone: ZoneInfo, clock: Clock) -> int:
                 break
             began = time.monotonic()
             async with database.write() as session:
-                planned += await _plan_some(session, kind, candidates, load, clock())
+                planned += await _plan_some(session, kind, candidates, load, clock(), of=day.day)
             await breathe(began)
     async with database.write() as session:
         await _finish(session, zone, clock())
@@ -105,11 +105,13 @@ def _needs_call(kind: _Kind) -> tuple[ColumnElement[bool], ...]:
     return (plans, none_planned, Lead.closed_at.is_(None)) if kind.card is Lead else (plans, none_planned)
 
 
-async def _plan_some(session: AsyncSession, kind: _Kind, candidates: Sequence[int], load: _Load, now: datetime) -> int:
-    """Plan for those of the candidates that still need it, and note how far the day is."""
+async def _plan_some(
+    session: AsyncSession, kind: _Kind, candidates: Sequence[int], load: _Load, now: datetime, *, of: date
+) -> int:
+    """Plan for those of the candidates of a day that still need it, and note how far it is; a new day begins anew."""
     zone = load.work.calendar.zone
     day = await _locked_day(session, zone, now)
-    if day is None:
+    if day is None or day.day != of:
         return 0
     if not load.is_of(day):
         # Another server planned meanwhile, or another day began.
@@ -176,7 +178,7 @@ def _facts(kind: _Kind, candidates: Sequence[int]) -> Select[Any]:
     card = kind.card
     changed = (
         select(func.max(Change.at))
-        .where(getattr(Change, kind.key) == card.id, Change.field.in_(("status", "closed_at")))
+        .where(getattr(Change, kind.key) == card.id, Change.field.in_(("status", "closed", "closed_at")))
         .correlate(card)
         .scalar_subquery()
     )

@@ -65,8 +65,10 @@ def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) 
     if not missing:
         return people
     status = default_status(connection)
-    for number in missing.keys() & closed.keys():
-        if reopen(connection, closed[number], status, now):
+    opened: set[int] = set()
+    for number in sorted(missing.keys() & closed.keys()):
+        if closed[number] in opened or reopen(connection, closed[number], status, now):
+            opened.add(closed[number])
             people[number] = CallPerson(lead_id=closed[number])
             del missing[number]
     people.update(_make_leads(connection, missing, status, now))

@@ -239,6 +239,7 @@ def test_who_takes_the_call_back_sees_the_caller_again(company: Company) -> None
     second = company.rings("101")
     second.answer()
     first.await_display(OLENA, "101")
+    company.await_conversations()
     second.hang_up()
     first.await_display(UTF8, CALLER)
 

@@ -133,12 +133,12 @@ async def test_two_servers_and_one_that_died_midway_do_each_day_once(
 
     real, calls = daily_plans._plan_some, 0
 
-    async def dies(*args: Any) -> int:
+    async def dies(*args: Any, **named: Any) -> int:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise OSError("gone")
-        return await real(*args)
+        return await real(*args, **named)
 
     monkeypatch.setattr(daily_plans, "_plan_some", dies)
     with pytest.raises(OSError, match="gone"):

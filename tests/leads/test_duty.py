@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads.domain.directory import Directory, Employee
-from leads.domain.duty import Absence, AbsenceKind, Absences, Duty, Shift, absences
+from leads.domain.duty import Absence, AbsenceKind, Absences, Duty, Shift, absences, absent_in_a_copy
 
 KYIV = ZoneInfo("Europe/Kyiv")
 OFFICE = tuple(Shift(day, 9 * 60, 18 * 60) for day in range(5))
@@ -114,3 +114,17 @@ def test_nothing_changes_before_the_moment_that_is_told(found: list[Duty], at: d
 def test_who_left_costs_nothing_and_breaks_nothing() -> None:
     left = replace(company(Duty(OFFICE)).employees[1], active=False)
     assert absences(Directory(1, {1: left}), kyiv("2026-11-02T12:00"), KYIV).of == {}
+
+
+def test_a_zone_that_this_machine_does_not_know_stops_nobody() -> None:
+    assert absence(Duty(OFFICE, zone="Europe/Atlantis"), kyiv("2026-11-02T08:59")) == Absence(
+        AbsenceKind.OFF_DUTY, kyiv("2026-11-02T09:00")
+    )
+
+
+def test_a_copy_keeps_no_night() -> None:
+    """Whoever would ring by day rings, if the copy is all that is left; one who is away among others stays away."""
+    two = Directory(1, {key: Employee(key, "Oleh", True, 15, False, ()) for key in (1, 2)})
+    night = Absence(AbsenceKind.OFF_DUTY)
+    assert absent_in_a_copy(two, {1: night, 2: night}) == {}
+    assert absent_in_a_copy(two, {1: night}) == {1: night}

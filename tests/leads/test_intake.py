@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from leads.domain.calls import CallView, Direction, Leg, Result, Role, Transfer, TransferType
+from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer, TransferType
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension
 from leads.domain.intake import Intake
 from tests.leads.views import CALLER, DID, RINGING, ended, outgoing, talking
@@ -112,6 +112,11 @@ def test_a_call_to_the_outside_that_never_came_to_a_line_is_one_all_the_same(inc
     assert (meant.direction, meant.result) == (Direction.OUTBOUND, result)
     judged = INTAKE.judge(meant)
     assert (judged.outside, judged.makes_lead) == ("+380501234567", result is not Result.FAILED)
+
+
+def test_such_a_call_that_still_runs_has_no_result() -> None:
+    running = replace(UNDIALLED, phase=Phase.RINGING, result=None, incomplete=True)
+    assert INTAKE.as_meant(running).result is None
 
 
 @pytest.mark.parametrize(

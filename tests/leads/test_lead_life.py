@@ -36,6 +36,7 @@ from leads.store.listing import Request
 from leads.store.lookup import CallerLookup
 from leads.store.merging import merge_leads, merged_into
 from leads.store.models import Call, ContactPerson, Employee, Extension, Lead, PhoneNumber
+from leads.store.people_of_calls import Wanted, people_for
 from leads.store.pins import pin, shared_numbers
 from leads.store.reassigning import Given, give_leads
 from leads.store.reopening import NoNumberFreeError, reopen_by_hand
@@ -241,6 +242,20 @@ async def test_an_opened_lead_can_be_saved_without_taking_a_counterpartys_number
     async with life.database.read() as session:
         active = set(await session.scalars(select(PhoneNumber.number).where(PhoneNumber.on_active_lead)))
     assert active == {OFFICE}
+
+
+async def test_two_numbers_of_one_closed_lead_that_call_at_once_open_it_once(life: Life) -> None:
+    lead_id = await life.lead(MOBILE, HOME)
+    company = (await life.company(MOBILE, HOME)).id
+    async with life.database.read() as session:
+        card = await load_counterparty(session, company, None)
+    free = replace(COMPANY, numbers=("+380441230000",), persons=(replace(OLHA, id=card.persons[0].id),))
+    await save_counterparty(life.database, company, card.version, free, by=None, clock=life.clock, region="UA")
+    wanted = [Wanted(number, True, None, None) for number in (MOBILE, HOME)]
+    async with life.database.write() as session:
+        people = await (await session.connection()).run_sync(lambda c: people_for(c, wanted, NOW))
+    assert {number: person.lead_id for number, person in people.items()} == {MOBILE: lead_id, HOME: lead_id}
+    assert await life.numbers(lead_id) == [(MOBILE, True), (HOME, True)]
 
 
 async def test_the_older_of_two_leads_survives_and_nothing_is_lost(life: Life) -> None:

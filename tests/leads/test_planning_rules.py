@@ -1,9 +1,12 @@
 """The rules of planning by a clock: days of the company's zone, holidays, year's end, daylight saving (P2, P4)."""
 
-from datetime import UTC, date, datetime
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leads.domain.planning import (
     Act,
@@ -98,6 +101,34 @@ def test_work_is_spread_over_working_days() -> None:
         date(2026, 3, 10),
     ]
     assert load.place(2, FRIDAY) == FRIDAY
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.integers(0, 9)), max_size=60), st.integers(1, 3))
+def test_the_spread_is_that_of_looking_at_each_day(calls: list[tuple[int, int]], cap: int) -> None:
+    load, taken = Workload.of(cap, KYIV, []), Counter[tuple[int, date]]()
+    for employee, later in calls:
+        day = KYIV.working_day(FRIDAY + timedelta(days=later))
+        placed = load.place(employee, day)
+        while taken[employee, day] >= cap:
+            day = KYIV.working_day(day + timedelta(days=1))
+        taken[employee, day] += 1
+        assert placed == day
+
+
+def test_a_full_year_is_walked_once() -> None:
+    """An import of many leads for one employee fills years of days; to walk them for each would stop the server."""
+    walked = 0
+
+    class Walked(Calendar):
+        def working_day(self, day: date) -> date:
+            nonlocal walked
+            walked += 1
+            return super().working_day(day)
+
+    load = Workload.of(1, Walked(ZoneInfo("Europe/Kyiv")), [])
+    for _ in range(500):
+        load.place(1, FRIDAY)
+    assert walked < 1000
 
 
 @pytest.mark.parametrize(

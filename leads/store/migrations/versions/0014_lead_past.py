@@ -7,6 +7,8 @@ revision = "0014"
 down_revision = "0013"
 
 _KEEP = "INSERT INTO lead_past (lead_id, until, status_id, responsible_id, closed)"
+# An employee who is removed at this very moment is nobody's any more.
+_LEFT = "old.status_id, (SELECT id FROM employee WHERE id = old.responsible_id), old.closed_at IS NOT NULL"
 # Whoever changes a lead says when. Who changed it without a word did it now; who changed it twice in one transaction
 # said so the first time, less than a minute ago.
 _UNSAID = "new.updated_at = old.updated_at AND new.updated_at <"
@@ -46,7 +48,7 @@ def _keep_on_sqlite() -> None:
         "WHEN old.status_id IS NOT new.status_id OR old.responsible_id IS NOT new.responsible_id "
         "OR (old.closed_at IS NULL) <> (new.closed_at IS NULL) "
         f"BEGIN {_KEEP} VALUES (old.id, CASE WHEN {_UNSAID} {lately} THEN {now} ELSE new.updated_at END, "
-        "old.status_id, old.responsible_id, old.closed_at IS NOT NULL); END"
+        f"{_LEFT}); END"
     )
 
 
@@ -55,7 +57,7 @@ def _keep_on_postgresql() -> None:
         "CREATE FUNCTION keep_lead_past() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"{_KEEP} VALUES (old.id, CASE WHEN {_UNSAID} clock_timestamp() - INTERVAL '1 minute' "
         "THEN clock_timestamp() ELSE new.updated_at END, "
-        "old.status_id, old.responsible_id, old.closed_at IS NOT NULL); RETURN NULL; END $$"
+        f"{_LEFT}); RETURN NULL; END $$"
     )
     op.execute(
         "CREATE TRIGGER lead_past_kept AFTER UPDATE OF status_id, responsible_id, closed_at ON lead FOR EACH ROW "
