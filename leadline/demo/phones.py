@@ -1,5 +1,6 @@
 """Simulated SIP phones and callers, and what happened to each call as it looked from their end."""
 
+import contextlib
 import socket
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from leadline.demo.sip_messages import SipMessage, read_address
 from leadline.demo.sipp import PhoneError, Sipp, await_value, free_port
 
 _REGISTER_SECONDS = 5.0
+_ASKED_SECONDS = 1.0
 _EXPIRES = 3600
 # The trunk is known by this address, and a machine reaches all of its own addresses from here.
 _LOCAL = "127.0.0.1"
@@ -139,6 +141,9 @@ class Phone:
         )
         try:
             await_value(lambda: _signed_in(sipp.messages()), _REGISTER_SECONDS, f"phone {self.account.user} to sign in")
+            # One that does not ask takes a phone that has signed in for one that is there.
+            with contextlib.suppress(PhoneError):
+                await_value(lambda: _said_that_it_is_there(sipp.messages()), _ASKED_SECONDS, "the PBX's question")
         except PhoneError as error:
             report = sipp.report()
             sipp.discard()
@@ -148,6 +153,11 @@ class Phone:
 
 def _signed_in(messages: list[SipMessage]) -> bool | None:
     return any(message.answers == "REGISTER" and message.status == 200 for message in messages) or None
+
+
+def _said_that_it_is_there(messages: list[SipMessage]) -> bool | None:
+    """Until the PBX knows, it rings a phone as little as one that is away."""
+    return any(message.sent and message.answers == "OPTIONS" for message in messages) or None
 
 
 class Calls:

@@ -54,8 +54,13 @@ class Pbx:
         return Account(number, self.values.phone_secrets[number])
 
     def await_idle(self, seconds: float = 10.0) -> None:
-        """Wait until no channel is left; one that stays behind is a fault."""
-        await_value(lambda: not self.instance.channels() or None, seconds, f"all channels to end: {self.channels()}")
+        """Wait until no channel is left; one that stays behind is a fault, but of this test alone."""
+        try:
+            await_value(
+                lambda: not self.instance.channels() or None, seconds, f"all channels to end: {self.channels()}"
+            )
+        finally:
+            self.instance.cli("channel request hangup all")
 
     def channels(self) -> list[str]:
         return self.instance.channels()

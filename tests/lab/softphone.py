@@ -166,6 +166,11 @@ class Softphone:
         if password is not None:
             self._register(1, 3600)
             self.await_(lambda: self._registered == 1, "the sign-in")
+            self.await_(self._was_asked, "the question whether it is there")
+
+    def _was_asked(self) -> bool:
+        """Until it has answered that it is there, the PBX rings it as little as one that is away."""
+        return any(message.start.startswith("OPTIONS ") for message in self.received)
 
     def call(self, to: str, name: str | None = None, headers: str = "") -> Dialog:
         """Call a number; `name` is what From says, `headers` are added to the INVITE."""
