@@ -123,7 +123,10 @@ async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: 
 
 async def _find(session: AsyncSession, row: CounterpartyRow) -> int | None:
     """The counterparty of that name that has the row's numbers, its own before those of its contact persons; the first
-    of that name where numbers do not tell, because one of the two has none."""
+    of that name where numbers do not tell, because one of the two has none.
+
+    Two that have numbers of their own, and none in common, are two, although they may share a contact person.
+    """
     named = select(Counterparty.id).where(Counterparty.sort_name == sort_key(row.name), Counterparty.name == row.name)
     ids = list(await session.scalars(named.order_by(Counterparty.id)))
     if not ids:
@@ -144,8 +147,9 @@ async def _find(session: AsyncSession, row: CounterpartyRow) -> int | None:
     def nearness(identity: int) -> tuple[int, int]:
         return len(own[identity].intersection(row.numbers)), len(held[identity] & mine)
 
-    nearest = max(ids, key=nearness)
-    if nearness(nearest) != (0, 0):
+    ids = [one for one in ids if not row.numbers or not own[one] or own[one].intersection(row.numbers)]
+    nearest = max(ids, key=nearness, default=None)
+    if nearest is not None and nearness(nearest) != (0, 0):
         return nearest
     return next((identity for identity in ids if not mine or not held[identity]), None)
 

@@ -511,6 +511,15 @@ def _counterparty_edits(draw: st.DrawFn) -> list[CounterpartyEdit]:
     return edits
 
 
+async def test_a_shared_contact_person_makes_two_companies_of_one_name_not_one(importer: Importer) -> None:
+    content = (
+        "name,numbers,contact\n"
+        "Klen,+380441234561,\nKlen,+380671112233,Olha\n"
+        "Klen,+380441234562,\nKlen,+380671112233,Olha\n"
+    )
+    assert _facts(await importer.bring(content, "counterparties")) == [2, 0, 0, 0]
+
+
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_counterparties_come_back_as_they_went(importer: Importer, database: Database) -> None:
     """Property: export, then import into an empty database, and the same counterparties and persons are there."""
