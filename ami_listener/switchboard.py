@@ -187,7 +187,8 @@ class Switchboard:
             if leg in call.legs:
                 call.ended_legs.append(leg)
             self.touch(call)
-            if leg.handed_to is not None and leg.handed_to is not call and not leg.handed_to.ended:
+            if leg.handed_to is not None and leg.handed_to is not call:
+                # Also when that one has ended a moment before: only now it is known how the hand-over did.
                 self.touch(leg.handed_to)
         if not call.channels:
             self._finish(call, at)

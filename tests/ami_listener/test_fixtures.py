@@ -108,6 +108,24 @@ def test_repeated_events_change_no_call(path: Path, data: st.DataObject) -> None
     assert finals(views).keys() == alone(path).keys()
 
 
+HANDED_ON_IN_VAIN = [path for path in FIXTURES if path.parent.name.startswith("transfer_semi_attended_by_refer_")]
+
+
+@pytest.mark.parametrize("path", HANDED_ON_IN_VAIN, ids=lambda path: path.parent.name)
+def test_the_last_phone_may_end_after_the_caller(path: Path) -> None:
+    """Two threads of Asterisk end the caller and the phone that he was handed on to: either may be first."""
+    events = list(story(path))
+    (transfer,) = (event for event in events if event["Event"] == "AttendedTransfer")
+    asking = transfer["SecondTransfererUniqueid"]
+    rung = {e["DestUniqueid"] for e in events if e["Event"] == "DialBegin" and e.get("Uniqueid") == asking}
+    last = [event for event in events if event["Event"] == "Hangup" and event["Uniqueid"] in rung]
+    assert last
+    events = [event for event in events if event not in last] + last
+    expected = json.loads((path.parent / "expected.json").read_text())["calls"]
+    views = in_order(finals(play(events, new_tracker())))
+    assert differences(expected, [as_told(view) for view in views]) == []
+
+
 PARKING = [path for path in FIXTURES if b"\nParkeeUniqueid: " in path.read_bytes()]
 
 

@@ -149,6 +149,8 @@ def queue_given_up(scene: Scene) -> list[ExpectedCall]:
         phone.await_call()
     time.sleep(0.5)
     caller.cancel()
+    for phone in phones:
+        phone.await_call().await_cancelled()
     return _waited([unanswered(scene, caller, "cancelled", _rung(phones, "cancelled"))], queue, "cancelled")
 
 
