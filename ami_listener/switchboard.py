@@ -88,6 +88,8 @@ class Switchboard:
             logger.warning("too many running calls: %s is closed unfinished to make room", oldest.linkedid)
             for channel in list(oldest.channels.values()):
                 self.remove(channel, None)
+            if not oldest.ended:
+                self._finish(oldest, oldest.over_at)
 
     def enter_state(self, channel: Channel, state: e.State) -> None:
         """An inbound call is on record once it calls us, an outgoing one once the outside line rings."""
@@ -187,11 +189,20 @@ class Switchboard:
             if leg in call.legs:
                 call.ended_legs.append(leg)
             self.touch(call)
-            if leg.handed_to is not None and leg.handed_to is not call:
-                # Also when that one has ended a moment before: only now it is known how the hand-over did.
+            if leg.handed_to is not None and leg.handed_to is not call and not leg.handed_to.ended:
                 self.touch(leg.handed_to)
+                self._finish_if_over(leg.handed_to)
         if not call.channels:
-            self._finish(call, at)
+            call.over_at, call.is_over = at, True
+            self._finish_if_over(call)
+
+    def _finish_if_over(self, call: Call) -> None:
+        """A call without channels waits for the phones that it was handed on to: only they tell how that went."""
+        if call.is_over and not call.channels and not any(self._is_awaited(leg, call) for leg in call.legs):
+            self._finish(call, call.over_at)
+
+    def _is_awaited(self, leg: LegState, call: Call) -> bool:
+        return leg.handed_to is call and not leg.ended and leg.channel.uniqueid in self.channels
 
     def _finish(self, call: Call, at: datetime | None) -> None:
         """The last channel is gone. A phone that only picked up another's call leaves no call of its own."""
