@@ -185,7 +185,6 @@ class Call:
     gave_up: bool = False
     incomplete: bool = False
     last_at: datetime | None = None
-    is_over: bool = False
     over_at: datetime | None = None
     ended: bool = False
     ended_at: datetime | None = None

@@ -193,12 +193,12 @@ class Switchboard:
                 self.touch(leg.handed_to)
                 self._finish_if_over(leg.handed_to)
         if not call.channels:
-            call.over_at, call.is_over = at, True
+            call.over_at = at
             self._finish_if_over(call)
 
     def _finish_if_over(self, call: Call) -> None:
         """A call without channels waits for the phones that it was handed on to: only they tell how that went."""
-        if call.is_over and not call.channels and not any(self._is_awaited(leg, call) for leg in call.legs):
+        if not call.channels and not any(self._is_awaited(leg, call) for leg in call.legs):
             self._finish(call, call.over_at)
 
     def _is_awaited(self, leg: LegState, call: Call) -> bool:
