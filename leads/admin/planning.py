@@ -44,7 +44,7 @@ async def card_plans(session: AsyncSession, panel: Panel, viewer: Viewer, person
     planned = next((row for row in rows if row.state is PlanState.OPEN), None)
     calendar = await company_calendar(session, panel.zone)
     return CardPlans(
-        address=card_of(person),
+        address=person.card,
         planned=planned,
         due=due(planned.day, planned.at, panel.clock(), calendar) if planned else None,
         past=tuple(row for row in rows if row.state is not PlanState.OPEN),
@@ -137,14 +137,14 @@ async def _plan(request: web.Request, person: CallPerson) -> web.Response:
             status = 409
         else:
             flash = _("A call is planned for %(day)s.", day=day_text(edit.day))
-            return redirect(request, card_of(person), flash=flash)
+            return redirect(request, person.card, flash=flash)
     async with panel.database.read() as session:
         planned = next((row for row in await plans_of(session, person) if row.state is PlanState.OPEN), None)
     if status == 409:
         form = _beside(form, edit, planned, viewer)
         if not form.theirs:
-            return redirect(request, card_of(person), flash=_("A call is planned for %(day)s.", day=day_text(edit.day)))
-    return render(request, "planning/plan.html", status=status, form=form, card=card_of(person))
+            return redirect(request, person.card, flash=_("A call is planned for %(day)s.", day=day_text(edit.day)))
+    return render(request, "planning/plan.html", status=status, form=form, card=person.card)
 
 
 def _beside(form: Form, edit: PlanEdit, planned: PlanRow | None, viewer: Viewer) -> Form:
@@ -220,8 +220,3 @@ async def _find(request: web.Request) -> PlanRow:
 
 def _person_of(planned: PlanRow) -> CallPerson:
     return CallPerson(planned.lead_id, planned.counterparty_id)
-
-
-def card_of(person: CallPerson) -> str:
-    """The address of a person's card."""
-    return f"/leads/{person.lead_id}" if person.lead_id is not None else f"/counterparties/{person.counterparty_id}"

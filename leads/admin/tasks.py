@@ -12,7 +12,7 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.planning import card_of, may_see, read_day, refuse_stranger
+from leads.admin.planning import may_see, read_day, refuse_stranger
 from leads.admin.rendering import redirect, render
 from leads.domain.planning import Calendar
 from leads.store import board
@@ -54,7 +54,7 @@ async def card_work(session: AsyncSession, panel: Panel, viewer: Viewer, person:
     rows = await tasks_of(session, person)
     calendar = await company_calendar(session, panel.zone)
     return CardWork(
-        address=card_of(person),
+        address=person.card,
         tasks=tuple(row for row in rows if row.done_at is None),
         done=tuple(row for row in rows if row.done_at is not None),
         notes=tuple(await notes_of(session, person)),
@@ -142,10 +142,10 @@ async def _give(request: web.Request, person: CallPerson) -> web.Response:
         except GoneError:
             form.fail("task_employee", _("Choose somebody who works here."))
         else:
-            return redirect(request, card_of(person), flash=_("The task is given."))
+            return redirect(request, person.card, flash=_("The task is given."))
     async with panel.database.read() as session:
         people = await people_choices(session, viewer.id)
-    return render(request, "planning/task.html", status=422, form=form, card=card_of(person), people=people)
+    return render(request, "planning/task.html", status=422, form=form, card=person.card, people=people)
 
 
 def _due(form: Form, panel: Panel, calendar: Calendar) -> date | None:
@@ -161,7 +161,7 @@ def _due(form: Form, panel: Panel, calendar: Calendar) -> date | None:
 async def _note(request: web.Request, person: CallPerson) -> web.Response:
     async with panel_of(request).database.read() as session:
         await refuse_stranger(session, viewer_of(request), person)
-    return await _keep_note(request, person, card_of(person), None)
+    return await _keep_note(request, person, person.card, None)
 
 
 async def _keep_note(request: web.Request, person: CallPerson, back: str, call_id: int | None) -> web.Response:

@@ -37,6 +37,11 @@ class CallPerson:
         """Whether there is anybody."""
         return self.lead_id is not None or self.counterparty_id is not None
 
+    @property
+    def card(self) -> str:
+        """The address of the person's card."""
+        return f"/leads/{self.lead_id}" if self.lead_id is not None else f"/counterparties/{self.counterparty_id}"
+
 
 NOBODY = CallPerson()
 

@@ -44,7 +44,7 @@ class PlanRow:
     @property
     def card(self) -> str:
         """The address of the person's card."""
-        return f"/leads/{self.lead_id}" if self.lead_id is not None else f"/counterparties/{self.counterparty_id}"
+        return CallPerson(self.lead_id, self.counterparty_id).card
 
 
 _MADE_BY, _CLOSED_BY = aliased(Employee), aliased(Employee)

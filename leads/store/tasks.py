@@ -51,7 +51,7 @@ class TaskRow:
     @property
     def card(self) -> str:
         """The address of the person's card."""
-        return f"/leads/{self.lead_id}" if self.lead_id is not None else f"/counterparties/{self.counterparty_id}"
+        return CallPerson(self.lead_id, self.counterparty_id).card
 
 
 @dataclass(frozen=True, slots=True)
