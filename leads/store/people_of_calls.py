@@ -6,6 +6,7 @@ Everything here runs within the transaction that writes the call, so that a call
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -186,12 +187,21 @@ def note_last_talks(connection: Connection, talks: Iterable[LastTalk]) -> None:
 
     A number that several share is told by its own conversations only, so that all of its owners tell the same.
     """
-    rows = []
+    rows: dict[str, list[tuple[Any, ...]]] = {}
     for talk in sorted(talks, key=lambda talk: (talk.at, talk.number)):
-        at, person = time_for(connection, talk.at), talk.person
-        company = person.counterparty_id if person.contact_person_id is None else None
-        rows.append((talk.talker_id, at, at, talk.number, person.lead_id, person.contact_person_id, company))
-    write_rows(connection, _LAST_TALK, rows)
+        at, (column, owner) = time_for(connection, talk.at), _owner(talk.person)
+        rows.setdefault(column, []).append((talk.talker_id, at, at, talk.number, owner))
+    for column, talked in rows.items():
+        write_rows(connection, _LAST_TALK.format(owner=column), talked)
+
+
+def _owner(person: CallPerson) -> tuple[str, int | None]:
+    """The column by which numbers are a person's, and its value; a contact person's are not his company's."""
+    if person.lead_id is not None:
+        return "lead_id", person.lead_id
+    if person.contact_person_id is not None:
+        return "contact_person_id", person.contact_person_id
+    return "counterparty_id", person.counterparty_id
 
 
 _NUMBER = PhoneNumber.metadata.tables["phone_number"].c
@@ -221,13 +231,15 @@ _RESPONSIBLE = """
     WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND closed_at IS NULL
     AND (responsible_id IS NULL OR responsible_id <> ?)
 """
+# One column of owners at a time: of three, one is an index with few numbers or many, and a planner that guesses wrong
+# reads the whole table for each call.
 _LAST_TALK = """
     UPDATE phone_number SET last_talker_id = ?, last_talk_at = ?
     WHERE (last_talk_at IS NULL OR last_talk_at <= ?) AND id IN (
         SELECT id FROM phone_number WHERE number = ?
         UNION ALL
         SELECT own.id FROM phone_number AS own
-        WHERE (own.lead_id = ? OR own.contact_person_id = ? OR own.counterparty_id = ?) AND NOT EXISTS (
+        WHERE own.{owner} = ? AND NOT EXISTS (
             SELECT 1 FROM phone_number AS other WHERE other.number = own.number AND other.id <> own.id
         )
     )

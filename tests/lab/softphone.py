@@ -130,18 +130,18 @@ class Dialog:
         """Wait until the display shows this name (and number)."""
         self.phone.await_(
             lambda: self.display[0] == name and number in (None, self.display[1]),
-            f"{name} {number} on the display, which shows {self.shown}",
+            lambda: f"{name} {number} on the display, which shows {self.shown}",
             seconds,
         )
 
     def await_answer(self, seconds: float = _SECONDS) -> None:
-        self.phone.await_(lambda: self.answered, f"an answer after {self.statuses}", seconds)
+        self.phone.await_(lambda: self.answered, lambda: f"an answer after {self.statuses}", seconds)
 
     def await_status(self, status: int, seconds: float = _SECONDS) -> None:
-        self.phone.await_(lambda: status in self.statuses, f"{status} after {self.statuses}", seconds)
+        self.phone.await_(lambda: status in self.statuses, lambda: f"{status} after {self.statuses}", seconds)
 
     def await_end(self, seconds: float = _SECONDS) -> None:
-        self.phone.await_(lambda: self.ended, "the end of the call", seconds)
+        self.phone.await_(lambda: self.ended, lambda: "the end of the call", seconds)
 
 
 class Softphone:
@@ -165,8 +165,8 @@ class Softphone:
         self._thread.start()
         if password is not None:
             self._register(1, 3600)
-            self.await_(lambda: self._registered == 1, "the sign-in")
-            self.await_(self._was_asked, "the question whether it is there")
+            self.await_(lambda: self._registered == 1, lambda: "the sign-in")
+            self.await_(self._was_asked, lambda: "the question whether it is there")
 
     def _was_asked(self) -> bool:
         """Until it has answered that it is there, the PBX rings it as little as one that is away."""
@@ -194,10 +194,10 @@ class Softphone:
         def incoming() -> list[Dialog]:
             return [dialog for dialog in self.dialogs if dialog.incoming]
 
-        self.await_(lambda: len(incoming()) >= count, f"call {count}", seconds)
+        self.await_(lambda: len(incoming()) >= count, lambda: f"call {count}", seconds)
         return incoming()[count - 1]
 
-    def await_(self, condition: Callable[[], bool], what: str, seconds: float = _SECONDS) -> None:
+    def await_(self, condition: Callable[[], bool], what: Callable[[], str], seconds: float = _SECONDS) -> None:
         """Wait for something that a message brings.
 
         Raises:
@@ -206,7 +206,7 @@ class Softphone:
         with self.changed:
             if not self.changed.wait_for(condition, seconds):
                 starts = [message.start for message in self.received]
-                raise SoftphoneError(f"phone {self.user} waited in vain for {what}; it received {starts}")
+                raise SoftphoneError(f"phone {self.user} waited in vain for {what()}; it received {starts}")
 
     def close(self) -> None:
         """Hang up all calls, sign out, stop listening."""
@@ -214,7 +214,7 @@ class Softphone:
             dialog.hang_up()
         if self._password is not None:
             self._register(10, 0)
-            self.await_(lambda: self._registered == 2, "the sign-out")
+            self.await_(lambda: self._registered == 2, lambda: "the sign-out")
         with contextlib.suppress(OSError):  # it says that there was no connection, and wakes the listening thread
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)

@@ -91,9 +91,21 @@ def server(asterisk: Pbx, filled_database: Path, tmp_path_factory: pytest.TempPa
 def display(server: LeadlineServer, pbx: Pbx, mode: str, length: int = 24, phone: str = "103") -> Iterator[None]:
     """Another display at a phone, and Asterisk knows of it."""
     (before,) = server.rows("SELECT display_mode, display_length FROM extension WHERE number = ?", phone)
-    _set_display(server, pbx, phone, mode, length)
-    yield
-    _set_display(server, pbx, phone, before["display_mode"], before["display_length"])
+    try:
+        _set_display(server, pbx, phone, mode, length)
+        yield
+    finally:
+        _set_display(server, pbx, phone, before["display_mode"], before["display_length"])
+
+
+@contextmanager
+def named(server: LeadlineServer, lead: str, name: str) -> Iterator[None]:
+    """Another name of a lead, which no other test sees."""
+    server.execute("UPDATE lead SET name = ? WHERE name = ?", name, lead)
+    try:
+        yield
+    finally:
+        server.execute("UPDATE lead SET name = ? WHERE name = ?", lead, name)
 
 
 def _set_display(server: LeadlineServer, pbx: Pbx, phone: str, mode: str, length: int) -> None:
@@ -210,11 +222,10 @@ def test_attended_transfer_by_refer(company: Company, semi: bool, to: str, colle
 def test_a_name_of_eighty_letters_goes_through_a_transfer(company: Company) -> None:
     """It is as long as names on displays are, in three forms; Asterisk's messages have room for them."""
     long = "Щ" * 80
-    company.server.execute("UPDATE lead SET name = ? WHERE name = 'Ольга Мельниченко'", long)
     outside = company.phones["outside"] = Softphone("+380672223344", None, company.pbx.sip)
     for number in ("101", "102", "103"):
         company.phone(number)
-    with display(company.server, company.pbx, "utf8", 80, "102"):
+    with named(company.server, "Ольга Мельниченко", long), display(company.server, company.pbx, "utf8", 80, "102"):
         outside.call(MAIN)
         first = company.rings("101")
         assert first.display == ("SHCH" * 6, outside.user)
@@ -228,7 +239,6 @@ def test_a_name_of_eighty_letters_goes_through_a_transfer(company: Company) -> N
             first.refer(to, replaces=consulting)
             second.await_display(form, outside.user)
             first = second
-    company.server.execute("UPDATE lead SET name = 'Ольга Мельниченко' WHERE name = ?", long)
 
 
 def test_who_takes_the_call_back_sees_the_caller_again(company: Company) -> None:

@@ -43,14 +43,14 @@ def called(user: str, media: int) -> str:
         *_told("answer", *map(str, REFUSALS), otherwise="ringing"),
         '<label id="answer"/>',
         _answer(user, 200, "OK", body=_sdp(media), retransmit=True),
-        '<recv request="ACK" next="talk"/>',
+        *_acknowledged("talk", "taken"),
     ]
     for status in REFUSALS:
         contact = "Contact:[$with]\n" if status == 302 else ""
         steps += [
             f'<label id="{status}"/>',
             _answer(user, status, "Told", extra=contact, retransmit=True),
-            '<recv request="ACK" next="end"/>',
+            *_acknowledged("end", f"refused{status}"),
         ]
     steps += [
         '<label id="cancelled"/>',
@@ -148,6 +148,16 @@ def _talk(ends: str, user: str, media: int) -> list[str]:
         *_told("bye", "refer", "info", "hold", "unhold", otherwise="talk"),
         '<label id="end"/>',
         "<nop/>",
+    ]
+
+
+def _acknowledged(then: str, label: str) -> list[str]:
+    """Wait for ACK; a busy Asterisk repeats its INVITE meanwhile, which sipp knows for a repetition only where nothing
+    else, such as our word, came after it."""
+    return [
+        f'<label id="{label}"/>',
+        f'<recv request="INVITE" optional="true" next="{label}"/>',
+        f'<recv request="ACK" next="{then}"/>',
     ]
 
 
