@@ -3,25 +3,15 @@
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
-from leads.admin import CallFeed, create_panel, panel_runner
-from leads.store.directory import DirectoryCache
-from leads.store.engine import Database
-from leads.store.migrate import upgrade
-from tools.showcase import REGION, fill
+from tools.showroom import showroom
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-NOW = datetime(2026, 3, 4, 12, 24, tzinfo=UTC)
 PASSWORD = "only for these pictures"  # noqa: S105 - of a database that lives for some seconds
 LARGEST_BYTES = 200_000
 _ARGUMENTS = [
@@ -56,33 +46,6 @@ PICTURES = (
     Picture("live-phone", "/live", 844, width=390),
     Picture("lead-card-phone", "/leads?q=щербань", 844, width=390),
 )
-
-
-@asynccontextmanager
-async def panel(folder: Path) -> AsyncIterator[str]:
-    """Run a panel on a company's day; gives its address."""
-    database = Database(f"sqlite+aiosqlite:///{folder}/leadline.db")
-    await upgrade(database.url.render_as_string())
-    await fill(database, NOW, PASSWORD)
-    directory = DirectoryCache(database)
-    await directory.refresh()
-    app = create_panel(
-        database,
-        directory,
-        CallFeed(),
-        zone=ZoneInfo("Europe/Kyiv"),
-        region=REGION,
-        secure=False,
-        clock=lambda: NOW,
-    )
-    runner = panel_runner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-        await database.dispose()
 
 
 async def take(browser: Browser, address: str, picture: Picture) -> None:
@@ -125,10 +88,10 @@ async def main() -> None:
     """Take them all."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="leadline-screenshots-") as folder:
-        async with panel(Path(folder)) as address, async_playwright() as playwright:
+        async with showroom(Path(folder), PASSWORD) as room, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
             for picture in PICTURES:
-                await take(browser, address, picture)
+                await take(browser, room.address, picture)
             await browser.close()
 
 

@@ -1,4 +1,4 @@
-"""A company in the middle of its working day, for pictures of the panel: written by the store's own code."""
+"""A company in the middle of its working day, for pictures and tests of the panel: written by the store's own code."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,14 +8,15 @@ from sqlalchemy import select
 from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer, TransferType
 from leads.domain.directory import DisplayMode
 from leads.domain.directory import Role as PanelRole
-from leads.store.access import create_admin
+from leads.store.access import create_admin, hash_password
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.company import EmployeeEdit, PhoneEdit, save_employee
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, create_lead, load_lead, save_lead
-from leads.store.models import Did, Employee, Extension, GroupMember, Lead, LeadStatus, RingGroup
+from leads.store.models import Did, Employee, Extension, GroupMember, Lead, LeadStatus, RingGroup, Source
+from tools import showcase_work
 
 REGION = "UA"
 MAIN, SHOP, DIRECT = "+380441234567", "+380443334455", "+380442223344"
@@ -36,13 +37,13 @@ _LEADS = (
 )
 
 
-async def fill(database: Database, now: datetime, password: str) -> None:
-    """Fill an empty database.
+async def fill(database: Database, now: datetime, password: str) -> dict[str, int]:
+    """Fill an empty database; returns the keys of the cards that pages show, by what they are.
 
     Args:
         database: with all tables and nothing in them.
         now: the moment of the pictures, UTC.
-        password: of the login `admin`.
+        password: of the logins `admin`, `andriy` (an employee) and `james` (a supervisor).
     """
     people = await _company(database, now, password)
     directory = DirectoryCache(database)
@@ -54,6 +55,7 @@ async def fill(database: Database, now: datetime, password: str) -> None:
         writer = CallWriter(database, directory, REGION, lambda began=began: began)  # type: ignore[misc]
         await writer.write([view], _decisions(view, now))
     await _edit_a_lead(database, now, people)
+    return await showcase_work.add(database, now, people)
 
 
 async def _company(database: Database, now: datetime, password: str) -> dict[str, int]:
@@ -61,23 +63,36 @@ async def _company(database: Database, now: datetime, password: str) -> dict[str
     people: dict[str, int] = {}
     async with database.write() as session:
         people["admin"] = await create_admin(session, "admin", "Олена Коваль", password, now)
-        for name, number, role in (
-            ("Андрій Бондар", "101", PanelRole.EMPLOYEE),
-            ("Марія Ткач", "102", PanelRole.EMPLOYEE),
-            ("James Whitfield", "103", PanelRole.SUPERVISOR),
+        admin = await session.get_one(Employee, people["admin"])
+        admin.may_listen = admin.may_export = True
+        hashed = hash_password(password)
+        for name, login, number, role, mobiles in (
+            ("Андрій Бондар", "andriy", "101", PanelRole.EMPLOYEE, ("+380509990001",)),
+            ("Марія Ткач", "mariia", "102", PanelRole.EMPLOYEE, ()),
+            ("James Whitfield", "james", "103", PanelRole.SUPERVISOR, ()),
         ):
             phone = PhoneEdit(number, f"PJSIP/{number}", DisplayMode.LATIN, 24)
-            edit = EmployeeEdit(name, None, None, role, True, 20, False, False, False, (phone,), ())
+            edit = EmployeeEdit(name, login, hashed, role, True, 20, False, True, False, (phone,), mobiles)
             people[number] = await save_employee(session, None, 1, edit, now)
         phones = {phone.number: phone for phone in await session.scalars(select(Extension))}
         members = [GroupMember(extension=phones[number], position=place) for place, number in enumerate(("101", "102"))]
         sales = RingGroup(name="Sales", ring_seconds=20, members=members)
         reception, shop = phones["103"], await session.get_one(Employee, people["102"])
+        site, leaflet = Source(name="Website"), Source(name="Leaflet")
+        session.add_all([sales, site, leaflet, Source(name="Radio", active=False)])
+        await session.flush()
         session.add_all(
             [
-                sales,
-                Did(number=MAIN, label="Website", group=sales, default_extension=reception),
-                Did(number=SHOP, label="Shop", queue="sales", default_extension=reception, responsible=shop),
+                Did(number=MAIN, label="Website", group=sales, default_extension=reception, source_id=site.id),
+                Did(
+                    number=SHOP,
+                    label="Shop",
+                    queue="sales",
+                    default_extension=reception,
+                    responsible=shop,
+                    channel="Print",
+                    source_id=leaflet.id,
+                ),
                 Did(number=DIRECT, label="Reception", default_extension=reception),
             ]
         )

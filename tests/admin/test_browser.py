@@ -156,36 +156,20 @@ async def test_rows_are_added_moved_and_removed_in_a_form(desk: Window, company:
     assert desk.complaints == []
 
 
-UNLABELLED = """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
-    .filter((one) => !one.hidden && !one.labels.length).length"""
-PAGES = (
-    "/live",
-    "/me",
-    "/company/employees",
-    "/company/employees/new",
-    "/company/employees/2",
-    "/company/groups",
-    "/company/groups/1",
-    "/company/numbers",
-    "/company/numbers/new",
-    "/company/ignored",
-    "/calls/1",
-)
+LONG_PAGES = ("/live", "/leads", "/company/employees", "/company/groups/1", "/calls/1")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark"), (320, "light")])
-async def test_no_page_scrolls_sideways_or_breaks_the_policy(
-    chromium: str, address: str, database: Database, company: Company, *, width: int, scheme: str
+@pytest.mark.parametrize("width", [1440, 320])
+async def test_long_words_are_broken(
+    chromium: str, address: str, database: Database, company: Company, width: int
 ) -> None:
     long = "Надзвичайно-Довгопрізвищенко" * 4
     await add_call(database, Clock(), "1.1", caller_name=long, answered_by="9" * 60)
-    async with window(chromium, address, width, scheme) as opened:
+    async with window(chromium, address, width) as opened:
         await opened.sign_in("admin")
-        for path in PAGES:
+        for path in LONG_PAGES:
             await opened.goto(path)
             assert not await opened.scrolls_sideways(), path
-            assert await opened.page.locator("h1").count() == 1, path
-            assert await opened.page.evaluate(UNLABELLED) == 0, path
         assert opened.complaints == []
 
 

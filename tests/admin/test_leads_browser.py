@@ -102,12 +102,3 @@ async def test_contact_persons_are_added_and_removed_on_the_page(chromium: str, 
         await expect(page.locator(".person")).to_have_count(1)
         await expect(page.locator(".facts")).to_contain_text("+380 67 111 2233")
         assert desk.complaints == []
-
-
-@pytest.mark.parametrize("path", ["/leads", "/leads/new", "/counterparties", "/counterparties/new"])
-async def test_nothing_is_wider_than_a_phone(chromium: str, address: str, company: Company, path: str) -> None:
-    async with window(chromium, address) as desk:
-        await desk.sign_in("admin")
-        await desk.page.set_viewport_size({"width": 390, "height": 844})
-        await desk.page.goto(f"{address}{path}")
-        assert await desk.page.evaluate("document.documentElement.scrollWidth") <= 390
