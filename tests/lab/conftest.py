@@ -53,6 +53,11 @@ class Pbx:
     def account(self, number: str) -> Account:
         return Account(number, self.values.phone_secrets[number])
 
+    def await_phone(self, number: str) -> None:
+        """Wait until the PBX would ring a phone that has signed in."""
+        state = f"dialplan eval function DEVICE_STATE(PJSIP/{number})"
+        await_value(lambda: "NOT_INUSE" in self.instance.cli(state) or None, 10, f"phone {number} to be there")
+
     def await_idle(self, seconds: float = 10.0) -> None:
         """Wait until no channel is left; one that stays behind is a fault, but of this test alone."""
         try:

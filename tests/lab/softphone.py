@@ -104,6 +104,7 @@ class Dialog:
         """Transfer: to a number, or to the other party of another call of this phone (attended, semi-attended)."""
         target = f"sip:{to}@{self.phone.pbx[0]}:{self.phone.pbx[1]}"
         if replaces is not None:
+            self.phone.await_(lambda: ";tag=" in replaces.remote, lambda: "the other end's tag, which names its call")
             tags = [re.search(r"tag=([^;>]+)", side) for side in (replaces.remote, replaces.local)]
             to_tag, from_tag = (found[1] if found else "" for found in tags)
             target += f"?Replaces={replaces.call_id.replace('@', '%40')}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}"
@@ -154,11 +155,12 @@ class Softphone:
         self.dialogs: list[Dialog] = []
         self.received: list[Message] = []
         self.sent: list[str] = []
-        self.port = port or free_port(socket.SOCK_DGRAM)
         self._password = password
-        self._rtp = free_port(socket.SOCK_DGRAM)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((_LOCAL, self.port))
+        self._socket = _bound(port)
+        # Held, so that nobody else listens where the PBX sends what is spoken to this phone.
+        self._media = _bound(None)
+        self.port = self._socket.getsockname()[1]
+        self._rtp = self._media.getsockname()[1]
         self._register_id = secrets.token_hex(8)
         self._registered = 0
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -219,6 +221,7 @@ class Softphone:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)
         self._socket.close()
+        self._media.close()
 
     def __enter__(self) -> "Softphone":
         return self
@@ -332,6 +335,8 @@ class Softphone:
             if not data.strip():
                 continue
             message = _read(data)
+            if not message.header("CSeq"):
+                continue  # no SIP: sound for whoever had this port before
             with self.changed:
                 self.received.append(message)
                 self._hear(message)
@@ -428,6 +433,13 @@ class Softphone:
         shown = next((address for text in texts if text and (address := read_address(text)) is not None), None)
         if shown is not None:
             dialog.shown.append(shown)
+
+
+def _bound(port: int | None) -> socket.socket:
+    """A UDP socket on that port, or any."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind((_LOCAL, port or free_port(socket.SOCK_DGRAM)))
+    return bound
 
 
 def _read(data: bytes) -> Message:
