@@ -14,6 +14,7 @@ import pytest
 from dialplan.words import PHONE_FAMILY
 from leadline.demo.sipp import await_value
 from tests.lab.conftest import LeadlineServer, Pbx, running_server
+from tests.lab.handed_over import await_handed_over
 from tests.lab.softphone import Dialog, Softphone
 
 pytestmark = pytest.mark.lab
@@ -66,11 +67,7 @@ class Company:
         return outside, ringing
 
     def await_conversations(self) -> None:
-        """Wait until Asterisk has brought all together who have answered: before, nobody can be transferred.
-
-        Asterisk 22 can end by a fault of its own (a segmentation fault in bridge_basic.c) when somebody hangs up in the
-        moment in which a semi-attended transfer is answered.
-        """
+        """Wait until Asterisk has brought all together who have answered: before, nobody can be transferred."""
 
         def all_talk() -> bool:
             channels = [line.split("!") for line in self.pbx.instance.cli("core show channels concise").splitlines()]
@@ -198,6 +195,7 @@ def test_attended_transfer_by_keys(company: Company, semi: bool, to: str, collea
     assert second.display == (colleague, "102")
     if semi:
         first.hang_up()
+        await_handed_over(company.pbx.instance, "102", CALLER)
         second.answer()
     else:
         second.answer()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from tests.lab.handed_over import await_handed_over
 from tests.lab.stage.ends import Interval, Phone, Ringing
 from tests.lab.stage.expected import ExpectedCall, ExpectedLeg, ExpectedTransfer, seconds, total
 from tests.lab.stage.stage import Scene
@@ -103,6 +104,7 @@ def _semi_attended_by_keys(end: End) -> Story:
         target = andriy.await_call()
         time.sleep(0.5)
         talk.ringing.bye()
+        await_handed_over(scene.stage.asterisk, talk.olena.user, scene.stranger)
         end(target)
         if target.seen.answered_at:
             return _handed_on(talk, andriy, target, "semi-attended")
