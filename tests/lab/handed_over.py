@@ -1,0 +1,21 @@
+"""Waits for the end of a semi-attended transfer's first half, before which the target must not answer.
+
+Asterisk 22 ends by a fault of its own (a null pointer in bridge_basic.c: "Unexpected stimulus 'Transfer Target Answer'
+received in attended transfer state 'Blond Non-Final'") when the target answers within the milliseconds in which whoever
+transfers by keys hangs up.
+"""
+
+from leadline.demo.asterisk import AsteriskInstance
+from leadline.demo.sipp import await_value
+
+
+def await_handed_over(asterisk: AsteriskInstance, transferer: str, caller: str) -> None:
+    """Wait until the phone `transferer` has left, and `caller` is together with whom he is handed to."""
+
+    def is_done() -> bool:
+        rows = [line.split("!") for line in asterisk.cli("core show channels concise").splitlines()]
+        theirs = {row[-2] for row in rows if row[7] == caller and row[0].startswith("PJSIP/")}
+        together = [row for row in rows if row[-2] in theirs - {""}]
+        return len(together) > 1 and not any(row[0].startswith(f"PJSIP/{transferer}-") for row in together)
+
+    await_value(lambda: is_done() or None, 5, f"{caller} to be handed over by {transferer}")
