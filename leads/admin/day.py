@@ -26,7 +26,7 @@ from leads.store.plan_lists import (
     plans_by_day,
 )
 from leads.store.planning_settings import company_calendar
-from leads.store.tasks import mark_told, open_tasks_for, untold_tasks
+from leads.store.tasks import mark_told, open_tasks_for, ownerless_missed, untold_tasks
 
 MOST_TOLD = 3
 LAST_PAGE = 400
@@ -47,11 +47,14 @@ async def my_day(request: web.Request) -> web.Response:
         now = panel.clock()
         plans = await due_plans(session, whose, calendar.day_of(now))
         tasks = await open_tasks_for(session, whose)
+        looks_after = viewer.answers_for_others and whose == viewer.id
+        ownerless = await ownerless_missed(session, viewer.scope) if looks_after else ()
     return render(
         request,
         "planning/day.html",
         plans=[(row, due(row.day, row.at, now, calendar)) for row in plans],
         missed=[task for task in tasks if task.kind is TaskKind.MISSED],
+        ownerless=ownerless,
         tasks=[task for task in tasks if task.kind is TaskKind.TYPED],
         today=calendar.day_of(now),
         people=people,

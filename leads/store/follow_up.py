@@ -59,7 +59,7 @@ def _key(call: StoredCall, person: str, became: dict[int | None, int]) -> int | 
 def _missed(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
     started = time_for(connection, call.columns["started_at"])
     made = time_for(connection, call.columns["ended_at"] or call.columns["started_at"])
-    return (key, key, call.judgement.provisional_id, made, started, key, started)
+    return (key, call.person.contact_person_id, key, call.judgement.provisional_id, made, started, key, started)
 
 
 def _called_back(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
@@ -107,16 +107,19 @@ _FULFIL = _statements("""
         OR (dialled_by_id = ? AND dialled_at BETWEEN ? AND ?)
     )
 """)
-# A call that was missed before a conversation that is on record already needs no calling back.
+# A call that was missed before a conversation that is on record already needs no calling back. Whose it is: a contact
+# person's own responsible before the counterparty's (K1), and before our number's.
 _MISSED = _statements("""
     INSERT INTO task ({person}_id, kind, employee_id, text, made_at, reason, missed, missed_at, attempts)
-    SELECT ?, 'missed', COALESCE((SELECT responsible_id FROM {person} WHERE id = ?), ?), '', ?, '', 1, ?, 0
+    SELECT ?, 'missed', COALESCE(
+        (SELECT responsible_id FROM contact_person WHERE id = ?), (SELECT responsible_id FROM {person} WHERE id = ?), ?
+    ), '', ?, '', 1, ?, 0
     WHERE NOT EXISTS (
         SELECT 1 FROM call
         WHERE {person}_id = ? AND started_at > ? AND role = 'call' AND phase = 3 AND result = 'answered'
     )
     ON CONFLICT ({person}_id) WHERE kind = 'missed' AND done_at IS NULL DO UPDATE SET
-        missed = task.missed + 1,
+        missed = task.missed + 1, employee_id = COALESCE(task.employee_id, excluded.employee_id),
         missed_at = CASE WHEN excluded.missed_at > task.missed_at THEN excluded.missed_at ELSE task.missed_at END
 """)
 _ATTEMPT = _statements("""

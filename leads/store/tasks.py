@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from leads.domain.follow_up import TaskKind
+from leads.domain.visibility import Scope
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.models import Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.plan_lists import first_number
-from leads.store.task_tables import Note, Task
+from leads.store.task_tables import OPEN_MISSED, Note, Task
+from leads.store.visibility import counterparties_of, leads_of
 
 MOST_SHOWN = 200
 MOST_NOTES = 50
@@ -112,6 +114,24 @@ async def open_tasks_for(session: AsyncSession, employee_id: int) -> Sequence[Ta
     statement = _rows().where(Task.employee_id == employee_id, Task.done_at.is_(None))
     statement = statement.order_by(Task.due_on.is_(None), Task.due_on, Task.missed_at.desc(), Task.id)
     return [TaskRow(*row) for row in await session.execute(statement.limit(MOST_SHOWN))]
+
+
+async def ownerless_missed(session: AsyncSession, scope: Scope) -> Sequence[TaskRow]:
+    """The missed calls that are nobody's, of cards that somebody with this scope may see, the last missed first."""
+    statement = _rows().where(OPEN_MISSED, Task.employee_id.is_(None))
+    if scope is not None:
+        waiting = aliased(Task)
+        ownerless = (waiting.employee_id.is_(None), waiting.done_at.is_(None))
+        leads = select(Lead.id).where(Lead.id.in_(select(waiting.lead_id).where(*ownerless)))
+        companies = select(Counterparty.id).where(
+            Counterparty.id.in_(select(waiting.counterparty_id).where(*ownerless))
+        )
+        theirs = Task.lead_id.in_(leads.where(leads_of(scope).check))
+        statement = statement.where(
+            or_(theirs, Task.counterparty_id.in_(companies.where(counterparties_of(scope).check)))
+        )
+    rows = await session.execute(statement.order_by(Task.missed_at.desc(), Task.id).limit(MOST_SHOWN))
+    return [TaskRow(*row) for row in rows]
 
 
 async def find_task(session: AsyncSession, task_id: int) -> TaskRow | None:

@@ -59,6 +59,22 @@ async def test_a_missed_call_is_closed_with_a_reason(
     assert "спам" in (await yurii.get(lead)).text
 
 
+async def test_a_missed_call_that_is_nobodys_is_in_an_administrators_day(
+    *, yurii: Visitor, admin: Visitor, lead: str, database: Database, company: Company, clock: Clock
+) -> None:
+    async with database.write() as session:
+        task = Task(kind=TaskKind.MISSED, lead_id=int(lead[7:]), missed=3, missed_at=clock(), made_at=clock())
+        session.add(task)
+    page = (await admin.get("/day")).text
+    assert "Missed calls that are nobody&#39;s" in page
+    assert "3 missed calls" in page
+    assert f'href="tel:{NUMBER}"' in page
+    for visitor, path in ((admin, f"/day?employee={company.yurii}"), (yurii, "/day")):
+        assert "3 missed calls" not in (await visitor.get(path)).text
+    await admin.post(f"/tasks/{task.id}/done", {"back": "day", "reason": "спам"})
+    assert "nobody&#39;s" not in (await admin.get("/day")).text
+
+
 async def test_a_task_for_another_is_told_him_once(
     yurii: Visitor, admin: Visitor, lead: str, company: Company, database: Database
 ) -> None:

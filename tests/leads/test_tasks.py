@@ -13,11 +13,12 @@ from leads.store.belongings import move_belongings
 from leads.store.callers import find_caller
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
+from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.leaving import let_go
 from leads.store.listing import Request
-from leads.store.models import Employee, IgnoredNumber, Lead
+from leads.store.models import Call, Did, Employee, IgnoredNumber, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.task_tables import Note, Task
 from leads.store.tasks import (
@@ -28,6 +29,7 @@ from leads.store.tasks import (
     mark_told,
     notes_of,
     open_tasks_for,
+    ownerless_missed,
     tasks_of,
     untold_tasks,
 )
@@ -87,6 +89,41 @@ async def test_a_counterpartys_missed_call(desk: Desk) -> None:
     assert (task.counterparty_id, task.lead_id, task.employee_id) == (key, None, 1)
     await desk.talk(OTHER)
     assert (await _task(desk)).done_at is not None
+
+
+async def test_a_contact_persons_missed_call_is_his_own_responsibles(desk: Desk) -> None:
+    person = PersonEdit(None, "Ганна", "", None, 2, (NUMBER,))
+    edit = CounterpartyEdit("ТОВ", "", "", "", "", None, 1, (OTHER,), (person,))
+    await save_counterparty(desk.database, None, 0, edit, by=1, clock=desk.clock, region="UA")
+    await desk.miss()
+    task = await _task(desk)
+    assert (task.employee_id, task.missed) == (2, 1)
+    await desk.miss(OTHER)
+    task = await _task(desk)
+    assert (task.employee_id, task.missed) == (2, 2)
+
+
+async def test_a_missed_call_without_owner_is_shown_to_those_who_may_see_its_card(desk: Desk) -> None:
+    async with desk.database.write() as session:
+        await session.execute(update(Did).values(responsible_id=None))
+    await desk.miss()
+    task = await _task(desk)
+    assert task.employee_id is None
+    async with desk.database.read() as session:
+        assert [row.id for row in await ownerless_missed(session, None)] == [task.id]
+        assert await ownerless_missed(session, frozenset({1, 2})) == []
+    async with desk.database.write() as session:
+        await session.execute(update(Call).values(employee_id=1))
+    async with desk.database.read() as session:
+        assert [row.id for row in await ownerless_missed(session, frozenset({1}))] == [task.id]
+        assert await ownerless_missed(session, frozenset({2})) == []
+    async with desk.database.write() as session:
+        await session.execute(update(Did).values(responsible_id=2))
+    await desk.miss()
+    task = await _task(desk)
+    assert (task.employee_id, task.missed) == (2, 2)
+    async with desk.database.read() as session:
+        assert await ownerless_missed(session, None) == []
 
 
 async def test_hidden_and_ignored_callers_ask_for_nothing(desk: Desk) -> None:
