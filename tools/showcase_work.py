@@ -43,12 +43,14 @@ async def add(database: Database, now: datetime, people: dict[str, int]) -> dict
             for name, column in (("did", Did.id), ("group", RingGroup.id), ("source", Source.id), ("task", Task.id))
         }
         calls = list(await session.scalars(select(Call.id).order_by(Call.started_at)))
+        unnamed = await session.scalar(select(func.min(Lead.id)).where(~Lead.named))
         planned = await session.scalar(select(func.min(PlannedCall.id)))
     return {
         "employee": people["101"],
         "supervisor": people["103"],
         "lead": leads["Юрій Щербань"],
         "other_lead": leads["Ольга Мельниченко"],
+        "unnamed_lead": unnamed or 0,
         "counterparty": windows,
         "import": imported,
         "call": calls[1],

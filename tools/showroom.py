@@ -50,6 +50,7 @@ PAGES: tuple[Page, ...] = (
     Page("leads-none", "/leads?q=zzzz"),
     Page("lead-new", "/leads/new"),
     Page("lead-card", "/leads/{lead}"),
+    Page("lead-card-unnamed", "/leads/{unnamed_lead}"),
     Page("lead-card-closed", "/leads/{closed_lead}"),
     Page("lead-close", "/leads/{lead}/close?q=вікна"),
     Page("lead-choose-person", "/leads/{lead}/close?counterparty={counterparty}"),

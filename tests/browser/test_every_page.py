@@ -37,6 +37,7 @@ WRONG_FORMS = """() => {
     }
     for (const one of document.querySelectorAll("[tabindex]")) if (one.tabIndex > 0) wrong.push("tabindex above 0");
     const titles = document.querySelectorAll("h1").length;
+    if (document.title.includes("<")) wrong.push(document.title);
     if (titles !== 1) wrong.push(`${titles} h1`);
     return wrong;
 }"""
