@@ -77,6 +77,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column.COMMENT,
         Column.LANGUAGE,
         Column.STATUS,
+        Column.SOURCE,
         Column.RESPONSIBLE,
     ),
 }

@@ -23,8 +23,8 @@ LONGEST_LINE = 200_000
 """Bytes between two line breaks; no table of people has more."""
 MOST_COLUMNS = 100
 LONGEST_ROW = 1_000_000
-MOST_LINES_OF_A_ROW = 1000
-"""Quoted cells hold line breaks, so that one row could be a whole file."""
+MOST_LINES_OF_A_ROW = 10_001
+"""Quoted cells hold line breaks, so that one row could be a whole file. The longest comment is 10,000 characters."""
 BEGINNING = 1000
 """Lines of a file at most that are read for its first rows; a file may hold nothing but blank ones."""
 SEPARATORS = (",", ";", "\t")
@@ -54,10 +54,14 @@ class CsvFile:
 
 
 class _Lines:
-    """The lines of a text for one row after another; a row longer than any table's is an error of the file."""
+    """The lines of a text for one row after another; a row longer than any table's is an error of the file.
+
+    `asked_beyond`: a row was not at its end when the text was, as with a quotation mark that nothing closes.
+    """
 
     def __init__(self, text: Iterable[str]) -> None:
         self._text = iter(text)
+        self.asked_beyond = False
         self.begin_row()
 
     def begin_row(self) -> None:
@@ -67,7 +71,10 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._text)
+        line = next(self._text, None)
+        if line is None:
+            self.asked_beyond = self._lines > 0
+            raise StopIteration
         self._lines += 1
         self._letters += len(line)
         if self._lines > MOST_LINES_OF_A_ROW or self._letters > LONGEST_ROW:
@@ -103,6 +110,8 @@ class CsvRows:
             self._lines.begin_row()
             try:
                 row = next(self._rows, None)
+                if self._lines.asked_beyond:
+                    raise csv.Error("a quotation mark is not closed")
             except (csv.Error, UnicodeError):
                 self.line = begin
                 self.broken = _("From here on the file is no CSV: perhaps a quotation mark is missing.")

@@ -146,6 +146,7 @@ def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, Perso
         comment=values.text(Column.COMMENT),
         language=language,
         status_id=_chosen(values, Column.STATUS, words.statuses),
+        source_id=_chosen(values, Column.SOURCE, words.sources),
         responsible_id=responsible,
     )
     return own, None

@@ -50,6 +50,8 @@ async def erase(request: web.Request) -> web.Response:
             await erasing.erase(session, await _traces(session, request), mentions, panel.clock())
         except CallRunsError:
             raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended.")) from None
+    if not await panel.database.empty_log():
+        _log.warning("an erased person is in the database's log until nobody reads for long")
     return redirect(request, _card(request).rpartition("/")[0], flash=_("The person is erased."))
 
 

@@ -70,6 +70,7 @@ async def export_counterparties(request: web.Request) -> web.StreamResponse:
     async with panel.database.read() as session:
         people = people_labels(await employees(session))
         names = status_labels(await status_names(session, StatusSet.COUNTERPARTIES))
+        sources = dict(await source_names(session))
     await _note(panel, "counterparty")
     chunks = exported_counterparties(
         panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope
@@ -78,7 +79,7 @@ async def export_counterparties(request: web.Request) -> web.StreamResponse:
     async def rows() -> AsyncIterator[list[Row]]:
         yield [counterparty_header()]
         async for cards in chunks:
-            yield [row for card in cards for row in counterparty_rows(card, names, people, viewer)]
+            yield [row for card in cards for row in counterparty_rows(card, names, sources, people, viewer)]
 
     return await csv_response(request, Kind.COUNTERPARTIES, rows())
 
@@ -126,11 +127,21 @@ def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labe
 def counterparty_header() -> Row:
     """The headings of a file of counterparties, in the viewer's language."""
     head = [Column.NAME, Column.CONTACT_PERSON, Column.FOLDER, Column.NUMBER]
-    tail = [Column.EMAIL, Column.ADDRESS, Column.COMMENT, Column.LANGUAGE, Column.STATUS, Column.RESPONSIBLE]
+    tail = [
+        Column.EMAIL,
+        Column.ADDRESS,
+        Column.COMMENT,
+        Column.LANGUAGE,
+        Column.STATUS,
+        Column.SOURCE,
+        Column.RESPONSIBLE,
+    ]
     return [*_headings(head), _(OTHER_NUMBERS), *_headings(tail), _("Created")]
 
 
-def counterparty_rows(card: ExportedCounterparty, statuses: Labels, people: Labels, viewer: Viewer) -> list[Row]:
+def counterparty_rows(
+    card: ExportedCounterparty, statuses: Labels, sources: Labels, people: Labels, viewer: Viewer
+) -> list[Row]:
     """A counterparty's own row, and one for each of its contact persons below it."""
     own = [
         card.name,
@@ -142,6 +153,7 @@ def counterparty_rows(card: ExportedCounterparty, statuses: Labels, people: Labe
         card.comment,
         language_label(card.language),
         statuses.get(card.status_id or 0, ""),
+        sources.get(card.source_id or 0, ""),
         people.get(card.responsible_id or 0, ""),
         _time(card.created_at, viewer),
     ]
@@ -151,7 +163,7 @@ def counterparty_rows(card: ExportedCounterparty, statuses: Labels, people: Labe
 def _person_row(card: ExportedCounterparty, person: ExportedPerson, people: Labels) -> Row:
     numbers, language = _numbers(person.numbers), language_label(person.language)
     responsible = people.get(person.responsible_id or 0, "")
-    return [card.name, person.name, "", *numbers, person.email, "", "", language, "", responsible, ""]
+    return [card.name, person.name, "", *numbers, person.email, "", "", language, "", "", responsible, ""]
 
 
 def csv_text(rows: Iterable[Row], separator: str) -> str:

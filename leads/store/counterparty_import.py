@@ -51,6 +51,7 @@ class CounterpartyRow:
     comment: str = ""
     language: str | None = None
     status_id: int | None = None
+    source_id: int | None = None
     responsible_id: int | None = None
     persons: tuple[PersonRow, ...] = ()
 
@@ -170,18 +171,11 @@ def edit_of(card: CounterpartyCard) -> CounterpartyEdit:
             for one in card.persons
         ),
         status_id=card.status_id,
+        source_id=card.source_id,
     )
 
 
 def _merged(present: CounterpartyEdit, row: CounterpartyRow) -> CounterpartyEdit:
-    persons = {person.name: person for person in reversed(present.persons)}
-    added: list[PersonEdit] = []
-    for new in row.persons:
-        if new.name in persons:
-            persons[new.name] = _merged_person(persons[new.name], new)
-        else:
-            added.append(_merged_person(PersonEdit(None, new.name, "", None, None, ()), new))
-    by_id = {person.id: person for person in persons.values()}
     return replace(
         present,
         name=row.name,
@@ -192,9 +186,34 @@ def _merged(present: CounterpartyEdit, row: CounterpartyRow) -> CounterpartyEdit
         comment=row.comment or present.comment,
         language=row.language or present.language,
         status_id=row.status_id or present.status_id,
+        source_id=row.source_id or present.source_id,
         responsible_id=row.responsible_id or present.responsible_id,
-        persons=(*(by_id.get(person.id, person) for person in present.persons), *added),
+        persons=_merged_persons(present.persons, row.persons),
     )
+
+
+def _merged_persons(present: tuple[PersonEdit, ...], rows: tuple[PersonRow, ...]) -> tuple[PersonEdit, ...]:
+    """Each row joins the contact person of its name: of several that with its number, else one that no row joined."""
+    persons, joined, rest = list(present), set[int](), list[PersonRow]()
+
+    def join(place: int, row: PersonRow) -> None:
+        persons[place] = _merged_person(persons[place], row)
+        joined.add(place)
+
+    for row in rows:
+        namesakes = [place for place, one in enumerate(present) if one.name == row.name]
+        sharing = [place for place in namesakes if set(present[place].numbers).intersection(row.numbers)]
+        if sharing:
+            join(next((place for place in sharing if place not in joined), sharing[0]), row)
+        else:
+            rest.append(row)
+    for row in rest:
+        free = (place for place, one in enumerate(present) if one.name == row.name and place not in joined)
+        if (place := next(free, None)) is not None:
+            join(place, row)
+        else:
+            persons.append(_merged_person(PersonEdit(None, row.name, "", None, None, ()), row))
+    return tuple(persons)
 
 
 def _merged_person(present: PersonEdit, row: PersonRow) -> PersonEdit:

@@ -6,9 +6,10 @@ after a bounded time, so that a hung server costs an error and not a frozen proc
 
 import asyncio
 import hashlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ IDLE_TRANSACTION = "30s"
 
 SHORTEST_PAUSE = 0.03
 """SQLite's waiting writers look again after at most so long."""
+
+_LOG_ATTEMPTS = 10
 
 _IMMEDIATE = "leadline_begin_immediate"
 
@@ -115,12 +118,32 @@ class Database:
             await stack.enter_async_context(connection.begin())
             return await connection.run_sync(work)
 
+    async def empty_log(self) -> bool:
+        """Leave nothing of old rows in SQLite's log beside its file, for who erases; tells whether that succeeded.
+
+        It does not while somebody reads for long; PostgreSQL clears its own log away by itself.
+        """
+        if self._file is None:
+            return True
+        for attempt in range(_LOG_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(SHORTEST_PAUSE * 10)
+            if await asyncio.to_thread(_empty_log, self._file):
+                return True
+        return False
+
     async def dispose(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
         if self._thread_engine is not None:
             await asyncio.to_thread(self._thread_engine.dispose)
             self._thread_engine = None
+
+
+def _empty_log(file: Path) -> bool:
+    # By itself, and hardly waiting: calls are written by others, who wait meanwhile.
+    with closing(sqlite3.connect(file, timeout=SHORTEST_PAUSE)) as connection:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
 
 
 def _write_on(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -148,6 +171,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
+            "secure_delete=ON",  # What is erased is overwritten, however this machine's SQLite was built.
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -247,7 +247,7 @@ def _empty_calls(connection: Connection, traces: Traces) -> None:
 def _empty(connection: Connection, ids: Iterable[int], numbers: Iterable[str], gone: Mapping[str, None]) -> None:
     """Leave the numbers out of calls, and all that is in `gone`; few at a time, since others wait for their parsing."""
     call, endings = Call.metadata.tables["call"], _endings(numbers)
-    columns = [call.c[name] for name in ("caller", "dialled", "outside_number", "legs", "transfers")]
+    columns = [call.c[name] for name in ("caller", "dialled", "outside_number", "answered_by", "legs", "transfers")]
     for some in _some(ids, PARSED_AT_ONCE):
         rows = connection.execute(select(call.c.id, *columns).where(call.c.id.in_(some))).mappings().all()
         emptied = [

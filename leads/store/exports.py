@@ -60,14 +60,15 @@ class ExportedCounterparty:
     name: str
     folder: str
     numbers: tuple[str, ...]
+    persons: tuple[ExportedPerson, ...]
     email: str
     address: str
     comment: str
     language: str | None
     status_id: int | None
+    source_id: int | None
     responsible_id: int | None
     created_at: datetime
-    persons: tuple[ExportedPerson, ...]
 
 
 async def exported_leads(
@@ -168,6 +169,7 @@ async def _counterparties(session: AsyncSession, ids: Sequence[int]) -> list[Exp
         Counterparty.comment,
         Counterparty.language,
         Counterparty.status_id,
+        Counterparty.source_id,
         Counterparty.responsible_id,
         Counterparty.created_at,
     )
@@ -176,14 +178,8 @@ async def _counterparties(session: AsyncSession, ids: Sequence[int]) -> list[Exp
             row[1],
             row[2],
             numbers.get(row[0], ()),
-            row[3],
-            row[4],
-            row[5],
-            row[6],
-            row[7],
-            row[8],
-            row[9],
             tuple(persons.get(row[0], ())),
+            *row[3:],
         )
         for row in await session.execute(select(*columns).where(Counterparty.id.in_(ids)))
     }

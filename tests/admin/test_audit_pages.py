@@ -83,6 +83,8 @@ async def test_retention_is_chosen_and_calls_stay_as_long_as_their_recordings(ad
 async def test_a_person_is_erased_with_his_recordings(
     *, admin: Visitor, owned: Owned, database: Database, clock: Clock, root: Path
 ) -> None:
+    async with database.write() as session:
+        (await session.get_one(Lead, owned.leads[1])).comment = "Розлучений, любить грушеві дерева"
     card = f"/leads/{owned.leads[1]}"
     assert f'href="{card}/erase"' in (await admin.get(card)).text
     page = _text((await admin.get(f"{card}/erase")).text)
@@ -104,6 +106,12 @@ async def test_a_person_is_erased_with_his_recordings(
         assert (call.caller, call.caller_name, call.lead_id) == (None, None, None)
         assert await session.scalar(select(Recording.deleted_at)) == clock()
     assert "Lead 2 erased for good" in _text((await admin.get("/company/audit")).text)
+    assert "грушеві".encode() not in bytes_of(database), "neither free pages nor the log hold what was erased"
+
+
+def bytes_of(database: Database) -> bytes:
+    file = Path(str(database.url.database))
+    return b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
 
 
 def files_in(root: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import io
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +32,7 @@ from leads.store.exports import exported_counterparties, exported_leads
 from leads.store.import_tables import ImportBatch, ImportState
 from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import LeadFilter, LeadOrder, LeadState
-from leads.store.models import Counterparty, Lead, PhoneNumber
+from leads.store.models import Counterparty, Lead, PhoneNumber, Source
 from leads.store.planning_tables import PlannedCall
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -279,8 +280,27 @@ async def test_an_open_quotation_mark_stops_the_import_where_it_is(importer: Imp
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_an_open_quotation_mark_near_the_end_is_told_too(importer: Importer, database: Database) -> None:
+    page = await importer.bring(f'{HEAD}Перша;0501234567\n"Друга;0502222222\nТретя;0503333333\n')
+    assert "3 – From here on the file is no CSV" in page
+    assert set(await _leads(database)) == {"+380501234567"}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_the_longest_comment_comes_back_line_by_line(importer: Importer, database: Database) -> None:
+    comment = "\n".join("·" * 5000)
+    await _lead(database, replace(EDIT, comment=comment))
+    await _lead(database, replace(EDIT, name="Перший", numbers=("0502222222",)))
+    content = (await importer.visitor.get("/leads/export.csv?sort=name")).text
+    async with database.write() as session:
+        await _clear(session)
+    assert _facts(await importer.bring(content)) == [2, 0, 0, 0]
+    assert (await _leads(database))["+380501234567"].comment == comment
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_row_of_a_whole_file_stops_the_import(importer: Importer, database: Database) -> None:
-    page = await importer.bring(f"{HEAD}Перша;0501234567\nДруга;0502222222;" + '"\n";' * 2000)
+    page = await importer.bring(f"{HEAD}Перша;0501234567\nДруга;0502222222;" + '"\n";' * 20_000)
     assert "3 – From here on the file is no CSV" in page
     assert set(await _leads(database)) == {"+380501234567"}
 
@@ -496,9 +516,14 @@ def _counterparty_edits(draw: st.DrawFn) -> list[CounterpartyEdit]:
     for place in range(draw(st.integers(1, 3))):
         persons = tuple(
             PersonEdit(
-                None, f"{draw(RISKY)} {row}", draw(st.sampled_from(["", "a@b.c"])), draw(LANGUAGES), None, number
+                None,
+                f"{draw(RISKY)} {draw(st.integers(0, 1))}",
+                draw(st.sampled_from(["", "a@b.c"])),
+                draw(LANGUAGES),
+                None,
+                number,
             )
-            for row, number in enumerate(draw(st.lists(st.sampled_from([(), ("+380671112233",)]), max_size=2)))
+            for number in draw(st.lists(st.sampled_from([(), ("+380671112233",)]), max_size=3))
         )
         numbers = (f"+38044123456{place}",)
         name = draw(st.sampled_from(["=1", "ТОВ «Клен»", "a;b"]))
@@ -506,9 +531,29 @@ def _counterparty_edits(draw: st.DrawFn) -> list[CounterpartyEdit]:
             CounterpartyEdit(
                 *(name, draw(PLAIN), "", draw(NAMES), draw(LINES), draw(LANGUAGES), None, numbers, persons),
                 status_id=draw(st.integers(1, 4)),
+                source_id=draw(st.sampled_from([None, 1, 2])),
             )
         )
     return edits
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_two_contact_persons_of_one_name_stay_two(importer: Importer, database: Database) -> None:
+    """Importing a company's own export changes nothing, whichever of the two stands first."""
+    persons = (
+        PersonEdit(None, "Іван", "a@b.c", "uk", None, ("+380671112233",)),
+        PersonEdit(None, "Іван", "", None, None, ("+380671112244",)),
+    )
+    edit = CounterpartyEdit("Клен", "", "", "", "", None, None, ("+380441234561",), persons)
+    saved = await save_counterparty(database, None, 0, edit, by=None, clock=Clock(), region="UA")
+    lines = (await importer.visitor.get("/counterparties/export.csv")).text.splitlines(keepends=True)
+    for content in ("".join(lines), "".join([*lines[:2], lines[3], lines[2]])):
+        assert _facts(await importer.bring(content, "counterparties", "update")) == [0, 0, 1, 0]
+    more = "name,numbers,contact\nKlen,+380441234561,\n".replace("Klen", "Клен") + "Клен,+380671112255,Іван\n"
+    assert _facts(await importer.bring(more, "counterparties", "update")) == [0, 1, 0, 0]
+    async with database.read() as session:
+        card = await load_counterparty(session, saved.id, None)
+    assert [one.numbers for one in card.persons] == [("+380671112233", "+380671112255"), ("+380671112244",)]
 
 
 async def test_a_shared_contact_person_makes_two_companies_of_one_name_not_one(importer: Importer) -> None:
@@ -530,8 +575,11 @@ async def test_counterparties_come_back_as_they_went(importer: Importer, databas
         return [(*_fields(one), one.persons) async for chunk in found for one in chunk]
 
     def _fields(one: object) -> tuple[object, ...]:
-        names = ("name", "folder", "numbers", "address", "comment", "language", "status_id")
+        names = ("name", "folder", "numbers", "address", "comment", "language", "status_id", "source_id")
         return tuple(getattr(one, name) for name in names)
+
+    async with database.write() as session:
+        session.add_all([Source(id=1, name="Радіо; ранок"), Source(id=2, name="=Сайт")])
 
     async def check(edits: list[CounterpartyEdit]) -> None:
         async with database.write() as session:

@@ -307,6 +307,7 @@ async def test_nothing_of_an_erased_person_is_left(database: Database, olena: in
     async with database.write() as session:
         session.add_all([_call("1.1", lead_id=lead, dialled="101"), _call("1.2", dialled="101")])
         asked = {"caller": "101", "caller_name": None, "dialled": NUMBER, "outside_number": None, "legs": []}
+        session.add(_call("1.4", lead_id=lead, direction=Direction.OUTBOUND, **(asked | {"answered_by": NUMBER})))
         session.add(_call("1.3", role=Role.CONSULTATION, parent_linkedid="1.1", transfers=[], **asked))
         session.add(
             _call(
@@ -331,7 +332,7 @@ async def test_nothing_of_an_erased_person_is_left(database: Database, olena: in
     assert "Сусід" in left
     assert "+380509998877" in left
     async with database.read() as session:
-        assert len(list(await session.scalars(select(Call.id)))) == 4
+        assert len(list(await session.scalars(select(Call.id)))) == 5
         legs = await session.scalar(select(Call.legs).where(Call.linkedid == "1.1"))
         assert legs == [
             {"endpoint": "PJSIP/101", "number": "101"},
