@@ -191,6 +191,7 @@ def _calls(now: datetime) -> list[CallView]:
         _inbound(now, 52, iryna, SHOP, rang=("103",), result=Result.CANCELLED),
         _inbound(now, 44, "+380631234500", MAIN, answered="103", talked=188),
         _outbound(now, 31, "103", iryna, talked=540),
+        _inbound(now, 23, _LEADS[3][1], MAIN, rang=("101", "102"), result=Result.NO_ANSWER),
         _inbound(now, 17, "+48221234567", MAIN, answered="102", talked=75),
         _inbound(now, 3, shcherban, MAIN, answered="101"),
         _outbound(now, 1.4, "102", "+380661239876", running=True),
