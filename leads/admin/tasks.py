@@ -138,11 +138,11 @@ async def _give(request: web.Request, person: CallPerson) -> web.Response:
     if not form.errors:
         try:
             async with panel.database.write() as session:
-                await give_task(session, person, employee, text, due_on, by=viewer.id, now=panel.clock())
+                person = await give_task(session, person, employee, text, due_on, by=viewer.id, now=panel.clock())
         except GoneError:
             form.fail("task_employee", _("Choose somebody who works here."))
         else:
-            return redirect(request, person.card, flash=_("The task is given."))
+            return await _to_card(request, person, _("The task is given."))
     async with panel.database.read() as session:
         people = await people_choices(session, viewer.id)
     return render(request, "planning/task.html", status=422, form=form, card=person.card, people=people)
@@ -170,5 +170,14 @@ async def _keep_note(request: web.Request, person: CallPerson, back: str, call_i
     if form.errors:
         return render(request, "planning/note.html", status=422, form=form, card=back)
     async with panel.database.write() as session:
-        await add_note(session, person, text, by=viewer.id, now=panel.clock(), call_id=call_id)
-    return redirect(request, back, flash=_("The note is kept."))
+        kept = await add_note(session, person, text, by=viewer.id, now=panel.clock(), call_id=call_id)
+    if call_id is not None:
+        return redirect(request, back, flash=_("The note is kept."))
+    return await _to_card(request, kept, _("The note is kept."))
+
+
+async def _to_card(request: web.Request, person: CallPerson, flash: str) -> web.Response:
+    """To the card on which it is, which another one than the one that was typed on may be."""
+    async with panel_of(request).database.read() as session:
+        mine = await may_see(session, viewer_of(request), person)
+    return redirect(request, person.card if mine else "/day", flash=flash)

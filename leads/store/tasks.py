@@ -149,14 +149,15 @@ async def give_task(
     *,
     by: int,
     now: datetime,
-) -> None:
-    """Give an employee, who may be oneself, a task about a person.
+) -> CallPerson:
+    """Give an employee, who may be oneself, a task about a person; returns on whose card it is.
 
     Raises:
         GoneError: there is no such employee at work.
     """
     if await session.scalar(select(Employee.id).where(Employee.id == employee_id, Employee.active)) is None:
         raise GoneError
+    person = await _present_card(session, person)
     session.add(
         Task(
             kind=TaskKind.TYPED,
@@ -170,6 +171,7 @@ async def give_task(
             told_at=now if employee_id == by else None,
         )
     )
+    return person
 
 
 async def close_task(session: AsyncSession, task_id: int, reason: str, *, by: int, now: datetime) -> None:
@@ -189,8 +191,9 @@ async def close_task(session: AsyncSession, task_id: int, reason: str, *, by: in
 
 async def add_note(
     session: AsyncSession, person: CallPerson, text: str, *, by: int, now: datetime, call_id: int | None = None
-) -> None:
-    """Note something about a person, perhaps during a call."""
+) -> CallPerson:
+    """Note something about a person, perhaps during a call; returns on whose card it is."""
+    person = await _present_card(session, person)
     session.add(
         Note(
             lead_id=person.lead_id,
@@ -201,6 +204,22 @@ async def add_note(
             text=text,
         )
     )
+    return person
+
+
+async def _present_card(session: AsyncSession, person: CallPerson) -> CallPerson:
+    """Where a person is now: a lead that ended while somebody typed is read-only, what was typed goes where it went."""
+    ended = select(Lead.merged_into_id, Lead.counterparty_id).where(
+        Lead.id == person.lead_id, Lead.closed_at.is_not(None)
+    )
+    # A lead that ends at this moment is waited for.
+    await session.execute(select(Lead.id).where(Lead.id == person.lead_id).with_for_update())
+    row = (await session.execute(ended)).first()
+    if row is None:
+        return person
+    if row.merged_into_id is not None:
+        return await _present_card(session, CallPerson(lead_id=row.merged_into_id))
+    return CallPerson(counterparty_id=row.counterparty_id) if row.counterparty_id is not None else person
 
 
 async def notes_of(session: AsyncSession, person: CallPerson) -> Sequence[NoteRow]:

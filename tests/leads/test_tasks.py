@@ -280,3 +280,19 @@ async def test_what_is_to_be_done_goes_along_with_a_lead_that_ends(desk: Desk, m
     async with desk.database.read() as session:
         assert [note.text for note in await notes_of(session, goes_to)] == ["n"]
         assert await session.scalar(select(Note.lead_id)) == (other if merged else lead)
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_what_was_typed_while_a_lead_ended_goes_where_it_went(desk: Desk, merged: bool) -> None:
+    lead, other, key = await desk.lead(), await desk.lead("+380931112233"), await desk.counterparty()
+    went = {"merged_into_id": other} if merged else {"counterparty_id": key}
+    goes_to = CallPerson(lead_id=other) if merged else CallPerson(counterparty_id=key)
+    async with desk.database.write() as session:
+        await session.execute(update(Lead).where(Lead.id == lead).values(closed_at=desk.now, **went))
+    async with desk.database.write() as session:
+        person = CallPerson(lead_id=lead)
+        assert await give_task(session, person, 1, "a", None, by=1, now=desk.now) == goes_to
+        assert await add_note(session, person, "n", by=1, now=desk.now) == goes_to
+    async with desk.database.read() as session:
+        assert [task.text for task in await tasks_of(session, goes_to)] == ["a"]
+        assert await session.scalar(select(Note.lead_id)) == goes_to.lead_id
