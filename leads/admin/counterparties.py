@@ -1,5 +1,7 @@
 """Counterparties: the list, and the card with its contact persons (K1)."""
 
+from typing import Any
+
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -227,8 +229,6 @@ async def _page(
 ) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
     present = () if card is None else (card.responsible_id, *(person.responsible_id for person in card.persons))
-    calls = [] if card is None else await board.calls_of_counterparty(session, card.id)
-    changes = [] if card is None else await history_with_leads(session, card.id)
     return render(
         request,
         "counterparties/card.html",
@@ -243,11 +243,19 @@ async def _page(
         people=await pages.people_choices(session, *present),
         folders=await folders(session),
         name_languages=pages.language_choices(),
-        events=await events_of(request, session, calls, changes),
-        plans=await card_plans(session, panel, viewer, CallPerson(counterparty_id=card.id)) if card else None,
-        work=await card_work(session, panel, viewer, CallPerson(counterparty_id=card.id)) if card else None,
+        **(await _doings(request, session, card.id) if card else {}),
         hand_date=hand_date,
         conflict=conflict,
         at_stake=await at_stake(session, viewer, form),
         shared=await shared_with(session, viewer, card) if card else [],
     )
+
+
+async def _doings(request: web.Request, session: AsyncSession, counterparty_id: int) -> dict[str, Any]:
+    """What happened with a counterparty, and what is to be done."""
+    panel, viewer, person = panel_of(request), viewer_of(request), CallPerson(counterparty_id=counterparty_id)
+    plans, work = await card_plans(session, panel, viewer, person), await card_work(session, panel, viewer, person)
+    calls = await board.calls_of_counterparty(session, counterparty_id)
+    changes = await history_with_leads(session, counterparty_id)
+    events = await events_of(request, session, calls=calls, changes=changes, plans=plans, work=work)
+    return {"events": events, "plans": plans, "work": work}

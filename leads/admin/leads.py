@@ -292,7 +292,9 @@ async def _card_page(
     status: int = 200,
 ) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
-    calls = await board.calls_of_lead(session, card.id)
+    person = CallPerson(lead_id=card.id)
+    plans, work = await card_plans(session, panel, viewer, person), await card_work(session, panel, viewer, person)
+    calls, changes = await board.calls_of_lead(session, card.id), await history(session, lead_id=card.id)
     return render(
         request,
         "leads/card.html",
@@ -304,10 +306,10 @@ async def _card_page(
         people=await pages.people_choices(session, card.responsible_id),
         sources=await source_choices(session, card.source_id),
         name_languages=pages.language_choices(),
-        events=await events_of(request, session, calls, await history(session, lead_id=card.id)),
+        events=await events_of(request, session, calls=calls, changes=changes, plans=plans, work=work),
         supervises=viewer.answers_for_others,
-        plans=await card_plans(session, panel, viewer, CallPerson(lead_id=card.id)),
-        work=await card_work(session, panel, viewer, CallPerson(lead_id=card.id)),
+        plans=plans,
+        work=work,
         hand_date=refused if isinstance(refused, HandDateError) else None,
         conflict=refused if isinstance(refused, ConflictError) else None,
         owner=await _owner(session, viewer, refused),

@@ -37,6 +37,7 @@ class PlanRow:
     at: datetime | None
     by_hand: bool
     note: str
+    made_at: datetime
     made_by: str | None
     closed_at: datetime | None
     closed_by: str | None
@@ -83,6 +84,7 @@ _COLUMNS: tuple[Any, ...] = (
     PlannedCall.at,
     PlannedCall.by_hand,
     PlannedCall.note,
+    PlannedCall.made_at,
     _MADE_BY.name,
     PlannedCall.closed_at,
     _CLOSED_BY.name,
@@ -104,7 +106,10 @@ def plan_rows() -> Select[Any]:
 
 
 async def plans_of(session: AsyncSession, person: CallPerson) -> Sequence[PlanRow]:
-    """The planned calls of one person, the open one first, then those done or cancelled last."""
+    """The planned calls of one person, the open one first, then those done or cancelled last.
+
+    A counterparty's are also those of the leads that it was.
+    """
     statement = (
         plan_rows().where(_is_of(person)).order_by(PlannedCall.closed_at.is_not(None), PlannedCall.closed_at.desc())
     )
@@ -200,4 +205,5 @@ async def numbers_of(session: AsyncSession, person: CallPerson) -> tuple[str, ..
 def _is_of(person: CallPerson) -> ColumnElement[bool]:
     if person.lead_id is not None:
         return PlannedCall.lead_id == person.lead_id
-    return PlannedCall.counterparty_id == person.counterparty_id
+    was = select(Lead.id).where(Lead.counterparty_id == person.counterparty_id)
+    return or_(PlannedCall.counterparty_id == person.counterparty_id, PlannedCall.lead_id.in_(was))

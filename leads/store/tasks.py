@@ -103,9 +103,9 @@ def _rows() -> Select[Any]:
 
 
 async def tasks_of(session: AsyncSession, person: CallPerson) -> Sequence[TaskRow]:
-    """The tasks about one person: open ones first, the soonest due before others."""
+    """The tasks about one person: open ones first, the soonest due before others; with those of his former leads."""
     order = (Task.done_at.is_not(None), Task.done_at.desc(), Task.due_on.is_(None), Task.due_on, Task.id)
-    statement = _rows().where(_about(Task, person)).order_by(*order).limit(MOST_NOTES)
+    statement = _rows().where(_about_and_before(Task, person)).order_by(*order).limit(MOST_NOTES)
     return [TaskRow(*row) for row in await session.execute(statement)]
 
 
@@ -224,12 +224,12 @@ async def _present_card(session: AsyncSession, person: CallPerson) -> CallPerson
 
 async def notes_of(session: AsyncSession, person: CallPerson) -> Sequence[NoteRow]:
     """The notes about a person, the newest first; a counterparty's are also those of the leads that it was."""
-    return await _notes(session, _about_and_before(person))
+    return await _notes(session, _about_and_before(Note, person))
 
 
 async def latest_note(session: AsyncSession, person: CallPerson) -> str | None:
     """What was noted last about a person, for whoever he calls now."""
-    rows = await _notes(session, _about_and_before(person), most=1)
+    rows = await _notes(session, _about_and_before(Note, person), most=1)
     return rows[0].text if rows else None
 
 
@@ -274,11 +274,12 @@ async def mark_told(session: AsyncSession, tasks: Collection[int], now: datetime
     return set(await session.scalars(marked.execution_options(synchronize_session=False)))
 
 
-def _about_and_before(person: CallPerson) -> ColumnElement[bool]:
+def _about_and_before(table: type[Task] | type[Note], person: CallPerson) -> ColumnElement[bool]:
+    """About a person, or about a lead that became this counterparty."""
     if person.lead_id is not None:
-        return Note.lead_id == person.lead_id
+        return _about(table, person)
     was = select(Lead.id).where(Lead.counterparty_id == person.counterparty_id)
-    return or_(Note.counterparty_id == person.counterparty_id, Note.lead_id.in_(was))
+    return or_(_about(table, person), table.lead_id.in_(was))
 
 
 async def _notes(session: AsyncSession, about: ColumnElement[bool], most: int = MOST_NOTES) -> Sequence[NoteRow]:

@@ -2,10 +2,18 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
+from sqlalchemy import update
+
+from leads.domain.calls import Phase, Result
+from leads.domain.planning import PlanState
 from leads.store.engine import Database
-from leads.store.models import Source
-from tests.admin.conftest import Company, Visitor
+from leads.store.models import Lead, Source
+from leads.store.planning_tables import PlannedCall
+from leads.store.task_tables import Task
+from tests.admin.calls import add_call
+from tests.admin.conftest import Clock, Company, Visitor
 from tests.admin.test_counterparties_pages import FIELDS as COMPANY
 from tests.admin.test_counterparties_pages import PERSON, _create, _ids
 from tests.admin.test_leads_pages import FIELDS, _make, _text, _version
@@ -222,8 +230,39 @@ async def test_other_peoples_leads_are_out_of_reach(admin: Visitor, yurii: Visit
     assert "Чужий" not in asked.text
 
 
-async def test_events_are_narrowed_to_calls_or_changes(admin: Visitor) -> None:
+async def test_events_are_calls_planned_calls_tasks_and_changes_and_are_narrowed(
+    *, admin: Visitor, company: Company, database: Database, clock: Clock
+) -> None:
     lead = await _make(admin, name="Лід")
-    assert "event-change" not in (await admin.get(f"{lead}?events=calls")).text
-    assert "event-change" in (await admin.get(lead)).text
+    await add_call(database, clock, "7.7", lead_id=int(_id(lead)), phase=Phase.ENDED, result=Result.NO_ANSWER)
+    planned = re.search(r'name="plan_version" value="(\d*)"', (await admin.get(lead)).text)
+    assert planned
+    day = (clock() + timedelta(days=40)).date()
+    await admin.post(f"{lead}/plan", {"plan_version": planned[1], "plan_day": day, "plan_note": "про двері"})
+    await admin.post(f"{lead}/tasks", {"task_text": "надіслати прайс", "task_employee": company.admin})
+    told = {"calls": "No answer", "plans": "про двері", "tasks": "надіслати прайс", "changes": "event-change"}
+    page = _events((await admin.get(lead)).text)
+    assert [text for text in told.values() if text not in page] == []
+    for kind, text in told.items():
+        page = _events((await admin.get(f"{lead}?events={kind}")).text)
+        assert {shown for shown, other in told.items() if other in page} == {kind}, text
     assert (await admin.get(f"{lead}?events=x")).status == 400
+
+
+async def test_what_was_done_with_a_lead_shows_on_the_counterparty_that_it_became(
+    *, admin: Visitor, company: Company, database: Database, clock: Clock
+) -> None:
+    lead, key = int(_id(await _make(admin, name="Лід"))), int(_id(await _create(admin)))
+    done = {"lead_id": lead, "made_at": clock(), "employee_id": company.yurii}
+    async with database.write() as session:
+        session.add(PlannedCall(**done, state=PlanState.DONE, day=clock().date(), set_at=clock(), closed_at=clock()))
+        session.add(Task(**done, text="надіслати прайс", done_at=clock()))
+        await session.execute(update(Lead).where(Lead.id == lead).values(counterparty_id=key, closed_at=clock()))
+    page = (await admin.get(f"/counterparties/{key}?events=plans")).text
+    assert "Planned for" in _events(page)
+    assert "надіслати прайс" in _events((await admin.get(f"/counterparties/{key}?events=tasks")).text)
+
+
+def _events(html: str) -> str:
+    """The part of a card that tells what happened."""
+    return html.partition('id="events"')[2].partition("</section>")[0]
