@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dialplan.defaults import default_plans
 from dialplan.forms import encode_names, phone_entries
 from dialplan.number_rules import aliases, encode_rules, find_entry, number_rules
-from dialplan.plan import MARK, encode_kept_plan
+from dialplan.plan import MARK, OPENING, encode_kept_plan
 from dialplan.recording import outgoing_entries
 from dialplan.words import (
     COMPANY_FAMILY,
@@ -43,7 +43,6 @@ from routing.decision import Decision
 
 SUBSTITUTE_OF = "s"
 """After an employee's key: the entry of who stands in for him."""
-_RECORD_STEP = "R,"
 
 
 class CompanyEntries:
@@ -128,12 +127,12 @@ def compose_plan(small: Mapping[str, Mapping[str, str]], numbers: Mapping[str, s
         return plan
     who, names = entry.split("|")
     steps = [step for step in plan.removeprefix(MARK).split("|") if step]
-    record = [step for step in steps if step.startswith(_RECORD_STEP)]
-    steps = steps[len(record) :]
+    opening = [step for step in steps if step.startswith(OPENING)]
+    steps = steps[len(opening) :]
     first = who.split("-")[0]
     keys = (*who.split("-"), f"{first}{SUBSTITUTE_OF}")
     own = list(dict.fromkeys(filter(None, (small[EMPLOYEE_FAMILY].get(key, "") for key in keys))))
     if own and steps and own[-1].split(",")[2] == steps[0].split(",")[2]:
         kind, seconds, *ringing = own[-1].split(",")
         own[-1] = ",".join((kind, str(int(seconds) + int(steps.pop(0).split(",")[1])), *ringing))
-    return "|".join(("L1", names, *record, *own, *steps))
+    return "|".join(("L1", names, *opening, *own, *steps))

@@ -7,7 +7,8 @@
             Q,seconds,queue,special,forms           special as 101!102: phones that do not show main, and which field of
                                                     names, from 1, each of them shows, as 3!4; 99 shows no name. Special
                                                     as *: each phone looks up in Asterisk which kind its display is
-            R,,,,                                   from here on the call is recorded; rings nobody
+            G,,uk,,                                 from here on the caller hears announcements in this language
+            R,,,,                                   from here on the call is recorded; both ring nobody, and come first
 
 It is written so that reading is cheap for Asterisk (commas for ARRAY(), the others for SHIFT() and CUT()), and so that
 no sign in it means anything to AGI's quoting, to Set(), Dial() and Gosub(), or to a configuration file.
@@ -41,8 +42,11 @@ _LEAST_NAMES = 200
 _MOST_PHONES = (150, 140, 128, 112, 96, 80, 64, 48, 32, 16, 8, 4)
 _ENDPOINT = re.compile(r"[A-Za-z0-9]{2,10}/[A-Za-z0-9_.@+/-]{1,80}")
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_LANGUAGE = re.compile(r"[A-Za-z0-9_-]{1,20}")
 _MOST_LAYOUTS = 4096
 _layouts: dict[int, tuple[tuple[Step, ...], "_Layout"]] = {}
+OPENING = ("G,", "R,")
+"""How the steps begin that ring nobody; they come before all others."""
 _RECORD = "|R,,,,"
 _KINDS = {StepKind.PHONES: "P", StepKind.QUEUE: "Q"}
 _Fields = tuple[int, ...]
@@ -81,13 +85,13 @@ def encode_plan(decision: Decision, most_bytes: int = MOST_ANSWER_BYTES) -> str:
     layout = _layout_of(decision.steps)
     displays = decision.displays or layout.displays
     names = encode_names(decision.name, decision.language, displays)
-    record = _RECORD if decision.record else ""
+    opening = _opening(decision)
     mark = UNSURE_MARK if decision.unsure else MARK
-    plan = f"{mark}{names}{record}{layout.steps(_fields(names, layout.kinds))}"
+    plan = f"{mark}{names}{opening}{layout.steps(_fields(names, layout.kinds))}"
     if _length(plan) <= most_bytes:
         return plan
     for most in _MOST_PHONES:
-        steps = record + layout.steps(None, most)
+        steps = opening + layout.steps(None, most)
         room = most_bytes - len(MARK) - _length(steps)
         if room >= min(_LEAST_NAMES, _length(names)):
             return f"{mark}{encode_names(decision.name, decision.language, displays, min(room, MOST_BYTES))}{steps}"
@@ -105,7 +109,7 @@ def encode_kept_plan(decision: Decision) -> str:
         for step in decision.steps
     )
     layout = _Layout(steps)
-    head = f"{MARK}{_RECORD if decision.record else ''}"
+    head = f"{MARK}{_opening(decision)}"
     plans = (f"{head}{layout.steps(None, most)}" for most in _MOST_PHONES)
     return next((plan for plan in plans if _length(plan) <= MOST_KEPT_BYTES), NOTHING)
 
@@ -134,10 +138,17 @@ def decode_plan(plan: str) -> tuple[PlannedStep, ...]:
         return tuple(
             _decode_step(step.split(","), [unquote(name) for name in names.split("~")])
             for step in steps
-            if step and f"|{step}" != _RECORD
+            if step and not step.startswith(OPENING)
         )
     except (ValueError, IndexError) as error:
         raise PlanError(f"not a plan: {error}") from None
+
+
+def _opening(decision: Decision) -> str:
+    """Write what comes before all else, so that nothing is played in another language, or not recorded."""
+    language = decision.greeting_language
+    greeting = f"|G,,{language},," if language and _LANGUAGE.fullmatch(language) else ""
+    return f"{greeting}{_RECORD}" if decision.record else greeting
 
 
 def _length(text: str) -> int:

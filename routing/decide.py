@@ -103,6 +103,7 @@ class Routes:
             record=record,
             displays=self.displays,
             unsure=people is None and caller.kind is NumberKind.OUTSIDE,
+            greeting_language=did.greeting_language if did else "",
         )
 
     def _build_chain(

@@ -46,6 +46,7 @@ class Decision(NamedTuple):
     `reasons` stand in the order in which they were found. `displays` are those of the company, to one of which the
     call may be handed on; None: only those of the steps are known. `record`: the call is recorded.
     `unsure`: the database did not tell who calls, so the decision is the one for an unknown caller.
+    `greeting_language` is in which the caller hears announcements; empty: as Asterisk chooses.
     """
 
     caller: str | None
@@ -57,3 +58,4 @@ class Decision(NamedTuple):
     record: bool = False
     displays: Displays | None = None
     unsure: bool = False
+    greeting_language: str = ""

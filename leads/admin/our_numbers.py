@@ -20,6 +20,7 @@ from leads.store.sources import source_choices, unregistered_numbers
 LOOKS_BACK = timedelta(days=90)
 """How long ago a call to a number that nobody entered is still worth a word."""
 _QUEUE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8})?")
 
 routes = web.RouteTableDef()
 
@@ -189,6 +190,7 @@ def _form_from(did: Did) -> Form:
         responsible_id=did.responsible_id or "",
         channel=did.channel,
         source_id=did.source_id or "",
+        greeting_language=did.greeting_language,
     )
 
 
@@ -198,6 +200,9 @@ def _read(form: Form, region: str) -> company.DidEdit:
         form.fail("queue", _("Latin letters, digits, dash and underscore, as the queue is named in Asterisk."))
     if queue and group_id is not None:
         form.fail("queue", _("Either a group or a queue, not both."))
+    language = form.text("greeting_language", longest=20)
+    if language and not _LANGUAGE.fullmatch(language):
+        form.fail("greeting_language", _("As Asterisk names its sounds, such as uk, ru or en_GB."))
     return company.DidEdit(
         number=form.outside_number("number", region),
         label=form.text("label"),
@@ -208,4 +213,5 @@ def _read(form: Form, region: str) -> company.DidEdit:
         responsible_id=form.identifier("responsible_id"),
         channel=form.text("channel", longest=100),
         source_id=form.identifier("source_id"),
+        greeting_language=language,
     )

@@ -69,7 +69,8 @@ class Did:
     """One of our numbers and where its calls go: a queue or a group, then the default extension.
 
     `responsible_id` is the employee who owns the lead of a missed call to this number. `channel` and `source_id` say
-    what made people call it.
+    what made people call it. `greeting_language` is in which its callers hear announcements, as Asterisk names its
+    sounds; empty: Asterisk's own choice.
     """
 
     number: str
@@ -81,6 +82,7 @@ class Did:
     responsible_id: int | None
     channel: str = ""
     source_id: int | None = None
+    greeting_language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

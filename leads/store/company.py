@@ -97,6 +97,7 @@ class DidEdit:
     responsible_id: int | None
     channel: str
     source_id: int | None
+    greeting_language: str
 
 
 async def employees(session: AsyncSession) -> Sequence[Employee]:
@@ -362,6 +363,7 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
     did.group_id, did.queue, did.queue_seconds = edit.group_id, edit.queue, edit.queue_seconds
     did.default_extension_id, did.responsible_id = edit.default_extension_id, edit.responsible_id
     did.channel, did.source_id = edit.channel, edit.source_id
+    did.greeting_language = edit.greeting_language
     session.add(did)
     await session.flush()
     return did.id

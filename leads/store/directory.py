@@ -155,6 +155,7 @@ async def _dids(session: AsyncSession, extensions: dict[int, Extension]) -> dict
             table.responsible_id,
             table.channel,
             table.source_id,
+            table.greeting_language,
         )
     ):
         default = extensions.get(did.default_extension_id)
@@ -168,6 +169,7 @@ async def _dids(session: AsyncSession, extensions: dict[int, Extension]) -> dict
             responsible_id=did.responsible_id,
             channel=did.channel,
             source_id=did.source_id,
+            greeting_language=did.greeting_language,
         )
     return dids
 

@@ -257,7 +257,8 @@ class Did(Base):
     """One of our numbers. Its calls go to a queue or a group (never both), then to the default extension.
 
     `recorded`: its inbound calls are, where that is chosen by number. `channel` (such as an internet advertisement)
-    and source are what a call to it, and the lead that the call makes, begin with.
+    and source are what a call to it, and the lead that the call makes, begin with. `greeting_language` is in which its
+    callers hear announcements.
     """
 
     __tablename__ = "did"
@@ -272,6 +273,7 @@ class Did(Base):
     recorded: Mapped[bool] = mapped_column(default=False, server_default=false())
     channel: Mapped[str] = mapped_column(String(100), default="", server_default=text("''"))
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
+    greeting_language: Mapped[str] = mapped_column(String(20), default="", server_default=text("''"))
     version: Mapped[int] = mapped_column(default=1)
 
     group: Mapped[RingGroup | None] = relationship()

@@ -4,8 +4,11 @@ import re
 from datetime import timedelta
 
 from leads.domain.calls import Phase, Result
+from leads.domain.numbers import read_number
+from leads.store.directory import load_directory
 from leads.store.engine import Database
 from leads.store.models import Lead, Source
+from routing.decide import decide
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -43,6 +46,22 @@ async def test_our_number_shows_its_channel_and_source(admin: Visitor) -> None:
     assert 'value="Broadcast"' in card.text
     assert f'<option value="{radio}" selected>Radio' in card.text
     assert "Broadcast · Radio" in (await admin.get("/company/numbers")).text
+
+
+async def test_our_number_has_the_language_in_which_its_callers_hear_announcements(
+    admin: Visitor, database: Database
+) -> None:
+    fields = {"version": "1", "number": "044 123 45 67", "queue_seconds": "60", "greeting_language": "uk|R"}
+    wrong = await admin.post("/company/numbers/new", fields)
+    assert (wrong.status, "As Asterisk names its sounds, such as uk, ru or en_GB." in wrong.text) == (422, True)
+    assert 'value="uk|R"' in wrong.text
+    saved = await admin.post("/company/numbers/new", {**fields, "greeting_language": "uk"})
+    assert 'name="greeting_language" type="text" value="uk"' in (await admin.get(saved.location)).text
+    async with database.read() as session:
+        directory = await load_directory(session)
+    number = directory.dids["+380441234567"]
+    decision = decide(read_number(None, "UA"), (), number, number.number, directory, default_extension=None)
+    assert decision.greeting_language == "uk"
 
 
 async def test_a_dialled_number_that_nobody_entered_is_offered_to_be_entered(

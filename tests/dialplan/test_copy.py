@@ -4,12 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialplan.copy import CompanyEntries, compose_plan
-from dialplan.plan import PlannedStep, decode_plan, encode_plan
+from dialplan.plan import OPENING, PlannedStep, decode_plan, encode_plan
 from dialplan.words import COMPANY_FAMILY, COMPANY_PLAN, DID_FAMILY, EMPLOYEE_FAMILY, PHONE_FAMILY
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
 from leads.domain.duty import Absence, AbsenceKind, Duty
 from leads.domain.numbers import read_number
 from leads.domain.people import Person, PersonKind
+from leads.domain.recordings import RecordedCalls, RecordingRule
 from routing.decide import decide
 
 CALLER = "+380501234567"
@@ -48,8 +49,10 @@ def directories(draw: st.DrawFn) -> Directory:
     dids = {}
     for number in draw(st.lists(st.sampled_from(DIDS), unique=True)):
         group, queue = draw(st.sampled_from([(None, None), (1, None), (2, None), (7, None), (None, "sales")]))
-        dids[number] = Did(number, "", group, queue, 40, draw(defaults), None)
-    return Directory(1, employees, phones, groups, dids)
+        language = draw(st.sampled_from(["", "uk"]))
+        dids[number] = Did(number, "", group, queue, 40, draw(defaults), None, greeting_language=language)
+    recording = RecordingRule(draw(st.sampled_from([RecordedCalls.NONE, RecordedCalls.ALL])))
+    return Directory(1, employees, phones, groups, dids, recording=recording)
 
 
 PEOPLE = st.lists(
@@ -73,6 +76,11 @@ def _way(plan: str) -> list[tuple[object, ...]]:
         return one.kind, one.seconds, one.queue, {(phone.endpoint, phone.call_waiting) for phone in one.phones}
 
     return [step(one) for one in decode_plan(plan)]
+
+
+def _opening(plan: str) -> list[str]:
+    """What comes before anybody rings: the language of announcements, and that the call is recorded."""
+    return [step for step in plan.split("|") if step.startswith(OPENING)]
 
 
 @given(
@@ -112,6 +120,7 @@ def test_the_copy_tells_what_we_would_tell(
         )
         assert _way(plan) == _way(live)
         assert plan.split("|")[1] == live.split("|")[1]  # the names, in all forms
+        assert _opening(plan) == _opening(live)
 
 
 def test_phones_that_both_ways_begin_with_ring_once_for_the_time_of_both() -> None:

@@ -222,3 +222,18 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
 
 def test_a_queue_is_read_as_one() -> None:
     assert decode_plan("L1||Q,30,sales,,") == (PlannedStep(StepKind.QUEUE, 30, queue="sales"),)
+
+
+@pytest.mark.parametrize(
+    ("language", "record", "plan"),
+    [
+        ("uk", False, "L1||G,,uk,,|P,20,0PJSIP/101,,"),
+        ("uk", True, "L1||G,,uk,,|R,,,,|P,20,0PJSIP/101,,"),
+        ("", True, "L1||R,,,,|P,20,0PJSIP/101,,"),
+        ("uk,en|P", False, "L1||P,20,0PJSIP/101,,"),
+    ],
+)
+def test_the_language_of_announcements_comes_before_anything_is_played(language: str, record: bool, plan: str) -> None:
+    made = encode_plan(decision(phones(phone("101")))._replace(greeting_language=language, record=record))
+    assert made == plan
+    assert [step.kind for step in decode_plan(made)] == [StepKind.PHONES]
