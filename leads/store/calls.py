@@ -172,6 +172,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
             for call in asked
         ),
         now,
+        [call.person for call in calls if call.person.is_known],
     )
     for call in alone:
         call.person = people.get(call.judgement.outside or "", call.person)

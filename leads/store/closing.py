@@ -18,6 +18,7 @@ from leads.store.belongings import move_belongings
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError, Owner, WrongFieldError
 from leads.store.counterparty_rows import all_numbers, derive, person_of, plain, whole
 from leads.store.engine import Database
+from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
@@ -54,14 +55,17 @@ class Choice:
     numbers_to: NumbersTo | None = None
 
 
-async def lock_with_leads(session: AsyncSession, numbers: Iterable[str]) -> None:
-    """Lock the numbers, and the others of the leads that have them: those leads are closed as a whole."""
+async def lock_with_leads(session: AsyncSession, numbers: Iterable[str], also: int | None = None) -> None:
+    """Lock the numbers, the leads that have them, and the others of those leads, which are closed as a whole.
+
+    `also` is a lead that is to be closed in any case.
+    """
     wanted = set(numbers)
-    found = await cards.active_leads_with(session, wanted)
-    others = await session.scalars(
-        select(PhoneNumber.number).where(PhoneNumber.lead_id.in_({lead.id for lead in found.values()}))
-    )
-    await cards.lock(session, wanted | set(others))
+    holders = select(PhoneNumber.lead_id).where(PhoneNumber.number.in_(wanted), PhoneNumber.on_active_lead)
+    leads = {*await session.scalars(holders), also} - {None}
+    await cards.lock(session, wanted | await numbers_of(session, *leads))
+    # Now that nobody else can give them to another lead.
+    await hold_persons(session, [*await session.scalars(holders), also])
 
 
 async def open_lead(session: AsyncSession, lead_id: int, version: int | None, scope: frozenset[int] | None) -> Lead:
@@ -74,7 +78,7 @@ async def open_lead(session: AsyncSession, lead_id: int, version: int | None, sc
         select(Lead)
         .where(Lead.id == lead_id)
         .options(selectinload(Lead.numbers))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if lead is None or not await lead_is_visible(session, lead_id, scope):
@@ -96,7 +100,7 @@ async def open_leads(session: AsyncSession, lead_ids: Iterable[int]) -> list[Own
     return [Owner(*row) for row in rows]
 
 
-async def numbers_of(session: AsyncSession, *lead_ids: int) -> set[str]:
+async def numbers_of(session: AsyncSession, *lead_ids: int | None) -> set[str]:
     """The numbers of leads, to be locked before the leads are opened."""
     return set(await session.scalars(select(PhoneNumber.number).where(PhoneNumber.lead_id.in_(lead_ids))))
 
@@ -120,7 +124,7 @@ async def choose_counterparty(
     async with database.write() as session:
         await cards.lock(session, await numbers_of(session, lead_id))
         lead = await open_lead(session, lead_id, version, scope)
-        card = await session.scalar(whole(choice.counterparty_id).with_for_update(of=Counterparty))
+        card = await session.scalar(whole(choice.counterparty_id).with_for_update(of=Counterparty, key_share=True))
         if card is None or not await counterparty_is_visible(session, choice.counterparty_id, scope):
             raise WrongFieldError("counterparty_id", str(choice.counterparty_id))
         person = person_of(card, choice.contact_person_id)

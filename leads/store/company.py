@@ -159,7 +159,7 @@ async def _opened(session: AsyncSession, card: Card | None, version: int) -> Car
     """The card, locked, when it is still as it was opened."""
     if card is None:
         raise GoneError
-    await session.refresh(card, ["version"], with_for_update=True)
+    await session.refresh(card, ["version"], with_for_update={"key_share": True})
     if card.version != version:
         raise SavedMeanwhileError
     return card

@@ -16,10 +16,9 @@ from leads.store.closing import (
     close_lead,
     close_leads_with,
     lock_with_leads,
-    numbers_of,
     open_lead,
 )
-from leads.store.counterparty_rows import all_numbers, derive, describe, plain, whole
+from leads.store.counterparty_rows import all_numbers, derive, describe, numbers_on, plain, whole
 from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead
@@ -224,9 +223,9 @@ async def save_counterparty(
     async with database.write() as session:
         now = clock()
         every = {*numbers, *(number for _person, theirs in persons for number in theirs)}
-        await lock_with_leads(
-            session, every if becoming is None else every | await numbers_of(session, becoming.lead_id)
-        )
+        # Those that are taken away too: a conversation that ends writes into their rows (C4).
+        have = set() if counterparty_id is None else await numbers_on(session, counterparty_id)
+        await lock_with_leads(session, every | have, None if becoming is None else becoming.lead_id)
         lead = None if becoming is None else await open_lead(session, becoming.lead_id, becoming.version, scope)
         card = await _open(session, counterparty_id, version, scope, now)
         if edit.status_id is None:
@@ -324,7 +323,7 @@ async def _open(
             created_at=now,
             updated_at=now,
         )
-    card = await session.scalar(whole(counterparty_id).with_for_update(of=Counterparty))
+    card = await session.scalar(whole(counterparty_id).with_for_update(of=Counterparty, key_share=True))
     if card is None or not await counterparty_is_visible(session, counterparty_id, scope):
         raise NoSuchCardError(counterparty_id)
     if card.version != version:

@@ -19,6 +19,7 @@ from leads.store.counterparty_card import (
 from leads.store.engine import Database
 from leads.store.import_tables import ImportItem
 from leads.store.lead_import import differences
+from leads.store.lock_order import locked_in_order
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.plans import Planning
 from leads.store.search import sort_key
@@ -94,18 +95,12 @@ async def import_counterparty(
         wanted = _merged(present, row)
         if not update_known or wanted == present:
             return Became.SKIPPED
-        before, after = differences(present, wanted)
-        async with database.write() as session:
-            session.add(
-                ImportItem(
-                    batch_id=batch_id, counterparty_id=card.id, version=card.version + 1, before=before, after=after
-                )
-            )
         try:
+            await _note(database, batch_id, card, present, wanted)
             await save_counterparty(
                 database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
             )
-        except ConflictError:
+        except (ConflictError, NoSuchCardError):
             if attempt == _ATTEMPTS - 1:
                 raise
         else:
@@ -117,9 +112,23 @@ async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: 
     edit = _merged(CounterpartyEdit("", "", "", "", "", None, None, (), ()), row)
     saved = await save_counterparty(database, None, 0, edit, by=by, clock=clock, region=region)
     async with database.write() as session:
-        version = await session.scalar(select(Counterparty.version).where(Counterparty.id == saved.id))
+        made = select(Counterparty.version).where(Counterparty.id == saved.id).with_for_update(key_share=True)
+        version = await session.scalar(made)
         if version is not None:
             session.add(ImportItem(batch_id=batch_id, counterparty_id=saved.id, version=version))
+
+
+async def _note(
+    database: Database, batch_id: int, card: CounterpartyCard, present: CounterpartyEdit, wanted: CounterpartyEdit
+) -> None:
+    """Note what is about to change; see leads.store.lead_import."""
+    before, after = differences(present, wanted)
+    async with database.write() as session:
+        if await session.scalar(locked_in_order(Counterparty, Counterparty.id == card.id)) is None:
+            raise NoSuchCardError(card.id)
+        session.add(
+            ImportItem(batch_id=batch_id, counterparty_id=card.id, version=card.version + 1, before=before, after=after)
+        )
 
 
 async def _find(session: AsyncSession, row: CounterpartyRow) -> int | None:

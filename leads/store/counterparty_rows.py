@@ -33,6 +33,17 @@ def all_numbers(card: Counterparty) -> set[str]:
     return {*plain(card.numbers), *(number for person in card.contact_persons for number in plain(person.numbers))}
 
 
+async def numbers_on(session: AsyncSession, counterparty_id: int) -> set[str]:
+    """The numbers on a counterparty's card, to be locked before it is opened."""
+    own = select(PhoneNumber.number).where(PhoneNumber.counterparty_id == counterparty_id)
+    of_persons = (
+        select(PhoneNumber.number)
+        .join(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
+        .where(ContactPerson.counterparty_id == counterparty_id)
+    )
+    return {*await session.scalars(own), *await session.scalars(of_persons)}
+
+
 def derive(card: Counterparty) -> None:
     """Keep the columns for lists in step: a counterparty is found by its contact persons too."""
     people = [text for person in card.contact_persons for text in (person.name, person.email)]

@@ -19,6 +19,7 @@ from leads.domain.calls import Phase, Result, Role
 from leads.domain.planning import Calendar, PlanState, Workload, next_day
 from leads.domain.statuses import StatusRule
 from leads.store.engine import Database, breathe, lock_key
+from leads.store.lock_order import locked_in_order
 from leads.store.models import Call, Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
 from leads.store.planning_settings import company_calendar, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall, PlanningDay
@@ -118,7 +119,9 @@ async def _plan_some(
         fresh = await _workload(session, zone, day)
         load.work, load.day, load.planned = fresh.work, fresh.day, fresh.planned
     calendar = load.work.calendar
-    rows = (await session.execute(_facts(kind, candidates))).all()
+    # Nobody may close a card, or plan with it, between what is read and what is written.
+    held = (await session.scalars(locked_in_order(kind.card, kind.card.id.in_(candidates)))).all()
+    rows = (await session.execute(_facts(kind, held))).all()
     plans = [_plan(kind, row, load.work, calendar, now) for row in rows]
     if plans:
         dialect = postgresql if (await session.connection()).dialect.name == "postgresql" else sqlite

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.domain.duty import Shift
 from leads.store.company import CompanyError, GoneError
 from leads.store.duty_tables import EmployeeDuty, Holiday, WorkingTime
+from leads.store.lock_order import locked_in_order
 from leads.store.models import Employee
 
 
@@ -69,7 +70,7 @@ async def set_away(session: AsyncSession, employee_id: int, away: bool, until: d
 
 async def _duty(session: AsyncSession, employee_id: int) -> EmployeeDuty:
     """The row of an employee, made when it is needed; two who need it at once take turns."""
-    if await session.scalar(select(Employee.id).where(Employee.id == employee_id).with_for_update()) is None:
+    if await session.scalar(locked_in_order(Employee, Employee.id == employee_id)) is None:
         raise GoneError
     duty = await session.get(EmployeeDuty, employee_id)
     if duty is None:

@@ -32,6 +32,7 @@ from leads.store import audit
 from leads.store.audit_table import AuditEntry
 from leads.store.engine import lock_numbers
 from leads.store.import_tables import ImportRefusal
+from leads.store.lock_order import lock_persons
 from leads.store.models import (
     Base,
     Call,
@@ -189,6 +190,7 @@ async def erase(session: AsyncSession, traces: Traces, mentions: Mentions, now: 
 
 def _erase(connection: Connection, traces: Traces, now: datetime) -> None:
     lock_numbers(connection, traces.numbers)
+    lock_persons(connection, traces.lead_ids, traces.counterparty_ids)
     _empty_calls(connection, traces)
     cards = (
         (Lead.metadata.tables["lead"], traces.lead_ids),

@@ -20,6 +20,7 @@ from leads.store.import_tables import ImportItem
 from leads.store.imports import Counts
 from leads.store.lead_card import load_lead, save_lead
 from leads.store.lead_import import edit_of as edit_of_lead
+from leads.store.lock_order import locked_in_order
 from leads.store.models import Base, ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import Planning
@@ -78,20 +79,24 @@ class _Removal:
 
     def run(self, connection: Connection) -> int:
         # Calls lock the number before they look for its card, so a card that is free of calls here stays so.
-        lock_numbers(connection, connection.scalars(select(PhoneNumber.number).where(self._numbers())).all())
+        lock_numbers(connection, self._numbers(connection))
         model = self._model
         same = or_(*(and_(model.id == key, model.version == version) for key, version in self._made.items()))
         conditions: list[ColumnElement[bool]] = [model.id.in_(self._made), same, ~_is_used(model)]
         if model is Lead:
             conditions += [Lead.closed_at.is_(None), Lead.last_call_at.is_(None)]
-        free = connection.scalars(select(model.id).where(*conditions)).all()
+        free = connection.scalars(locked_in_order(model, *conditions)).all()
         return len(self._made) - self._remove(connection, free)
 
-    def _numbers(self) -> ColumnElement[bool]:
+    def _numbers(self, connection: Connection) -> set[str]:
+        number = select(PhoneNumber.number)
         if self._model is Lead:
-            return PhoneNumber.lead_id.in_(self._made)
-        people = select(ContactPerson.id).where(ContactPerson.counterparty_id.in_(self._made))
-        return or_(PhoneNumber.counterparty_id.in_(self._made), PhoneNumber.contact_person_id.in_(people))
+            return set(connection.scalars(number.where(PhoneNumber.lead_id.in_(self._made))))
+        people = number.join(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
+        return {
+            *connection.scalars(number.where(PhoneNumber.counterparty_id.in_(self._made))),
+            *connection.scalars(people.where(ContactPerson.counterparty_id.in_(self._made))),
+        }
 
     def _remove(self, connection: Connection, free: Iterable[int]) -> int:
         ids = list(free)

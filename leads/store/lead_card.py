@@ -21,7 +21,7 @@ from leads.store.cards import (
 )
 from leads.store.closing import numbers_of, open_lead
 from leads.store.engine import Database
-from leads.store.merging import keep_calls_away, merge
+from leads.store.merging import keep_calls_away, lock_to_merge, merge
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, Source
 from leads.store.plans import Planning, plan_after_status
 from leads.store.search import search_text, sort_key
@@ -158,10 +158,15 @@ async def save_lead(
         CardError: it is refused, and the database is as before; see leads.store.cards.
     """
     numbers = _numbers(edit, region)
+    if merge_with == lead_id:
+        raise WrongFieldError("other", str(merge_with))
     async with database.write() as session:
         theirs = await _lock(session, numbers, lead_id, merge_with)
-        lead = await open_lead(session, lead_id, version, scope)
-        other = None if merge_with is None else await open_lead(session, merge_with, None, scope)
+        if merge_with is not None:
+            await lock_to_merge(session, lead_id, merge_with)
+        versions = {lead_id: version, merge_with: None}
+        leads = {each: await open_lead(session, each, versions[each], scope) for each in sorted(filter(None, versions))}
+        lead, other = leads[lead_id], None if merge_with is None else leads[merge_with]
         added = [number for number in numbers if number not in {row.number for row in lead.numbers} | theirs]
         await _refuse_owned(session, added)
         journal, status_before = Journal(clock(), by, lead_id=lead_id), lead.status_id
@@ -194,7 +199,10 @@ async def create_lead(
     numbers = _numbers(edit, region)
     async with database.write() as session:
         theirs = await _lock(session, numbers, merge_with)
-        other = None if merge_with is None else await open_lead(session, merge_with, None, scope)
+        other = None
+        if merge_with is not None:
+            await lock_to_merge(session, merge_with)
+            other = await open_lead(session, merge_with, None, scope)
         added = [number for number in numbers if number not in theirs]
         await _refuse_owned(session, added)
         now = clock()

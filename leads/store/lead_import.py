@@ -14,6 +14,7 @@ from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError, i
 from leads.store.engine import Database, lock_numbers
 from leads.store.import_tables import ImportItem
 from leads.store.lead_card import LeadCard, LeadEdit, load_lead, save_lead
+from leads.store.lock_order import locked_in_order
 from leads.store.models import Change, ContactPerson, Counterparty, Lead, LeadStatus, PhoneNumber
 from leads.store.plans import Planning
 from leads.store.search import search_text, sort_key
@@ -192,11 +193,13 @@ async def update_lead(
         wanted = _merged(present, known.row)
         if wanted == present:
             return False
-        await _note(database, batch_id, card, present, wanted)
         try:
+            await _note(database, batch_id, card, present, wanted)
             await save_lead(
                 database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
             )
+        except NoSuchCardError:
+            return False
         except ConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -236,9 +239,15 @@ def _merged(present: LeadEdit, row: LeadRow) -> LeadEdit:
 
 
 async def _note(database: Database, batch_id: int, card: LeadCard, present: LeadEdit, wanted: LeadEdit) -> None:
-    """Note what is about to change. It is noted before: a note of a change that never came is undone by nothing."""
+    """Note what is about to change. It is noted before: a note of a change that never came is undone by nothing.
+
+    Raises:
+        NoSuchCardError: it is gone.
+    """
     before, after = differences(present, wanted)
     async with database.write() as session:
+        if await session.scalar(locked_in_order(Lead, Lead.id == card.id)) is None:
+            raise NoSuchCardError(card.id)
         session.add(
             ImportItem(batch_id=batch_id, lead_id=card.id, version=card.version + 1, before=before, after=after)
         )

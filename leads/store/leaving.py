@@ -17,6 +17,7 @@ from leads.store import access, company
 from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database, breathe
+from leads.store.lock_order import hold_persons, locked_in_order
 from leads.store.models import Change, ContactPerson, Counterparty, Did, Employee, Extension, GroupMember, Lead
 from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.task_tables import Task
@@ -112,7 +113,7 @@ async def _opened(session: AsyncSession, employee_id: int, version: int) -> Empl
     employee = await company.find_employee(session, employee_id)
     if employee is None:
         raise GoneError
-    await session.refresh(employee, ["version"], with_for_update=True)
+    await session.refresh(employee, ["version"], with_for_update={"key_share": True})
     if employee.version != version:
         raise SavedMeanwhileError
     return employee
@@ -172,12 +173,15 @@ async def _move_counterparties(session: AsyncSession, handing: _Handing) -> int:
 
 async def _move_contact_persons(session: AsyncSession, handing: _Handing) -> int:
     """A contact person is a part of its counterparty's card, so its history is there."""
-    ids = await _some(session, ContactPerson, ContactPerson.responsible_id == handing.of.id)
+    his = (ContactPerson.responsible_id == handing.of.id,)
+    cards = select(ContactPerson.counterparty_id).where(*his).order_by(ContactPerson.id).limit(MOST_AT_ONCE)
+    await hold_persons(session, (), await session.scalars(cards))
+    ids = await _some(session, ContactPerson, *his)
     columns = ContactPerson.counterparty_id, ContactPerson.name
     people = (await session.execute(select(*columns).where(ContactPerson.id.in_(ids)))).all()
     await _update(session, ContactPerson, ids, {"responsible_id": handing.to.id})
-    cards = list({card for card, _name in people})
-    await _update(session, Counterparty, cards, {"version": Counterparty.version + 1, "updated_at": handing.now})
+    changed = list({card for card, _name in people})
+    await _update(session, Counterparty, changed, {"version": Counterparty.version + 1, "updated_at": handing.now})
     await _note(session, handing, [{"counterparty_id": card, "of": name} for card, name in people])
     return len(ids)
 
@@ -190,7 +194,11 @@ async def _move_our_numbers(session: AsyncSession, handing: _Handing) -> int:
 
 async def _move_tasks(session: AsyncSession, handing: _Handing) -> int:
     """Open tasks; of a missed call, those of cards that are nobody's too. The successor is told of them anew."""
-    ids = await _some(session, Task, Task.employee_id == handing.of.id, Task.done_at.is_(None))
+    his = (Task.employee_id == handing.of.id, Task.done_at.is_(None))
+    whose = select(Task.lead_id, Task.counterparty_id).where(*his).order_by(Task.id).limit(MOST_AT_ONCE)
+    people = (await session.execute(whose)).all()
+    await hold_persons(session, [one.lead_id for one in people], [one.counterparty_id for one in people])
+    ids = await _some(session, Task, *his)
     await _update(session, Task, ids, {"employee_id": handing.to.id, "told_at": None})
     return len(ids)
 
@@ -206,8 +214,7 @@ _KINDS: tuple[Callable[[AsyncSession, _Handing], Awaitable[int]], ...] = (
 
 
 async def _some(session: AsyncSession, table: type[Any], *conditions: ColumnElement[bool]) -> Sequence[int]:
-    found = select(table.id).where(*conditions).order_by(table.id).limit(MOST_AT_ONCE).with_for_update()
-    return (await session.scalars(found)).all()
+    return (await session.scalars(locked_in_order(table, *conditions).limit(MOST_AT_ONCE))).all()
 
 
 async def _update(session: AsyncSession, table: type[Any], ids: Sequence[int], values: dict[str, Any]) -> None:

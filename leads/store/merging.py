@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.lead_life import (
@@ -21,6 +21,7 @@ from leads.store.belongings import move_belongings
 from leads.store.cards import Journal, WrongFieldError
 from leads.store.closing import numbers_of, open_lead
 from leads.store.engine import Database, lock_key
+from leads.store.lock_order import locked_in_order
 from leads.store.models import Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.search import search_text, sort_key
@@ -57,9 +58,15 @@ async def merge_leads(
     async with database.write() as session:
         await keep_calls_away(session)
         await cards.lock(session, await numbers_of(session, lead_id, other_id))
+        await lock_to_merge(session, lead_id, other_id)
         versions = {lead_id: version, other_id: None}
         leads = [await open_lead(session, each, versions[each], scope) for each in sorted(versions)]
         return await merge(session, leads[0], leads[1], clock(), by)
+
+
+async def lock_to_merge(session: AsyncSession, *lead_ids: int) -> None:
+    """Lock two leads, and those that were merged into them before: their addresses will lead elsewhere."""
+    await session.execute(locked_in_order(Lead, or_(Lead.id.in_(lead_ids), Lead.merged_into_id.in_(lead_ids))))
 
 
 async def keep_calls_away(session: AsyncSession) -> None:

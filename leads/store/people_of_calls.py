@@ -3,7 +3,7 @@
 Everything here runs within the transaction that writes the call, so that a call is never without its lead.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from leads.store.bulk import time_for, write_rows
 from leads.store.engine import lock_numbers
+from leads.store.lock_order import lock_persons
 from leads.store.models import ContactPerson, Lead, PhoneNumber
 from leads.store.reopening import default_status, reopen
 from leads.store.search import search_text, sort_key
@@ -57,17 +58,24 @@ class Wanted:
     source_id: int | None
 
 
-def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) -> dict[str, CallPerson]:
-    """The person for each number; one without a person and without a right to a lead is left out."""
+def people_for(
+    connection: Connection, wanted: Iterable[Wanted], now: datetime, known: Collection[CallPerson] = ()
+) -> dict[str, CallPerson]:
+    """The person for each number; one without a person and without a right to a lead is left out.
+
+    They, and those that are `known` already, are locked until the transaction ends; see leads.store.lock_order.
+    """
     asked: dict[str, Wanted] = {}
     for want in wanted:
         if want.number not in asked or (want.makes_lead and not asked[want.number].makes_lead):
             asked[want.number] = want
     if not asked:
+        _hold(connection, known)
         return {}
-    lock_numbers(connection, (want.number for want in asked.values() if want.makes_lead))
+    _hold_numbers(connection, [want.number for want in asked.values() if want.makes_lead])
     people, closed = _owners(connection, asked)
     missing = {number: want for number, want in asked.items() if want.makes_lead and number not in people}
+    _hold(connection, [*known, *people.values(), *(CallPerson(closed[one]) for one in missing.keys() & closed.keys())])
     if not missing:
         return people
     status = default_status(connection)
@@ -79,6 +87,25 @@ def people_for(connection: Connection, wanted: Iterable[Wanted], now: datetime) 
             del missing[number]
     people.update(_make_leads(connection, missing, status, now))
     return people
+
+
+def _hold_numbers(connection: Connection, numbers: Collection[str]) -> None:
+    """Lock the numbers, and with them the others of the closed leads that had them, which may be opened again."""
+    if numbers and connection.dialect.name == "postgresql":
+        numbers = {*numbers, *connection.scalars(_OF_CLOSED, {"numbers": list(numbers)})}
+    lock_numbers(connection, numbers)
+
+
+def _hold(connection: Connection, people: Collection[CallPerson]) -> None:
+    """Lock these people's cards, and those of the counterparties that leads among them became."""
+    if connection.dialect.name != "postgresql":
+        return
+    leads = {person.lead_id for person in people} - {None}
+    companies = {person.counterparty_id for person in people}
+    lock_persons(connection, leads)
+    if leads:
+        companies.update(connection.scalars(_BECAME, {"leads": list(leads)}))
+    lock_persons(connection, (), companies)
 
 
 def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[dict[str, CallPerson], dict[str, int]]:
@@ -219,6 +246,16 @@ _OWNERS = (
     .outerjoin(_LEAD.id.table, _LEAD.id == _NUMBER.lead_id)
     .where(_NUMBER.number.in_(bindparam("numbers", expanding=True)))
     .order_by(_NUMBER.on_active_lead.desc(), _NUMBER.pinned.desc(), _LEAD.closed_at.desc(), _NUMBER.id)
+)
+_OTHER = PhoneNumber.metadata.tables["phone_number"].alias("other").c
+_OF_CLOSED = (
+    select(_OTHER.number)
+    .distinct()
+    .join_from(_NUMBER.id.table, _OTHER.id.table, _OTHER.lead_id == _NUMBER.lead_id)
+    .where(_NUMBER.number.in_(bindparam("numbers", expanding=True)), ~_NUMBER.on_active_lead)
+)
+_BECAME = select(_LEAD.counterparty_id).where(
+    _LEAD.id.in_(bindparam("leads", expanding=True)), _LEAD.counterparty_id.is_not(None)
 )
 _LAST_CALL = "UPDATE lead SET last_call_at = ? WHERE id = ? AND (last_call_at IS NULL OR last_call_at < ?)"
 _FIRST_TALK = """

@@ -140,8 +140,10 @@ async def due_untold(session: AsyncSession, employee_id: int, now: datetime, tod
 
 async def mark_reminded(session: AsyncSession, plans: Collection[int], now: datetime) -> set[int]:
     """Count the employee as reminded; returns of which calls he was not yet: one of his windows tells him."""
-    fresh = (PlannedCall.id.in_(plans), PlannedCall.reminded_at.is_(None))
-    marked = update(PlannedCall).where(*fresh).values(reminded_at=now).returning(PlannedCall.id)
+    # Whoever holds some of them at this moment is not waited for: they are told at the next look.
+    fresh = select(PlannedCall.id).where(PlannedCall.id.in_(plans), PlannedCall.reminded_at.is_(None))
+    fresh = fresh.with_for_update(skip_locked=True)
+    marked = update(PlannedCall).where(PlannedCall.id.in_(fresh)).values(reminded_at=now).returning(PlannedCall.id)
     return set(await session.scalars(marked.execution_options(synchronize_session=False)))
 
 

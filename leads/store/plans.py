@@ -17,6 +17,7 @@ from leads.domain.statuses import StatusRule
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError
 from leads.store.company import SavedMeanwhileError
 from leads.store.engine import Database
+from leads.store.lock_order import hold_persons
 from leads.store.models import Counterparty, CounterpartyStatus, Lead, LeadStatus
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_settings import company_calendar, planning_choice
@@ -129,8 +130,11 @@ async def cancel_plan(database: Database, plan_id: int, version: int, *, by: int
         SavedMeanwhileError: it was moved, done or cancelled meanwhile.
     """
     async with database.write() as session:
-        planned = await session.get(PlannedCall, plan_id, with_for_update=True)
-        if planned is None or planned.version != version or planned.state is not PlanState.OPEN:
+        planned = await session.get(PlannedCall, plan_id)
+        if planned is not None:
+            await hold_persons(session, [planned.lead_id], [planned.counterparty_id])
+            planned = await open_plan(session, PlannedCall.id == plan_id)
+        if planned is None or planned.version != version:
             raise SavedMeanwhileError
         now = clock()
         close_plan(planned, PlanState.CANCELLED, now, by)
@@ -181,8 +185,8 @@ async def move_plans(session: AsyncSession, lead_id: int, to: CallPerson, now: d
 
 
 async def open_plan(session: AsyncSession, whose: ColumnElement[bool]) -> PlannedCall | None:
-    """The open planned call of a person, locked."""
-    statement = select(PlannedCall).where(whose, OPEN).with_for_update()
+    """The open planned call of a person, or that with a key, locked."""
+    statement = select(PlannedCall).where(whose, OPEN).with_for_update(key_share=True)
     return await session.scalar(statement.execution_options(populate_existing=True))
 
 
@@ -228,11 +232,11 @@ async def _rule(session: AsyncSession, card: Lead | Counterparty) -> StatusRule:
 async def _locked_card(session: AsyncSession, person: CallPerson) -> Lead | Counterparty:
     card: Lead | Counterparty | None
     if person.lead_id is not None:
-        card = await session.get(Lead, person.lead_id, with_for_update=True)
+        card = await session.get(Lead, person.lead_id, with_for_update={"key_share": True})
         if card is not None and card.closed_at is not None:
             raise LeadClosedError(person.lead_id)
     else:
-        card = await session.get(Counterparty, person.counterparty_id, with_for_update=True)
+        card = await session.get(Counterparty, person.counterparty_id, with_for_update={"key_share": True})
     if card is None:
         raise NoSuchCardError(person)
     return card

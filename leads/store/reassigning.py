@@ -50,7 +50,7 @@ async def give_leads(
                 select(Lead)
                 .where(Lead.id.in_(wanted[start : start + MOST_AT_ONCE]), Lead.merged_into_id.is_(None))
                 .order_by(Lead.id)
-                .with_for_update()
+                .with_for_update(key_share=True)
             )
             for lead in leads.all():
                 if lead.responsible_id == responsible_id or not await lead_is_visible(session, lead.id, scope):

@@ -73,7 +73,7 @@ async def reopen_by_hand(
     """
     async with database.write() as session:
         await lock(session, await session.scalars(select(PhoneNumber.number).where(PhoneNumber.lead_id == lead_id)))
-        lead = await session.scalar(select(Lead).where(Lead.id == lead_id).with_for_update())
+        lead = await session.scalar(select(Lead).where(Lead.id == lead_id).with_for_update(key_share=True))
         if lead is None or not await lead_is_visible(session, lead_id, scope):
             raise NoSuchCardError(lead_id)
         if lead.closed_at is None or lead.version != version or lead.merged_into_id is not None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.domain.statuses import StatusSet
 from leads.store.company import CompanyError, GoneError, SavedMeanwhileError, TakenError
 from leads.store.engine import Database
+from leads.store.lock_order import locked_in_order
 from leads.store.models import Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
 
 AT_ONCE = 500
@@ -157,7 +158,7 @@ async def _replace_some(
 ) -> int:
     """Give some of the cards of status `before` the replacement; `told` is who did and when; returns how many."""
     card, (by, now) = _CARD[which], told
-    with_it = select(card.id).where(card.status_id == before.id).order_by(card.id).limit(AT_ONCE)
+    with_it = locked_in_order(card, card.status_id == before.id).limit(AT_ONCE)
     some = list(await session.scalars(with_it))
     changed = {"status_id": replacement[0], "version": card.version + 1, "updated_at": now}
     await session.execute(
@@ -176,7 +177,7 @@ async def _used(session: AsyncSession, which: StatusSet, status_id: int) -> int:
 
 async def _opened(session: AsyncSession, which: StatusSet, status_id: int, version: int) -> Status:
     """The status, locked, when it is still as it was opened."""
-    status: Status | None = await session.get(_STATUS[which], status_id, with_for_update=True)
+    status: Status | None = await session.get(_STATUS[which], status_id, with_for_update={"key_share": True})
     if status is None:
         raise GoneError
     if status.version != version:

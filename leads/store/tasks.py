@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from leads.domain.follow_up import TaskKind
 from leads.domain.visibility import Scope
 from leads.store.company import GoneError, SavedMeanwhileError
+from leads.store.lock_order import hold_persons
 from leads.store.models import Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.plan_lists import first_number
@@ -181,7 +182,7 @@ async def close_task(session: AsyncSession, task_id: int, reason: str, *, by: in
         SavedMeanwhileError: it is done already.
         NeedsReasonError: as said there.
     """
-    task = await session.get(Task, task_id, with_for_update=True)
+    task = await session.get(Task, task_id, with_for_update={"key_share": True})
     if task is None or task.done_at is not None:
         raise SavedMeanwhileError
     if task.kind is TaskKind.MISSED and not reason:
@@ -213,7 +214,7 @@ async def _present_card(session: AsyncSession, person: CallPerson) -> CallPerson
         Lead.id == person.lead_id, Lead.closed_at.is_not(None)
     )
     # A lead that ends at this moment is waited for.
-    await session.execute(select(Lead.id).where(Lead.id == person.lead_id).with_for_update())
+    await hold_persons(session, [person.lead_id])
     row = (await session.execute(ended)).first()
     if row is None:
         return person
@@ -246,8 +247,8 @@ async def move_tasks(session: AsyncSession, lead_id: int, to: CallPerson) -> Non
     is_open = Task.done_at.is_(None)
     is_missed = (Task.kind == TaskKind.MISSED, is_open)
     goes_to = {"lead_id": to.lead_id, "counterparty_id": to.counterparty_id if to.lead_id is None else None}
-    mine = await session.scalar(select(Task).where(Task.lead_id == lead_id, *is_missed).with_for_update())
-    theirs = await session.scalar(select(Task).where(_about(Task, to), *is_missed).with_for_update())
+    mine = await session.scalar(select(Task).where(Task.lead_id == lead_id, *is_missed).with_for_update(key_share=True))
+    theirs = await session.scalar(select(Task).where(_about(Task, to), *is_missed).with_for_update(key_share=True))
     if mine is not None and theirs is not None:
         theirs.missed += mine.missed
         theirs.attempts += mine.attempts
@@ -270,7 +271,9 @@ async def untold_tasks(session: AsyncSession, employee_id: int) -> Sequence[Task
 
 async def mark_told(session: AsyncSession, tasks: Collection[int], now: datetime) -> set[int]:
     """Count the employee as told; returns of which tasks he was not yet: one of his windows tells him."""
-    marked = update(Task).where(Task.id.in_(tasks), Task.told_at.is_(None)).values(told_at=now).returning(Task.id)
+    # Whoever holds some of them at this moment is not waited for: they are told at the next look.
+    fresh = select(Task.id).where(Task.id.in_(tasks), Task.told_at.is_(None)).with_for_update(skip_locked=True)
+    marked = update(Task).where(Task.id.in_(fresh)).values(told_at=now).returning(Task.id)
     return set(await session.scalars(marked.execution_options(synchronize_session=False)))
 
 
