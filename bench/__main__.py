@@ -3,8 +3,8 @@
 python -m bench
 """
 
-from bench import ami_events, calls, fastagi, lists, recording
+from bench import ami_events, calls, fastagi, lists, recording, reports
 
 if __name__ == "__main__":
-    for bench in (fastagi, ami_events, recording, lists, calls):
+    for bench in (fastagi, ami_events, recording, lists, reports, calls):
         bench.main()

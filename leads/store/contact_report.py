@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Subquery, and_, case, desc, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, desc, func, or_, select
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
@@ -62,14 +62,9 @@ def unnamed_leads(connection: Connection, scope: Scope, most: int) -> Finding:
     tables = Lead.metadata.tables["lead"].join(called, called.c.lead_id == Lead.id)
     mine = () if scope is None else (Lead.responsible_id.in_(scope),)
     conditions = (~Lead.named, Lead.closed_at.is_(None), Lead.merged_into_id.is_(None), *mine)
-    rows = connection.execute(
-        select(Lead.id, Lead.name, Lead.responsible_id, called.c.calls, Lead.last_call_at)
-        .select_from(tables)
-        .where(*conditions)
-        .order_by(desc(called.c.calls), Lead.id)
-        .limit(most)
-    )
-    counts = _by(connection, Lead.responsible_id, tables, conditions)
+    found = select(Lead.id, Lead.name, Lead.responsible_id, called.c.calls, Lead.last_call_at)
+    every = found.select_from(tables).where(*conditions).subquery("every")
+    counts, rows = _counted(connection, every, (desc(every.c.calls), every.c.id), most)
     return Finding(counts, [UnnamedLead(*row) for row in rows])
 
 
@@ -87,18 +82,14 @@ def waiting_callers(connection: Connection, period: Period, scope: Scope, most: 
         .outerjoin(ContactPerson, ContactPerson.id == waiting.c.contact_person_id)
     )
     mine = () if scope is None else (responsible.in_(scope),)
-    name = func.coalesce(Counterparty.name, case((Lead.named, Lead.name)))
-    rows = connection.execute(
-        select(
-            *(waiting.c.number, responsible, waiting.c.lead_id, waiting.c.counterparty_id),
-            *(name, waiting.c.missed, waiting.c.last_at),
-        )
-        .select_from(tables)
-        .where(*mine)
-        .order_by(desc(waiting.c.last_at), waiting.c.number)
-        .limit(most)
+    name = func.coalesce(Counterparty.name, case((Lead.named, Lead.name))).label("name")
+    found = select(
+        *(waiting.c.number, responsible.label("responsible_id"), waiting.c.lead_id, waiting.c.counterparty_id),
+        *(name, waiting.c.missed, waiting.c.last_at),
     )
-    return Finding(_by(connection, responsible, tables, mine), [WaitingCaller(*row) for row in rows])
+    every = found.select_from(tables).where(*mine).subquery("every")
+    counts, rows = _counted(connection, every, (desc(every.c.last_at), every.c.number), most)
+    return Finding(counts, [WaitingCaller(*row) for row in rows])
 
 
 def _waiting(period: Period) -> Subquery:
@@ -129,13 +120,18 @@ def _waiting(period: Period) -> Subquery:
     )
 
 
-def _by(
-    connection: Connection,
-    responsible: ColumnElement[Any] | Any,
-    tables: FromClause,
-    conditions: Sequence[ColumnElement[bool]],
-) -> dict[int | None, int]:
-    rows = connection.execute(
-        select(responsible, func.count()).select_from(tables).where(and_(True, *conditions)).group_by(responsible)
-    )
-    return {row[0]: row[1] for row in rows}
+def _counted(
+    connection: Connection, every: Subquery, order: tuple[ColumnElement[Any], ...], most: int
+) -> tuple[dict[int | None, int], list[Sequence[Any]]]:
+    """How many there are by responsible, and the first of all in this order; both of one pass."""
+    responsible = every.c.responsible_id
+    ranked = select(
+        every,
+        func.row_number().over(order_by=order).label("place"),
+        func.row_number().over(partition_by=responsible, order_by=order).label("place_of_his"),
+        func.count().over(partition_by=responsible).label("many"),
+    ).subquery("ranked")
+    wanted = or_(ranked.c.place <= most, ranked.c.place_of_his == 1)
+    rows = connection.execute(select(ranked).where(wanted).order_by(ranked.c.place)).all()
+    counts = {row.responsible_id: row.many for row in rows}
+    return counts, [row[:-3] for row in rows if row.place <= most]
