@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -57,14 +57,13 @@ def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def children_of(pid: int) -> set[int]:
     """All processes below one, however deep."""
-    children = set()
-    for process in Path("/proc").glob("[0-9]*/task/*/children"):
-        if process.parts[2] == str(pid):
-            try:
-                children |= {int(child) for child in process.read_text().split()}
-            except OSError:
-                continue
-    return children.union(*(children_of(child) for child in children)) if children else set()
+    children: set[int] = set()
+    # Processes and their threads may end while they are looked at.
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                children |= {int(child) for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split()}
+    return children.union(*(children_of(child) for child in children))
 
 
 def assert_nothing_is_left(folder: Path, started: set[int]) -> None:

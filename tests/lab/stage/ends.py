@@ -156,6 +156,11 @@ class Ringing(Talk):
         """Wait until Asterisk stops ringing."""
         self._await(lambda: self.seen.end == "cancelled", seconds, "CANCEL")
 
+    def await_decided(self) -> PhoneCall:
+        """Wait until it rings no longer; who called may have gone a moment before this phone hears of it."""
+        self._await(lambda: self.seen.end != "ringing", 5, "the end of the ringing")
+        return self.seen
+
     def heard(self) -> Interval:
         """The time of the conversation at this end."""
         assert self.seen.answered_at

@@ -72,7 +72,7 @@ REFUSED = {486: "busy", 600: "busy", 603: "rejected", 480: "no-answer", 404: "fa
 
 def leg_of(ringing: Ringing, phone: Phone, kind: str = "rang", stopped: str = "no-answer") -> ExpectedLeg:
     """What a phone saw of a call; `stopped` is what it means that Asterisk stopped ringing it."""
-    seen = ringing.seen
+    seen = ringing.await_decided()
     if seen.answered_at:
         result = "answered"
     elif seen.end == "cancelled":
