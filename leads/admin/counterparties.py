@@ -70,7 +70,7 @@ async def counterparty_list(request: web.Request) -> web.Response:
     async with panel.database.read() as session:
         page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
-        folder_names = await folders(session)
+        folder_names = await folders(session, viewer.scope)
     return render(
         request,
         "counterparties/list.html",
@@ -241,7 +241,7 @@ async def _page(
         persons=persons_of(form),
         blank=blank_person(),
         people=await pages.people_choices(session, *present),
-        folders=await folders(session),
+        folders=await folders(session, viewer.scope),
         name_languages=pages.language_choices(),
         **(await _doings(request, session, card.id) if card else {}),
         hand_date=hand_date,

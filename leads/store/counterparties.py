@@ -85,10 +85,12 @@ async def find_counterparties(
     return await read_page(session, [source], request)
 
 
-async def folders(session: AsyncSession) -> list[str]:
-    """The folders in use."""
-    rows = await session.scalars(select(Counterparty.folder).where(Counterparty.folder != "").distinct())
-    return sorted(rows, key=str.casefold)
+async def folders(session: AsyncSession, scope: frozenset[int] | None = None) -> list[str]:
+    """The folders in use, of the counterparties that somebody with this scope may see; None for all."""
+    statement = select(Counterparty.folder).where(Counterparty.folder != "").distinct()
+    if scope is not None:
+        statement = statement.where(Counterparty.id.in_(counterparties_of(scope).ids))
+    return sorted(await session.scalars(statement), key=str.casefold)
 
 
 async def _source(

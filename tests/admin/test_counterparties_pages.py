@@ -141,3 +141,14 @@ async def test_markup_shows_as_text(admin: Visitor) -> None:
     card = await _create(admin, {**PERSON, "person_name": evil}, name=evil, folder=evil)
     for path in (card, "/counterparties"):
         assert evil not in (await admin.get(path)).text
+
+
+async def test_only_folders_of_ones_own_counterparties_are_offered(
+    admin: Visitor, yurii: Visitor, company: Company
+) -> None:
+    await _create(admin, folder="Свої", responsible_id=company.yurii)
+    await _create(admin, folder="Чужі", name="ТОВ «Клен»", number=["044 123 45 68"], responsible_id=company.maria)
+    for address in ("/counterparties", "/counterparties/new"):
+        page = (await yurii.get(address)).text
+        assert ("Свої" in page, "Чужі" in page) == (True, False)
+        assert "Чужі" in (await admin.get(address)).text
