@@ -11,6 +11,7 @@ from leads.admin.context import USUAL_CARD_KEY, Panel, panel_of, public, viewer_
 from leads.admin.forms import Form, Query
 from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import LANGUAGES, _, ngettext
+from leads.admin.passwords import TooBusyError
 from leads.admin.rendering import redirect, render
 from leads.admin.sessions import shown_sessions, signed_out
 from leads.store import access, audit
@@ -50,7 +51,11 @@ async def sign_in(request: web.Request) -> web.Response:
     panel.throttle.count(login, address)
     async with panel.database.read() as session:
         found = await access.find_password_hash(session, login)
-    right = await panel.passwords.verify(found[1] if found else None, password[: access.LONGEST_PASSWORD + 1])
+    try:
+        right = await panel.passwords.verify(found[1] if found else None, password[: access.LONGEST_PASSWORD + 1])
+    except TooBusyError:
+        panel.throttle.take_back(login, address)
+        raise
     if not right or found is None:
         form.fail("password", _("Login or password is wrong."))
         return render(request, "sign_in.html", status=422, form=form)

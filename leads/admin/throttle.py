@@ -49,11 +49,19 @@ class Throttle:
     def succeeded(self, login: str, address: str) -> None:
         """Forget a login's failures and take back the address's last: this attempt was a right one."""
         self._records.pop(("login", login), None)
-        record = self._records.get(("address", address))
+        self._take_one_back("address", address)
+
+    def take_back(self, login: str, address: str) -> None:
+        """Uncount an attempt whose password nobody looked at, so that a flood of others locks nobody out."""
+        self._take_one_back("login", login)
+        self._take_one_back("address", address)
+
+    def _take_one_back(self, kind: str, name: str) -> None:
+        record = self._records.get((kind, name))
         if record is not None:
             record.failures -= 1
             if record.failures <= 0:
-                del self._records["address", address]
+                del self._records[kind, name]
 
     def _current(self, key: tuple[str, str]) -> _Record | None:
         record = self._records.get(key)

@@ -208,6 +208,19 @@ async def test_a_flood_of_sign_ins_is_refused_and_does_not_queue() -> None:
     passwords.close()
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_who_was_refused_unheard_is_not_slowed_down(
+    visitor: Visitors, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = visitor()
+    await one.get("/sign-in")
+    with monkeypatch.context() as flood:
+        flood.setattr("leads.admin.passwords.MOST_WAITING", 0)
+        for _attempt in range(25):
+            assert (await one.post("/sign-in", {"login": "admin", "password": PASSWORD})).status == 503
+    assert (await one.sign_in("admin")).status == 303
+
+
 @pytest.mark.parametrize(
     ("said", "behind_proxy", "counted"),
     [
