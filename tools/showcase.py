@@ -78,7 +78,7 @@ async def _company(database: Database, now: datetime, password: str) -> dict[str
         members = [GroupMember(extension=phones[number], position=place) for place, number in enumerate(("101", "102"))]
         sales = RingGroup(name="Sales", ring_seconds=20, members=members)
         reception, shop = phones["103"], await session.get_one(Employee, people["102"])
-        site, leaflet = Source(name="Website"), Source(name="Leaflet")
+        site, leaflet = Source(name="Google Ads"), Source(name="Leaflet")
         session.add_all([sales, site, leaflet, Source(name="Radio", active=False)])
         await session.flush()
         session.add_all(

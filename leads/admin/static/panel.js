@@ -16,6 +16,7 @@
 
   // On a phone the company's pages stand in one row: where one is has to be in sight.
   document.querySelector(".subnav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+  document.querySelector(".nav-sub [aria-current]")?.scrollIntoView({ block: "nearest" });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-add-row], [data-remove-row], [data-move-row]");
