@@ -48,15 +48,8 @@ async def sign_in(request: web.Request) -> web.Response:
     wait = panel.throttle.wait(login, address)
     if wait:
         return _refuse_for_now(request, form, wait)
-    panel.throttle.count(login, address)
-    async with panel.database.read() as session:
-        found = await access.find_password_hash(session, login)
-    try:
-        right = await panel.passwords.verify(found[1] if found else None, password[: access.LONGEST_PASSWORD + 1])
-    except TooBusyError:
-        panel.throttle.take_back(login, address)
-        raise
-    if not right or found is None:
+    employee_id = await _whose(panel, login, address, password)
+    if employee_id is None:
         form.fail("password", _("Login or password is wrong."))
         return render(request, "sign_in.html", status=422, form=form)
     panel.throttle.succeeded(login, address)
@@ -65,9 +58,9 @@ async def sign_in(request: web.Request) -> web.Response:
         if old:
             await access.end_session(session, access.session_hash(old))
         token = await access.open_session(
-            session, found[0], panel.clock(), _printable(request.headers.get("User-Agent", ""))
+            session, employee_id, panel.clock(), _printable(request.headers.get("User-Agent", ""))
         )
-        await audit.note_sign_in(session, found[0], address, panel.clock())
+        await audit.note_sign_in(session, employee_id, address, panel.clock())
     response = redirect(request, _local_path(form.value("next")) or "/live")
     response.set_cookie(
         session_cookie(panel.secure),
@@ -132,13 +125,8 @@ async def change_password(request: web.Request) -> web.Response:
         form.fail("old_password", waiting_text(wait))
         return await preferences_page(request, form, status=429)
     new = new_password(form, "new_password")
-    if not form.errors:
-        panel.throttle.count(viewer.login, address)
-        async with panel.database.read() as session:
-            found = await access.find_password_hash(session, viewer.login)
-        old = form.value("old_password")[: access.LONGEST_PASSWORD + 1]
-        if not await panel.passwords.verify(found[1] if found else None, old):
-            form.fail("old_password", _("This is not your password."))
+    if not form.errors and await _whose(panel, viewer.login, address, form.value("old_password")) != viewer.id:
+        form.fail("old_password", _("This is not your password."))
     if form.errors:
         return await preferences_page(request, form, status=422)
     panel.throttle.succeeded(viewer.login, address)
@@ -147,6 +135,23 @@ async def change_password(request: web.Request) -> web.Response:
         await access.keep_password_hash(session, viewer.id, hashed, but_session=viewer.session_hash)
     panel.check_sessions()
     return redirect(request, "/me", flash=_("Your password is changed. Other browsers are signed out."))
+
+
+async def _whose(panel: Panel, login: str, address: str, password: str) -> int | None:
+    """The key of whose login and password these are; each attempt counts, unless it is refused unheard.
+
+    Raises:
+        TooBusyError: so many passwords wait to be looked at that this one was not.
+    """
+    panel.throttle.count(login, address)
+    async with panel.database.read() as session:
+        found = await access.find_password_hash(session, login)
+    try:
+        right = await panel.passwords.verify(found[1] if found else None, password[: access.LONGEST_PASSWORD + 1])
+    except TooBusyError:
+        panel.throttle.take_back(login, address)
+        raise
+    return found[0] if found is not None and right else None
 
 
 def new_password(form: Form, name: str) -> str:
