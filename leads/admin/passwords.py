@@ -1,8 +1,11 @@
 """Hashes passwords beside the event loop, few at a time: each costs 0.1 s of a processor and 64 MiB on purpose."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from leads.store.access import hash_password, verify_password
@@ -10,6 +13,10 @@ from leads.store.access import hash_password, verify_password
 AT_ONCE = 2
 MOST_WAITING = 20
 Answer = TypeVar("Answer")
+
+
+NICE = 10
+"""How far these threads stand back behind all others, and with them those that argon2 starts from them."""
 
 
 class TooBusyError(Exception):
@@ -21,7 +28,7 @@ class Passwords:
 
     def __init__(self) -> None:
         """Prepare the threads; they start with the first password."""
-        self._pool = ThreadPoolExecutor(AT_ONCE, "password")
+        self._pool = ThreadPoolExecutor(AT_ONCE, "password", initializer=_let_others_first)
         self._waiting = 0
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
@@ -52,3 +59,9 @@ class Passwords:
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _let_others_first() -> None:
+    """Lower this thread's own priority: calls are answered by another thread of this process."""
+    with suppress(OSError):  # where threads have none of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICE)
