@@ -26,7 +26,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.visibility import Scope
-from leads.store.listing import MOST_COUNTED, Condition, Group, Page, Request, Segments, Source, Total, read_page
+from leads.store.listing import (
+    MOST_COUNTED,
+    Condition,
+    Group,
+    Page,
+    Request,
+    Segments,
+    Source,
+    Total,
+    count_all,
+    held_by,
+    read_page,
+)
 from leads.store.models import Counterparty, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.models import Source as SourceWord
 from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
@@ -131,6 +143,17 @@ async def find_leads(
 ) -> Page:
     """The ids of one page of the list; the arguments are as for list_leads."""
     return await read_page(session, await _sources(session, wanted, order, scope), request)
+
+
+async def leads_in_list(session: AsyncSession, wanted: LeadFilter, scope: Scope) -> ColumnElement[bool]:
+    """The condition that a lead is in a list; the arguments are as for list_leads."""
+    return held_by(await _sources(session, wanted, LeadOrder.NAME, scope))
+
+
+async def count_open(session: AsyncSession, wanted: LeadFilter, scope: Scope) -> int:
+    """How many open leads a list holds, to the last one, so that somebody can be asked about them all."""
+    sources = await _sources(session, wanted, LeadOrder.NAME, scope)
+    return sum([await count_all(session, source, Lead.closed_at.is_(None)) for source in sources])
 
 
 async def status_counts(session: AsyncSession, wanted: LeadFilter, scope: Scope) -> dict[int, Total]:

@@ -23,7 +23,9 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     SelectBase,
+    Subquery,
     and_,
+    false,
     func,
     literal,
     or_,
@@ -41,6 +43,8 @@ _FEW = 5000
 """So many matches are sorted at once."""
 _SHORT_WALK = 1000
 _LONG_WALK = 10_000
+_WINDOW = 5000
+"""So many rows are looked through at once, where all of them are."""
 _MOST_GROUPS_WALKED = 12
 
 Key = str | datetime | None
@@ -147,6 +151,33 @@ async def read_page(session: AsyncSession, sources: Sequence[Source], request: R
         _write_cursor(places[-1]) if has_after else None,
         total,
     )
+
+
+def held_by(sources: Sequence[Source]) -> ColumnElement[bool]:
+    """The condition that a row is in one of the sources, as one looks at a single row."""
+    return or_(
+        false(), *(and_(*source.filters, *(condition.check for condition in source.conditions)) for source in sources)
+    )
+
+
+async def count_all(session: AsyncSession, source: Source, *more: ColumnElement[bool]) -> int:
+    """Count the rows of a source that also meet `more`, however many they are."""
+    finds = (source.id.in_(condition.ids) for condition in source.conditions)
+    return await session.scalar(select(func.count(source.id)).where(*source.filters, *finds, *more)) or 0
+
+
+async def next_ids(
+    session: AsyncSession, identity: InstrumentedAttribute[int], condition: ColumnElement[bool], after: int
+) -> tuple[list[int], int | None]:
+    """Look through the next rows by id, a bounded number of them.
+
+    Returns: the ids of those that meet the condition, and the id to go on after; None when there are no more rows.
+    """
+    window = select(identity.label("id")).where(identity > after).order_by(identity).limit(_WINDOW).subquery()
+    shown = _looked_at(session, select(window.c.id), window, identity, [condition]).order_by(window.c.id)
+    found = list(await session.scalars(shown))
+    count, last = (await session.execute(select(func.count(), func.max(window.c.id)))).one()
+    return found, last if count == _WINDOW else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,19 +297,28 @@ def _directed(*columns: Any, descending: bool) -> list[Any]:
 
 
 def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], search: _Search, limit: int) -> Select[Any]:
-    """The rows of a window that meet the conditions, each looked at by its key.
+    """The rows of a window that meet the conditions."""
+    window = ordered.subquery()
+    checks = [condition.check for condition in source.conditions]
+    shown = _looked_at(search.session, select(window.c.key, window.c.id), window, source.id, checks)
+    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
+
+
+def _looked_at(
+    session: AsyncSession,
+    shown: Select[Any],
+    window: Subquery,
+    identity: InstrumentedAttribute[int],
+    checks: Sequence[ColumnElement[bool]],
+) -> Select[Any]:
+    """Narrow what is shown of a window to the rows that meet the checks, each looked at by its key.
 
     SQLite does not get a join for it: it would read the whole table first, to make a Bloom filter of it.
     """
-    window = ordered.subquery()
-    checks = [condition.check for condition in source.conditions]
-    shown = select(window.c.key, window.c.id)
-    if search.session.get_bind().dialect.name == "postgresql":
-        shown = shown.join(source.id.class_, source.id == window.c.id).where(*checks)
-    else:
-        row = select(and_(*checks)).select_from(source.id.class_).where(source.id == window.c.id)
-        shown = shown.where(row.correlate(window).scalar_subquery())
-    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
+    if session.get_bind().dialect.name == "postgresql":
+        return shown.join(identity.class_, identity == window.c.id).where(*checks)
+    row = select(and_(*checks)).select_from(identity.class_).where(identity == window.c.id)
+    return shown.where(row.correlate(window).scalar_subquery())
 
 
 async def _sort(search: _Search, source: Source, finds: Sequence[ColumnElement[bool]]) -> list[Place]:

@@ -1,16 +1,20 @@
 """Gives many leads to another employee at once (L8); routing follows from the next call on."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.visibility import Scope
 from leads.store import cards
-from leads.store.cards import Journal
-from leads.store.engine import Database
-from leads.store.models import Lead
-from leads.store.visibility import lead_is_visible
+from leads.store.engine import Database, breathe
+from leads.store.leads import LeadFilter, leads_in_list
+from leads.store.listing import next_ids
+from leads.store.models import Change, Employee, Lead
+from leads.store.visibility import leads_of
 
 Clock = Callable[[], datetime]
 MOST_AT_ONCE = 200
@@ -25,6 +29,15 @@ class Given:
     closed: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Giving:
+    """To whom, at whose word, and when."""
+
+    responsible_id: int | None
+    by: int | None
+    clock: Clock
+
+
 async def give_leads(
     database: Database,
     lead_ids: Collection[int],
@@ -32,7 +45,7 @@ async def give_leads(
     *,
     by: int | None,
     clock: Clock,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
 ) -> Given:
     """Make an employee (None: nobody) responsible for many leads, each with a line in its history.
 
@@ -43,25 +56,76 @@ async def give_leads(
     """
     given = closed = 0
     wanted = sorted(set(lead_ids))
+    giving = _Giving(responsible_id, by, clock)
+    visible = () if scope is None else (leads_of(scope).check,)
     for start in range(0, len(wanted), MOST_AT_ONCE):
         async with database.write() as session:
-            name = await cards.employee_name(session, responsible_id)
-            leads = await session.scalars(
-                select(Lead)
-                .where(Lead.id.in_(wanted[start : start + MOST_AT_ONCE]), Lead.merged_into_id.is_(None))
-                .order_by(Lead.id)
-                .with_for_update(key_share=True)
-            )
-            for lead in leads.all():
-                if lead.responsible_id == responsible_id or not await lead_is_visible(session, lead.id, scope):
-                    continue
-                if lead.closed_at is not None:
-                    closed += 1
-                    continue
-                now = clock()
-                journal = Journal(now, by, lead_id=lead.id)
-                journal.note("responsible", await cards.employee_name(session, lead.responsible_id), name)
-                lead.responsible_id, lead.responsible_by_hand, lead.updated_at = responsible_id, True, now
-                session.add_all(journal.changes)
-                given += 1
+            done = await _give(session, wanted[start : start + MOST_AT_ONCE], giving, *visible)
+        given, closed = given + done.given, closed + done.closed
     return Given(given, closed)
+
+
+async def give_list(
+    database: Database,
+    wanted: LeadFilter,
+    responsible_id: int | None,
+    *,
+    by: int | None,
+    clock: Clock,
+    scope: Scope = None,
+) -> int:
+    """Do the same with all open leads of a list, however long it is; tells how many changed hands.
+
+    They are looked for without holding anybody up, and change hands some at a time, between which calls have the
+    database. Whatever has left the list by then stays as it is. Broken off half-way, it is finished by doing it again.
+
+    Raises:
+        WrongFieldError: there is no such employee.
+    """
+    giving = _Giving(responsible_id, by, clock)
+    async with database.read() as session:
+        await cards.employee_name(session, responsible_id)
+        listed = await leads_in_list(session, wanted, scope)
+    given, after = 0, 0
+    while True:
+        async with database.read() as session:
+            ids, last = await next_ids(session, Lead.id, listed, after)
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            began = time.monotonic()
+            async with database.write() as session:
+                done = await _give(session, ids[start : start + MOST_AT_ONCE], giving, listed)
+            given += done.given
+            await breathe(began)
+        if last is None:
+            return given
+        after = last
+
+
+async def _give(
+    session: AsyncSession, ids: Collection[int], giving: _Giving, *conditions: ColumnElement[bool]
+) -> Given:
+    name = await cards.employee_name(session, giving.responsible_id)
+    found = await session.execute(
+        select(Lead.id, Lead.responsible_id, Lead.closed_at)
+        .where(Lead.id.in_(ids), Lead.merged_into_id.is_(None), *conditions)
+        .where(Lead.responsible_id.is_distinct_from(giving.responsible_id))
+        .order_by(Lead.id)
+        .with_for_update(key_share=True)
+    )
+    rows = found.all()
+    had = {row[0]: row[1] for row in rows if row[2] is None}
+    if had:
+        now = giving.clock()
+        people = await session.execute(
+            select(Employee.id, Employee.name).where(Employee.id.in_({*had.values()} - {None}))
+        )
+        names = {row[0]: row[1] for row in people}
+        fixed = {"at": now, "employee_id": giving.by, "counterparty_id": None, "field": "responsible", "after": name}
+        await session.execute(
+            insert(Change),
+            [{**fixed, "lead_id": one, "before": names.get(before or 0, "")} for one, before in had.items()],
+        )
+        values = {"responsible_id": giving.responsible_id, "responsible_by_hand": True, "updated_at": now}
+        statement = update(Lead).where(Lead.id.in_(had)).values(**values, version=Lead.version + 1)
+        await session.execute(statement.execution_options(synchronize_session=False))
+    return Given(len(had), len(rows) - len(had))

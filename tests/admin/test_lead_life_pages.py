@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import quote
 
 from sqlalchemy import update
 
@@ -187,9 +188,9 @@ async def test_a_number_of_another_lead_offers_to_merge(admin: Visitor) -> None:
 
 async def test_many_leads_change_hands(admin: Visitor, yurii: Visitor, company: Company) -> None:
     leads = [await _make(admin, number=[f"05012345{place:02d}"]) for place in range(3)]
-    fields = {"lead": [_id(lead) for lead in leads[:2]], "to": str(company.yurii), "back": "sort=name"}
+    fields = {"lead": [_id(lead) for lead in leads[:2]], "to": str(company.yurii)}
     assert (await yurii.post("/leads/give", fields)).status == 403
-    given = await admin.post("/leads/give", fields)
+    given = await admin.post("/leads/give?sort=name", fields)
     assert given.location == "/leads?sort=name"
     assert "2 leads changed hands." in _text((await admin.get("/leads")).text)
     assert [(await yurii.get(lead)).status for lead in leads] == [200, 200, 404]
@@ -197,6 +198,28 @@ async def test_many_leads_change_hands(admin: Visitor, yurii: Visitor, company: 
     await admin.post("/leads/give", {**fields, "to": ""})
     assert "Tick the leads" in _text((await admin.get("/leads")).text)
     assert (await admin.post("/leads/give", {**fields, "to": "99"})).status == 400
+
+
+async def test_a_whole_list_changes_hands_once_its_length_was_seen(
+    admin: Visitor, yurii: Visitor, company: Company
+) -> None:
+    leads = [await _make(admin, name=f"Лід {place}", number=[f"05012345{place:02d}"]) for place in range(3)]
+    other = await _make(admin, name="Інша", number=["0672223344"])
+    fields, whole = {"all": "1", "to": str(company.yurii)}, f"/leads/give?q={quote('Лід')}"
+    assert (await yurii.post(whole, {**fields, "sure": "1"})).status == 403
+    asked = await admin.post(whole, fields)
+    assert asked.status == 200
+    assert "3 open leads fit the list’s filters." in _text(asked.text)
+    assert f'action="{whole}"' in asked.text
+    assert (await yurii.get(leads[0])).status == 404
+    given = await admin.post(whole, {**fields, "sure": "1"})
+    assert given.status == 303
+    assert "3 leads changed hands." in _text((await admin.get("/leads")).text)
+    assert [(await yurii.get(lead)).status for lead in (leads[0], leads[-1], other)] == [200, 200, 404]
+    assert (await admin.post("/leads/give?state=closed", fields)).status == 303
+    assert "no open lead" in _text((await admin.get("/leads")).text)
+    assert (await admin.post("/leads/give", {**fields, "to": "99"})).status == 400
+    assert (await admin.post("/leads/give", {**fields, "to": "99", "sure": "1"})).status == 400
 
 
 async def test_a_shared_number_is_pinned_on_its_card(admin: Visitor) -> None:
