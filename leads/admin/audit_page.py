@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from leads.admin.cards import FIELDS
+from leads.admin.audit_words import FIELDS, KINDS, OF_KIND, PEOPLE
 from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
@@ -28,22 +28,6 @@ DEEDS = {
     What.SIGNED_IN: N_("signed in"),
     What.SIGNED_OUT: N_("signed out everywhere"),
 }
-KINDS = {
-    "lead": N_("Lead"),
-    "counterparty": N_("Counterparty"),
-    "employee": N_("Employee"),
-    "employee_mobile": N_("Own mobile"),
-    "extension": N_("Phone"),
-    "ring_group": N_("Group"),
-    "did": N_("Our number"),
-    "ignored_number": N_("Ignored number"),
-    "recording": N_("Recording"),
-    "recording_setting": N_("Which calls are recorded"),
-    "retention": N_("How long things are kept"),
-    "lead_status": N_("Status of leads"),
-    "counterparty_status": N_("Status of counterparties"),
-}
-"""By the table's name; one that is not here is called by it."""
 CARDS = {
     "lead": "/leads/{}",
     "counterparty": "/counterparties/{}",
@@ -82,7 +66,7 @@ async def audit_page(request: web.Request) -> web.Response:
         request,
         "access/audit.html",
         query=query,
-        lines=[_shown(line) for line in lines[:PAGE_SIZE]],
+        lines=[_shown(line, dict(people)) for line in lines[:PAGE_SIZE]],
         older=query.url(before=lines[PAGE_SIZE - 1].id) if len(lines) > PAGE_SIZE else None,
         newest=query.url(before=None) if before else None,
         people=people,
@@ -92,7 +76,10 @@ async def audit_page(request: web.Request) -> web.Response:
     )
 
 
-def _shown(line: LogLine) -> ShownLine:
+def _shown(line: LogLine, names: Mapping[int, str]) -> ShownLine:
+    def said(values: Mapping[str, Any], field: str) -> str:
+        return (names.get(values.get(field, 0)) if field in PEOPLE else None) or _value(values, field)
+
     address = CARDS.get(line.kind)
     gone = line.what in (What.REMOVED, What.ERASED)
     return ShownLine(
@@ -102,18 +89,22 @@ def _shown(line: LogLine) -> ShownLine:
         _(KINDS[line.kind]) if line.kind in KINDS else line.kind.replace("_", " "),
         line.object_id,
         address.format(line.object_id) if address and line.object_id and not gone else None,
-        [(_field(name), _value(line.before, name), _value(line.after, name)) for name in {**line.before, **line.after}],
+        [
+            (_field(line.kind, name), said(line.before, name), said(line.after, name))
+            for name in {**line.before, **line.after}
+        ],
         line.erased_at is not None,
     )
 
 
-def _field(name: str) -> str:
-    return _(FIELDS[name]) if name in FIELDS else name.replace("_", " ")
+def _field(kind: str, name: str) -> str:
+    word = OF_KIND.get((kind, name)) or FIELDS.get(name)
+    return _(word) if word else name.replace("_", " ")
 
 
 def _value(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")

@@ -39,6 +39,7 @@ FIELDS = {
     "contact_person": N_("Contact person"),
     "counterparty": N_("Counterparty"),
     "planned_call": N_("Planned call"),
+    "pinned": N_("Calls of the number are theirs"),
     "created": N_("Created"),
     "closed": N_("Closed"),
     "merged": N_("Merged with the lead"),

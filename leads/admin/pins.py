@@ -21,7 +21,7 @@ async def pin_number(request: web.Request) -> web.Response:
         raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
     pinned = form.flag("pinned")
     try:
-        counterparty_id = await pin(panel.database, holding, pinned, viewer.scope)
+        counterparty_id = await pin(panel.database, holding, pinned, viewer.scope, by=viewer.id, clock=panel.clock)
     except NoSuchCardError:
         raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see.")) from None
     card = form.identifier("card") or counterparty_id

@@ -269,6 +269,11 @@ async def save_preferences(
 
     This counts as no save of his card: an administrator who edits it meanwhile shall not be told of a conflict.
     """
-    await session.execute(
-        update(Employee).where(Employee.id == employee_id).values(language=language, time_zone=zone, card_key=card_key)
-    )
+    columns = (Employee.language, Employee.time_zone, Employee.card_key)
+    chosen = {"language": language, "time_zone": zone, "card_key": card_key}
+    present = (await session.execute(select(*columns).where(Employee.id == employee_id))).one()._asdict()
+    changed = {name: value for name, value in chosen.items() if value != present[name]}
+    if changed:
+        before = {name: present[name] for name in changed}
+        await audit.note(session, audit.What.CHANGED, "employee", employee_id, before=before, after=changed)
+    await session.execute(update(Employee).where(Employee.id == employee_id).values(**chosen))

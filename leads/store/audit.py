@@ -23,12 +23,13 @@ from leads.store.models import Employee
 NOT_NOTED = {
     *("lead", "counterparty", "contact_person", "phone_number", "change", "planned_call", "task", "note"),
     *("call", "routing_decision", "recording", "recording_use", "number_change", "outage", "recovery"),
-    *("panel_session", "group_member", "directory_version", "audit_entry"),
+    *("panel_session", "group_member", "working_time", "directory_version", "audit_entry"),
+    *("planning_day", "lead_past"),
     *("import_batch", "import_item", "import_refusal"),
 }
 """Tables of cards and what belongs to them, which have a history of their own, of what calls and machines write, and of
 imports, which say themselves who made them."""
-_UNSAID = {"id", "version", "created_at", "updated_at"}
+UNSAID = {"id", "version", "created_at", "updated_at"}
 _SECRETS = ("hash", "secret", "token")
 SECRET = "•••"  # noqa: S105 - stands for one
 """Stands for what nobody may read."""
@@ -181,7 +182,7 @@ def _differences(thing: Any, what: What) -> Iterator[tuple[str, Any, Any]]:
     state = inspect(thing)
     for attribute in state.mapper.column_attrs:
         name = attribute.key
-        if name in _UNSAID:
+        if name in UNSAID:
             continue
         history = state.attrs[name].history
         if what is What.REMOVED:

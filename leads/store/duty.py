@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.duty import Shift
+from leads.store import audit
 from leads.store.company import CompanyError, GoneError
 from leads.store.duty_tables import EmployeeDuty, Holiday, WorkingTime
 from leads.store.lock_order import locked_in_order
@@ -47,12 +48,20 @@ async def save_working_times(
         if substitute is None or not substitute.active or substitute_id == employee_id:
             raise SubstituteError
     duty.substitute_id = substitute_id
+    hours = [[_said(shift) for shift in times] for times in (await working_times(session, employee_id), shifts)]
+    await audit.note_list(session, "employee", employee_id, "working_times", (hours[0], hours[1]))
     await session.execute(delete(WorkingTime).where(WorkingTime.employee_id == employee_id))
     session.add_all(
         WorkingTime(employee_id=employee_id, weekday=shift.weekday, begins=shift.begins, ends=shift.ends)
         for shift in shifts
     )
     await session.flush()
+
+
+def _said(shift: Shift) -> str:
+    """A working time in the audit log: 1 09:00–18:00 is Monday's."""
+    clock = [f"{minutes // 60:02}:{minutes % 60:02}" for minutes in (shift.begins, shift.ends)]
+    return f"{shift.weekday + 1} {clock[0]}–{clock[1]}"
 
 
 async def set_away(session: AsyncSession, employee_id: int, away: bool, until: datetime | None) -> None:
@@ -74,7 +83,8 @@ async def _duty(session: AsyncSession, employee_id: int) -> EmployeeDuty:
         raise GoneError
     duty = await session.get(EmployeeDuty, employee_id)
     if duty is None:
-        duty = EmployeeDuty(employee_id=employee_id, away=False)
+        # All of it said, so that the audit log knows what there was before a change in the same transaction.
+        duty = EmployeeDuty(employee_id=employee_id, away=False, away_until=None, substitute_id=None)
         session.add(duty)
     return duty
 
@@ -92,4 +102,7 @@ async def add_holiday(session: AsyncSession, day: date, name: str) -> None:
 
 async def remove_holiday(session: AsyncSession, day: date) -> None:
     """Make a day an ordinary one again."""
-    await session.execute(delete(Holiday).where(Holiday.day == day))
+    holiday = await session.get(Holiday, day)
+    if holiday is not None:
+        await session.delete(holiday)
+        await session.flush()

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.store import access, company
+from leads.store import access, audit, company
 from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database, breathe
@@ -132,6 +132,8 @@ async def _leave(session: AsyncSession, employee: Employee, successor: Employee 
     """End his access and free his phones; who calls for him because they talked last reaches his successor."""
     employee.active = False
     own = select(Extension.id).where(Extension.employee_id == employee.id)
+    phones = sorted(await session.scalars(select(Extension.number).where(Extension.employee_id == employee.id)))
+    await audit.note_list(session, "employee", employee.id, "phones", (phones, ()))
     # Before they are nobody's: whoever gets a phone next shall not find a key that the leaver knows.
     for held in (GroupMember, PhoneBookKey):
         await session.execute(delete(held).where(held.extension_id.in_(own)))
@@ -189,6 +191,9 @@ async def _move_contact_persons(session: AsyncSession, handing: _Handing) -> int
 async def _move_our_numbers(session: AsyncSession, handing: _Handing) -> int:
     ids = await _some(session, Did, Did.responsible_id == handing.of.id)
     await _update(session, Did, ids, {"responsible_id": handing.to.id, "version": Did.version + 1})
+    before, after = {"responsible_id": handing.of.id}, {"responsible_id": handing.to.id}
+    for did_id in ids:
+        await audit.note(session, audit.What.CHANGED, "did", did_id, before=before, after=after)
     return len(ids)
 
 

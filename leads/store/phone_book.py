@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.directory import DisplayMode, Role
@@ -86,7 +86,10 @@ async def make_key(session: AsyncSession, extension_id: int, now: datetime) -> s
 
 async def revoke_key(session: AsyncSession, extension_id: int) -> None:
     """Let a phone's key open nothing any more."""
-    await session.execute(delete(PhoneBookKey).where(PhoneBookKey.extension_id == extension_id))
+    key = await session.get(PhoneBookKey, extension_id)
+    if key is not None:
+        await session.delete(key)
+        await session.flush()
 
 
 async def phones_with_keys(session: AsyncSession, employee_id: int | None) -> list[KeyRow]:

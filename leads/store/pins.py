@@ -1,16 +1,19 @@
 """Says whose a number is that several counterparties have: the pinned one's, for all (L16)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store import cards
-from leads.store.cards import NoSuchCardError
+from leads.store.cards import Journal, NoSuchCardError
 from leads.store.engine import Database
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.visibility import counterparty_is_visible
+
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,12 @@ async def shared_numbers(session: AsyncSession, numbers: Collection[str]) -> Map
     return {number: tuple(found[number]) for number in numbers if len(found.get(number, ())) > 1}
 
 
-async def pin(database: Database, holding: int, pinned: bool, scope: frozenset[int] | None) -> int:
+async def pin(
+    database: Database, holding: int, pinned: bool, scope: frozenset[int] | None, *, by: int | None, clock: Clock
+) -> int:
     """Pin a shared number to one who has it, instead of another, or take the pin away; returns his counterparty.
+
+    Each counterparty that gets or loses a pin has a line of it in its history.
 
     Raises:
         NoSuchCardError: nobody has it in that way, or the person may not see who does.
@@ -57,15 +64,27 @@ async def pin(database: Database, holding: int, pinned: bool, scope: frozenset[i
         number = await session.scalar(select(PhoneNumber.number).where(PhoneNumber.id == holding))
         await cards.lock(session, () if number is None else (number,))
         row = await session.scalar(select(PhoneNumber).where(PhoneNumber.id == holding, PhoneNumber.lead_id.is_(None)))
-        if row is None:
+        counterparty_id = None if row is None else await _company_of(session, row)
+        if row is None or counterparty_id is None:
             raise NoSuchCardError(holding)
-        counterparty_id = row.counterparty_id or await session.scalar(
-            select(ContactPerson.counterparty_id).where(ContactPerson.id == row.contact_person_id)
-        )
-        if counterparty_id is None or not await counterparty_is_visible(session, counterparty_id, scope):
+        if not await counterparty_is_visible(session, counterparty_id, scope):
             raise NoSuchCardError(holding)
-        await session.execute(
-            update(PhoneNumber).where(PhoneNumber.number == row.number, PhoneNumber.pinned).values(pinned=False)
-        )
-        await session.execute(update(PhoneNumber).where(PhoneNumber.id == holding).values(pinned=pinned))
+        of_number = select(PhoneNumber).where(PhoneNumber.number == row.number).order_by(PhoneNumber.pinned.desc())
+        now = clock()
+        # One loses the mark before another gets it: the database lets a number have one only.
+        for each in (await session.scalars(of_number.with_for_update())).all():
+            wanted = pinned and each.id == holding
+            if each.pinned != wanted:
+                journal = Journal(now, by, counterparty_id=await _company_of(session, each))
+                journal.note("pinned", each.number if each.pinned else "", each.number if wanted else "")
+                session.add_all(journal.changes)
+                each.pinned = wanted
+                await session.flush()
         return counterparty_id
+
+
+async def _company_of(session: AsyncSession, row: PhoneNumber) -> int | None:
+    """The counterparty that has a number, itself or by a contact person."""
+    if row.contact_person_id is None:
+        return row.counterparty_id
+    return await session.scalar(select(ContactPerson.counterparty_id).where(ContactPerson.id == row.contact_person_id))

@@ -14,6 +14,7 @@ from leads.store.models import Call, Lead, Recording
 from tests.admin.access_world import Owned, add_things
 from tests.admin.calls import end_call
 from tests.admin.conftest import Clock, Company, Visitor
+from tests.admin.test_duty_pages import CARD
 from tests.admin.test_recordings import app, control, root
 
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
@@ -35,12 +36,50 @@ async def test_the_log_tells_who_did_what_and_is_narrowed(admin: Visitor, compan
     await admin.post("/company/ignored/remove", {"number": "+380671112233"})
     page = await admin.get("/company/audit")
     text = _text(page.text)
-    assert "Олена Ignored number removed note: <b>spam</b> → – number: +380671112233 → –" in text
-    assert "Олена Ignored number added note: – → <b>spam</b> number: – → +380671112233" in text
+    assert "Олена Ignored number removed Note: <b>spam</b> → – Number: +380671112233 → –" in text
+    assert "Олена Ignored number added Note: – → <b>spam</b> Number: – → +380671112233" in text
     assert "<b>spam" not in page.text
-    assert f"Employee {company.admin} signed in ip: – → 127.0.0.1" in text
+    assert f"Employee {company.admin} signed in Address: – → 127.0.0.1" in text
     assert "Ignored number removed" not in _text((await admin.get("/company/audit?kind=employee")).text)
     assert "Nothing is on record here" in _text((await admin.get(f"/company/audit?who={company.maria}")).text)
+
+
+async def test_what_people_set_up_is_noted_in_words(admin: Visitor, company: Company) -> None:
+    await admin.post("/company/holidays", {"day": "2026-12-25", "name": "Christmas"})
+    await admin.post("/company/holidays/remove", {"day": "2026-12-25"})
+    await admin.post(f"/phone-book/{company.phone_101}/key")
+    await admin.post(f"/phone-book/{company.phone_101}/revoke")
+    version = re.search(r'name="version" value="(\d+)"', (await admin.get("/company/planning")).text)
+    assert version
+    chosen = {
+        "planning": "1",
+        "daily_cap": "30",
+        "any_conversation": "1",
+        "working_day": ["1", "2", "3", "4", "5", "6"],
+    }
+    saved = await admin.post("/company/planning", chosen | {"version": version[1]})
+    assert saved.status == 303, saved.text
+    await admin.post("/me", {"language": "uk", "time_zone": "", "card_key": "Ctrl+Q"})
+    await admin.post("/me", {"language": "en", "time_zone": "", "card_key": "Ctrl+Q"})
+    text = _text((await admin.get("/company/audit")).text)
+    for line in (
+        "Holiday added Day: – → 2026-12-25 Name: – → Christmas",
+        "Holiday removed Day: 2026-12-25 → – Name: Christmas → –",
+        f"Phone-book key {company.phone_101} added Phone: – → {company.phone_101} Phone-book key: – → •••",
+        f"Phone-book key {company.phone_101} removed Phone: {company.phone_101} → – Phone-book key: ••• → –",
+        "Calls a day for one employee, at most: 50 → 30",
+        f"Employee {company.admin} changed Language: uk → en",
+    ):
+        assert line in text, text
+
+
+async def test_a_working_time_and_a_substitute_are_noted_when_they_change(admin: Visitor, company: Company) -> None:
+    for version in ("1", "2"):
+        typed = {"version": version, "hours_0": "9:00–18:00", "substitute_id": str(company.maria)}
+        assert (await admin.post(f"/company/employees/{company.yurii}", CARD | typed)).status == 303
+    text = _text((await admin.get("/company/audit")).text)
+    assert text.count("Working hours: – → 1 09:00–18:00") == 1
+    assert "Substitute: – → Марія" in text
 
 
 async def test_taking_a_list_away_is_noted(admin: Visitor) -> None:
@@ -77,7 +116,7 @@ async def test_retention_is_chosen_and_calls_stay_as_long_as_their_recordings(ad
     answer = await admin.post("/company/retention", {**wanted, "calls": "400", "outages": ""})
     assert answer.status == 409
     assert "Saved meanwhile: 365" in _text(answer.text)
-    assert "How long things are kept changed days: – → 365" in _text((await admin.get("/company/audit")).text)
+    assert "How long things are kept changed Keep for, days: – → 365" in _text((await admin.get("/company/audit")).text)
 
 
 async def test_a_person_is_erased_with_his_recordings(

@@ -12,6 +12,9 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from leads.admin import i18n
+from leads.admin.audit_words import FIELDS, KINDS
+from leads.store import audit
+from leads.store.models import Base
 from tests.admin.conftest import Company, Visitor
 
 FOLDER = Path(i18n.__file__).parent
@@ -42,6 +45,12 @@ def _translations(language: str) -> dict[str, tuple[str, ...]]:
 def test_everything_is_said_in_each_language(language: str) -> None:
     missing = sorted(_messages() - _translations(language).keys())
     assert missing == [], f"translate in leads/admin/locale/{language}/*.po"
+
+
+def test_every_field_that_is_noted_has_a_word() -> None:
+    noted = [table for table in Base.metadata.sorted_tables if table.name not in audit.NOT_NOTED]
+    assert [table.name for table in noted if table.name not in KINDS] == []
+    assert {column.name for table in noted for column in table.columns} - audit.UNSAID - FIELDS.keys() == set()
 
 
 @pytest.mark.parametrize("language", ["uk", "ru"])

@@ -327,7 +327,7 @@ class World:
     async def _pin(self, step: Step) -> None:
         found = await self._one(step.one, select(PhoneNumber.id).order_by(PhoneNumber.id))
         if found:
-            await pin(self.database, found[0], bool(step.other % 2), None)
+            await pin(self.database, found[0], bool(step.other % 2), None, by=None, clock=lambda: NOW)
 
     # Files.
 

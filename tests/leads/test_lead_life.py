@@ -39,7 +39,7 @@ from leads.store.lookup import CallerLookup
 from leads.store.merging import merge_leads, merged_into
 from leads.store.models import Call, ContactPerson, Employee, Extension, Lead, NumberChange, PhoneNumber
 from leads.store.people_of_calls import Wanted, people_for
-from leads.store.pins import pin, shared_numbers
+from leads.store.pins import Sharer, pin, shared_numbers
 from leads.store.reassigning import Given, give_leads, give_list
 from leads.store.reopening import NoNumberFreeError, reopen_by_hand
 from leads.store.visibility import counterparty_is_visible
@@ -71,6 +71,9 @@ class Life:
     async def lead(self, *numbers: str, **fields: object) -> int:
         edit = replace(EDIT, **{**({"numbers": numbers} if numbers else {}), **fields})  # type: ignore[arg-type]
         return await create_lead(self.database, edit, by=None, clock=self.clock, region="UA")
+
+    async def pin(self, holding: Sharer, *, pinned: bool = True, scope: frozenset[int] | None = None) -> int:
+        return await pin(self.database, holding.holding, pinned, scope, by=1, clock=self.clock)
 
     async def company(self, *numbers: str, decided: Decided | None = None, becoming: Becoming | None = None) -> Saved:
         edit = replace(COMPANY, numbers=numbers or COMPANY.numbers, persons=(OLHA,))
@@ -409,6 +412,7 @@ async def _changes(life: Life) -> AsyncIterator[NumberChange]:
 
 
 async def test_a_pinned_number_is_the_pinned_ones_for_everybody(life: Life) -> None:
+    await life.staff()
     first, second = await life.company(MOBILE), await life.company(MOBILE, HOME)
     lookup = await CallerLookup.open(str(life.database.url.render_as_string(hide_password=False)))
     try:
@@ -418,21 +422,32 @@ async def test_a_pinned_number_is_the_pinned_ones_for_everybody(life: Life) -> N
         assert [one.counterparty_id for one in shared[MOBILE]] == [first.id, second.id]
         assert list(shared) == [MOBILE]
         for holding, owner in ((shared[MOBILE][1], second.id), (shared[MOBILE][0], first.id)):
-            assert await pin(life.database, holding.holding, True, None) == owner
+            assert await life.pin(holding) == owner
             assert [one.id for one in (await lookup.find(MOBILE)).people] == [owner]
-        await pin(life.database, shared[MOBILE][1].holding, True, None)
+        await life.pin(shared[MOBILE][1])
         writer = await life.writer()
         await writer.write([ended(replace(RINGING, caller=MOBILE))], [])
         async with life.database.read() as session:
             assert (await session.scalars(select(Call.counterparty_id))).all() == [second.id]
-        await pin(life.database, shared[MOBILE][1].holding, False, None)
+        await life.pin(shared[MOBILE][1], pinned=False)
         assert len((await lookup.find(MOBILE)).people) == 2
+        async with life.database.read() as session:
+            told = [
+                [
+                    (row.before, row.after, row.by)
+                    for row in await history(session, counterparty_id=key)
+                    if row.field == "pinned"
+                ]
+                for key in (first.id, second.id)
+            ]
+        got, lost = ("", MOBILE, "e1"), (MOBILE, "", "e1")
+        assert told == [[lost, got], [lost, got, lost, got]]
     finally:
         await lookup.close()
     with pytest.raises(NoSuchCardError):
-        await pin(life.database, 999, True, None)
+        await life.pin(replace(shared[MOBILE][0], holding=999))
     with pytest.raises(NoSuchCardError):
-        await pin(life.database, shared[MOBILE][0].holding, True, frozenset({7}))
+        await life.pin(shared[MOBILE][0], scope=frozenset({7}))
 
 
 @pytest.mark.parametrize("call_first", [True, False])

@@ -1,0 +1,83 @@
+"""What the audit log calls the things and fields that it names as the database does (X5)."""
+
+from leads.admin.cards import FIELDS as CARD_FIELDS
+from leads.admin.i18n import N_
+
+KINDS = {
+    "lead": N_("Lead"),
+    "counterparty": N_("Counterparty"),
+    "employee": N_("Employee"),
+    "employee_duty": N_("Away and substitute"),
+    "employee_mobile": N_("Own mobile"),
+    "extension": N_("Phone"),
+    "phone_book_key": N_("Phone-book key"),
+    "ring_group": N_("Group"),
+    "did": N_("Our number"),
+    "source": N_("Source"),
+    "ignored_number": N_("Ignored number"),
+    "holiday": N_("Holiday"),
+    "recording": N_("Recording"),
+    "recording_setting": N_("Which calls are recorded"),
+    "planning_setting": N_("Planning"),
+    "retention": N_("How long things are kept"),
+    "lead_status": N_("Status of leads"),
+    "counterparty_status": N_("Status of counterparties"),
+}
+"""By the table's name."""
+FIELDS = CARD_FIELDS | {
+    "active": N_("In use"),
+    "any_conversation": N_("Any conversation counts as the planned call"),
+    "away": N_("Away"),
+    "away_until": N_("Away until"),
+    "call": N_("Call"),
+    "call_waiting": N_("Call waiting"),
+    "calls": N_("Record"),
+    "card_key": N_("Key for the caller's card"),
+    "channel": N_("Channel"),
+    "daily_cap": N_("Calls a day for one employee, at most"),
+    "day": N_("Day"),
+    "days": N_("Keep for, days"),
+    "default_extension_id": N_("Then to the phone"),
+    "did_ids": N_("By number: inbound calls to"),
+    "display_length": N_("Letters"),
+    "display_mode": N_("Name on the display"),
+    "employee_id": N_("Employee"),
+    "endpoint": N_("Endpoint in Asterisk"),
+    "extension_id": N_("Phone"),
+    "greeting_language": N_("Greeting language"),
+    "group_id": N_("Calls go to the group"),
+    "ip": N_("Address"),
+    "keep_days": N_("Keep for, days"),
+    "key_hash": N_("Phone-book key"),
+    "kind": N_("What about"),
+    "label": N_("Label"),
+    "login": N_("Login"),
+    "may_export": N_("May export"),
+    "may_listen": N_("May listen to recordings"),
+    "note": N_("Note"),
+    "number": N_("Number"),
+    "password_hash": N_("Password"),
+    "phone_ids": N_("By number: outgoing calls from"),
+    "phones": N_("Phones"),
+    "plan_days": N_("After how many days"),
+    "planning": N_("Plan calls"),
+    "plans": N_("Plan the next call"),
+    "queue": N_("Or to the queue"),
+    "queue_seconds": N_("At most in the queue, seconds"),
+    "recorded": N_("Record"),
+    "responsible_id": N_("Responsible"),
+    "ring_seconds": N_("Rings for, seconds"),
+    "role": N_("Role"),
+    "sort_order": N_("Place in the list"),
+    "source_id": N_("Source"),
+    "substitute_id": N_("Substitute"),
+    "time_zone": N_("Time zone"),
+    "used_at": N_("Last used"),
+    "working_days": N_("Working days"),
+    "working_times": N_("Working hours"),
+}
+"""By the column's name; those of cards are as in their histories."""
+OF_KIND = {("employee", "language"): N_("Language")}
+"""Where a field means something else on one kind of thing."""
+PEOPLE = ("employee_id", "responsible_id", "substitute_id")
+"""Fields that hold the key of an employee, whose name says more."""
