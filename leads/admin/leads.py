@@ -29,7 +29,7 @@ from leads.store.cards import (
     history,
     read_numbers,
 )
-from leads.store.lead_card import LeadCard, LeadEdit, create_lead, load_lead, save_lead
+from leads.store.lead_card import UNCHANGED, LeadCard, LeadEdit, create_lead, load_lead, save_lead
 from leads.store.leads import (
     NOBODY,
     LeadFilter,
@@ -196,6 +196,7 @@ def _filled(card: LeadCard) -> Form:
         language=card.language,
         status_id=card.status_id,
         responsible_id=card.responsible_id,
+        responsible_seen=card.responsible_id or "",
         source_id=card.source_id,
     )
 
@@ -208,6 +209,7 @@ def _read_edit(form: Form, panel: Panel) -> LeadEdit:
     status = form.identifier("status_id")
     if status is None:
         form.fail("status_id", _("Choose one of the list."))
+    untouched = form.values("responsible_seen") == [form.value("responsible_id")]
     return LeadEdit(
         name=form.text("name"),
         numbers=numbers,
@@ -216,7 +218,7 @@ def _read_edit(form: Form, panel: Panel) -> LeadEdit:
         comment=form.text("comment", longest=10_000, lines=True),
         language=pages.read_language(form, "language"),
         status_id=status or 0,
-        responsible_id=form.identifier("responsible_id"),
+        responsible_id=UNCHANGED if untouched else form.identifier("responsible_id"),
         source_id=form.identifier("source_id"),
     )
 
@@ -243,7 +245,8 @@ def _row_of(form: Form, number: str, region: str) -> str:
 async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadCard, region: str) -> Form:
     """The same form to be saved knowingly: with the present version, and beside each field what is saved now."""
     people, words = dict(await employees(session)), dict(pages.language_choices())
-    form = form.replaced(version=card.version)
+    form = form.replaced(version=card.version, responsible_seen=card.responsible_id or "")
+    responsible = form.identifier("responsible_id")
     name = card.name if card.named else ""
     present: list[tuple[str, object, object, str]] = [
         ("name", edit.name, name, name),
@@ -252,7 +255,7 @@ async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadC
         ("comment", edit.comment, card.comment, card.comment),
         ("language", edit.language, card.language, words.get(card.language or "", "")),
         ("status_id", edit.status_id, card.status_id, status_word(card.status)),
-        ("responsible_id", edit.responsible_id, card.responsible_id, people.get(card.responsible_id or 0, "")),
+        ("responsible_id", responsible, card.responsible_id, people.get(card.responsible_id or 0, "")),
         ("source_id", edit.source_id, card.source_id, card.source or ""),
     ]
     for field, typed, saved, text in present:

@@ -29,6 +29,8 @@ from leads.store.sources import source_name
 from leads.store.visibility import lead_is_visible
 
 Clock = Callable[[], datetime]
+UNCHANGED = 0
+"""In the place of a responsible's key: he stays who he is."""
 LANGUAGES = ("uk", "ru", "other")
 
 
@@ -61,7 +63,11 @@ class LeadCard:
 
 @dataclass(frozen=True, slots=True)
 class LeadEdit:
-    """What a person made of a card. `numbers` in any writing; an empty `name` leaves the lead named by its number."""
+    """What a person made of a card. `numbers` in any writing; an empty `name` leaves the lead named by its number.
+
+    A responsible that the person did not touch is UNCHANGED: a conversation may have given the lead to somebody since
+    the card was opened (L1), and to save another field is no choice of the one before.
+    """
 
     name: str
     numbers: tuple[str, ...]
@@ -280,8 +286,9 @@ async def _apply(
     if not name or (not lead.named and name == lead.main_number):
         name = numbers[0]
     old_status = await session.scalar(select(LeadStatus.name).where(LeadStatus.id == lead.status_id))
+    chosen = lead.responsible_id if edit.responsible_id == UNCHANGED else edit.responsible_id
     old_responsible = await cards.employee_name(session, lead.responsible_id)
-    responsible = await cards.employee_name(session, edit.responsible_id)
+    responsible = await cards.employee_name(session, chosen)
     old_numbers = ", ".join(row.number for row in lead.numbers)
     changed = [
         journal.note("name", lead.name, name),
@@ -293,12 +300,12 @@ async def _apply(
         journal.note("status", old_status, status),
         journal.note("source", await source_name(session, lead.source_id), await source_name(session, edit.source_id)),
     ]
-    if lead.responsible_id != edit.responsible_id:
+    if lead.responsible_id != chosen:
         lead.responsible_by_hand = True
         changed.append(journal.note("responsible", old_responsible, responsible) or True)
     lead.name, lead.named = name, cards.is_name(name)
     lead.email, lead.address, lead.comment = edit.email.strip(), edit.address.strip(), edit.comment.strip()
-    lead.language, lead.status_id, lead.responsible_id = edit.language, edit.status_id, edit.responsible_id
+    lead.language, lead.status_id, lead.responsible_id = edit.language, edit.status_id, chosen
     lead.source_id = edit.source_id
     lead.main_number = numbers[0]
     own = [number for number in numbers if number not in elsewhere]

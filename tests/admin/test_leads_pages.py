@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import unescape
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from leads.store.engine import Database
 from leads.store.models import Call, Lead, LeadStatus, RoutingDecision
@@ -88,6 +88,28 @@ async def test_the_second_of_two_is_told_and_loses_nothing(
     again = await admin.post(card, {**mine, "version": _version(answer.text)})
     assert again.status == 303
     assert "Моя &lt;b&gt;назва&lt;/b&gt;" in (await admin.get(card)).text
+
+
+async def test_a_conversation_while_a_card_is_open_is_no_conflict_and_keeps_whom_it_gave_the_lead(
+    admin: Visitor, company: Company, database: Database
+) -> None:
+    card = await _make(admin, name="", responsible_id="")
+    typed = {**FIELDS, "version": _version((await admin.get(card)).text), "responsible_seen": ""}
+    async with database.write() as session:
+        # As the recorder gives a lead to whoever talks in its first conversation: without a new version.
+        await session.execute(update(Lead).values(responsible_id=company.yurii))
+    assert (await admin.post(card, {**typed, "name": "Іван", "responsible_id": ""})).status == 303
+    page = (await admin.get(card)).text
+    assert f'<option value="{company.yurii}" selected>' in page
+    assert f'name="responsible_seen" value="{company.yurii}"' in page
+    async with database.read() as session:
+        assert await session.scalar(select(Lead.responsible_by_hand)) is False
+    typed |= {"version": _version(page), "responsible_seen": company.yurii, "responsible_id": ""}
+    assert (await admin.post(card, typed)).status == 303
+    async with database.read() as session:
+        lead = await session.scalar(select(Lead))
+        assert lead is not None
+        assert (lead.responsible_id, lead.responsible_by_hand) == (None, True)
 
 
 async def test_a_taken_number_is_named_with_its_lead(admin: Visitor) -> None:
