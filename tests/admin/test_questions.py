@@ -21,6 +21,7 @@ from leads.domain.rings import PhonesUnavailableError, Rejection, Ring, RingStat
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.models import Counterparty, Employee, IgnoredNumber, Lead, PhoneNumber
+from tests.admin.browser import window
 from tests.admin.calls import CALLER, add_call
 from tests.admin.conftest import Clock, Company, Visitor
 from tests.admin.test_live import Events
@@ -310,6 +311,23 @@ async def test_who_does_not_work_here_any_more_is_asked_nothing(
 
 
 # --- the caller's card ---
+
+
+@pytest.mark.browser
+async def test_a_task_is_given_from_the_call_on_the_screen(
+    *, chromium: str, address: str, asked: Questions, database: Database, clock: Clock, company: Company
+) -> None:
+    lead = await add_lead(database, clock, company.yurii)
+    async with window(chromium, address, width=390) as mine:
+        await mine.sign_in("yurii")
+        asked.take([RING])
+        await mine.page.get_by_role("button", name="New task").click()
+        await mine.page.wait_for_url(f"**/leads/{lead}#task_text")
+        await mine.page.locator("#task_text").fill("Надіслати прайс")
+        await mine.page.get_by_role("button", name="Give the task").click()
+        await mine.page.get_by_text("The task is given.").wait_for()
+        assert not await mine.scrolls_sideways()
+        assert mine.complaints == []
 
 
 async def test_the_card_of_whom_one_talks_with(

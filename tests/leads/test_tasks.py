@@ -18,7 +18,7 @@ from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.leaving import let_go
 from leads.store.listing import Request
-from leads.store.models import Call, Did, Employee, IgnoredNumber, Lead
+from leads.store.models import Call, ContactPerson, Counterparty, Did, Employee, IgnoredNumber, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.task_tables import Note, Task
 from leads.store.tasks import (
@@ -92,6 +92,8 @@ async def test_a_counterpartys_missed_call(desk: Desk) -> None:
 
 
 async def test_a_contact_persons_missed_call_is_his_own_responsibles(desk: Desk) -> None:
+    async with desk.database.write() as session:
+        session.add(Employee(id=3, name="e3", created_at=desk.now))
     person = PersonEdit(None, "Ганна", "", None, 2, (NUMBER,))
     edit = CounterpartyEdit("ТОВ", "", "", "", "", None, 1, (OTHER,), (person,))
     await save_counterparty(desk.database, None, 0, edit, by=1, clock=desk.clock, region="UA")
@@ -101,6 +103,13 @@ async def test_a_contact_persons_missed_call_is_his_own_responsibles(desk: Desk)
     await desk.miss(OTHER)
     task = await _task(desk)
     assert (task.employee_id, task.missed) == (2, 2)
+    for own, owner in ((2, 2), (None, 3)):
+        async with desk.database.write() as session:
+            await session.execute(update(ContactPerson).values(responsible_id=own))
+            await session.execute(update(Counterparty).values(responsible_id=1))
+        async with desk.database.write() as session:
+            await session.execute(update(Counterparty).values(responsible_id=3))
+        assert (await _task(desk)).employee_id == owner
 
 
 async def test_a_missed_call_without_owner_is_shown_to_those_who_may_see_its_card(desk: Desk) -> None:

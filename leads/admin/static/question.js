@@ -70,6 +70,7 @@
   async function act(element, action) {
     const ring = element.dataset.ring;
     if (action === "card") return openCard({ ring });
+    if (action === "task") return openCard({ ring }, "#task_text"); // a browser unfolds what holds the field
     const buttons = element.querySelectorAll("[data-steered] button");
     // aria-disabled, not disabled: a disabled button would lose the focus.
     for (const button of buttons) button.setAttribute("aria-disabled", "true");
@@ -104,12 +105,12 @@
     });
   }
 
-  async function openCard(fields) {
+  async function openCard(fields, place = "") {
     try {
       const { href, text } = await post("/questions/card", fields);
       if (!href) say(text);
-      else if (typed()) open(href, "_blank"); // what was typed here stays
-      else location.assign(href);
+      else if (typed()) open(href + place, "_blank"); // what was typed here stays
+      else location.assign(href + place);
     } catch {
       say(texts.failed);
     }
