@@ -52,7 +52,14 @@ from leads.store.counterparties import (
     folders,
     list_counterparties,
 )
-from leads.store.counterparty_card import CounterpartyCard, Saved, first_status, load_counterparty, save_counterparty
+from leads.store.counterparty_card import (
+    CounterpartyCard,
+    CounterpartyEdit,
+    Saved,
+    first_status,
+    load_counterparty,
+    save_counterparty,
+)
 from leads.store.leads import employees
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import HandDateError
@@ -128,32 +135,15 @@ async def save(request: web.Request) -> web.Response:
 
 
 async def _save(request: web.Request, counterparty_id: int | None) -> web.Response:
-    panel, viewer = panel_of(request), viewer_of(request)
     form = form_of(request)
     changed = change_persons(form)
     if changed is not None:
         return await _again(request, counterparty_id, changed, None, 200)
-    edit = read_edit(form, panel.region)
-    becoming = becoming_in(form) if counterparty_id is None else None
-    conflict: ConflictError | None = None
+    edit = read_edit(form, panel_of(request).region)
     hand_date: HandDateError | None = None
     if not form.errors:
         try:
-            saved = await save_counterparty(
-                panel.database,
-                counterparty_id,
-                form.version() if counterparty_id is not None else 0,
-                edit,
-                by=viewer.id,
-                clock=panel.clock,
-                region=panel.region,
-                scope=viewer.scope,
-                planning=planning_of(panel, form),
-                decided=decided_in(form),
-                becoming=becoming,
-            )
-        except NoSuchCardError:
-            raise no_such_lead() if becoming else _no_such_counterparty() from None
+            return await _saved(request, await _write(request, counterparty_id, form, edit))
         except LeadClosedError:
             raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
         except WrongFieldError as error:
@@ -163,22 +153,48 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
         except LeadsToCloseError as error:
             form = asking_about(form, error.leads)
         except ConflictError as error:
-            conflict = error
-        else:
-            return await _saved(request, saved)
-    if conflict is None:
-        return await _again(request, counterparty_id, form, None, 422, hand_date=hand_date)
+            return await _conflict(request, counterparty_id, form, edit, error)
+    return await _again(request, counterparty_id, form, None, 422, hand_date=hand_date)
+
+
+async def _write(request: web.Request, counterparty_id: int | None, form: Form, edit: CounterpartyEdit) -> Saved:
+    panel, viewer = panel_of(request), viewer_of(request)
+    becoming = becoming_in(form) if counterparty_id is None else None
+    try:
+        return await save_counterparty(
+            panel.database,
+            counterparty_id,
+            form.version() if counterparty_id is not None else 0,
+            edit,
+            by=viewer.id,
+            clock=panel.clock,
+            region=panel.region,
+            scope=viewer.scope,
+            planning=planning_of(panel, form),
+            decided=decided_in(form),
+            becoming=becoming,
+        )
+    except NoSuchCardError:
+        raise no_such_lead() if becoming else _no_such_counterparty() from None
+
+
+async def _conflict(
+    request: web.Request, counterparty_id: int | None, form: Form, edit: CounterpartyEdit, error: ConflictError
+) -> web.Response:
+    """Show both values of each field, what was typed in the form, after somebody else saved the card or its lead."""
+    panel, viewer = panel_of(request), viewer_of(request)
+    becoming = becoming_in(form) if counterparty_id is None else None
     async with panel.database.read() as session:
         names = Names(dict(await employees(session)), dict(await source_names(session)))
         if becoming is not None:
             lead = await open_lead_card(session, viewer, becoming.lead_id)
             form = beside_lead(form, edit, lead, names, panel.region)
-            return await _page(request, session, None, form, conflict=conflict, status=409)
+            return await _page(request, session, None, form, conflict=error, status=409)
         card = await _load(session, request, viewer)
         form = beside(form, edit, card, names, panel.region)
     if not form.theirs:
         return await _saved(request, Saved(card.id, ()))
-    return await _again(request, counterparty_id, form, conflict, 409)
+    return await _again(request, counterparty_id, form, error, 409)
 
 
 async def _again(
