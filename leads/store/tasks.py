@@ -13,7 +13,7 @@ from leads.domain.follow_up import TaskKind
 from leads.domain.visibility import Scope
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.lock_order import hold_persons
-from leads.store.models import Counterparty, Employee, Lead
+from leads.store.models import ContactPerson, Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.plan_lists import first_number
 from leads.store.task_tables import OPEN_MISSED, Note, Task
@@ -242,7 +242,7 @@ async def notes_of_call(session: AsyncSession, call_id: int) -> Sequence[NoteRow
 async def move_tasks(session: AsyncSession, lead_id: int, to: CallPerson) -> None:
     """Let the tasks of a lead that ends go along; notes only to a lead, as a closed one keeps its past.
 
-    Two missed calls become one, with all that was missed and tried.
+    Two missed calls become one, with all that was missed and tried; one alone is whose the person is now (P7).
     """
     is_open = Task.done_at.is_(None)
     is_missed = (Task.kind == TaskKind.MISSED, is_open)
@@ -255,11 +255,23 @@ async def move_tasks(session: AsyncSession, lead_id: int, to: CallPerson) -> Non
         theirs.missed_at = max(filter(None, (mine.missed_at, theirs.missed_at)), default=None)
         await session.execute(delete(Task).where(Task.id == mine.id))
         await session.flush()
+    elif mine is not None:
+        mine.employee_id = await _in_charge(session, to) or mine.employee_id
+        await session.flush()
     moved = update(Task).where(Task.lead_id == lead_id).execution_options(synchronize_session=False)
     await session.execute((moved.where(is_open) if to.lead_id is None else moved).values(**goes_to))
     if to.lead_id is not None:
         notes = update(Note).where(Note.lead_id == lead_id).values(lead_id=to.lead_id)
         await session.execute(notes.execution_options(synchronize_session=False))
+
+
+async def _in_charge(session: AsyncSession, person: CallPerson) -> int | None:
+    """Who is responsible for a person; a contact person's own before the counterparty's (K1)."""
+    if person.lead_id is not None:
+        return await session.scalar(select(Lead.responsible_id).where(Lead.id == person.lead_id))
+    own = select(ContactPerson.responsible_id).where(ContactPerson.id == person.contact_person_id)
+    company = select(Counterparty.responsible_id).where(Counterparty.id == person.counterparty_id)
+    return await session.scalar(own) or await session.scalar(company)
 
 
 async def untold_tasks(session: AsyncSession, employee_id: int) -> Sequence[TaskRow]:

@@ -305,3 +305,17 @@ async def test_what_was_typed_while_a_lead_ended_goes_where_it_went(desk: Desk, 
     async with desk.database.read() as session:
         assert [task.text for task in await tasks_of(session, goes_to)] == ["a"]
         assert await session.scalar(select(Note.lead_id)) == goes_to.lead_id
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_a_missed_call_of_a_lead_that_ends_is_whose_the_person_is_then(desk: Desk, merged: bool) -> None:
+    lead = await desk.lead(responsible=2)
+    await desk.miss()
+    assert (await _task(desk)).employee_id == 2
+    if merged:
+        goes_to = CallPerson(lead_id=await desk.lead("+380931112233"))
+    else:
+        goes_to = CallPerson(counterparty_id=await desk.counterparty())
+    async with desk.database.write() as session:
+        await move_belongings(session, lead, goes_to, desk.now)
+    assert (await _task(desk)).employee_id == 1
