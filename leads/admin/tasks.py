@@ -131,7 +131,8 @@ async def done(request: web.Request) -> web.Response:
 async def _give(request: web.Request, person: CallPerson) -> web.Response:
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     async with panel.database.read() as session:
-        await refuse_stranger(session, viewer, person)
+        if not _rings(request, person):
+            await refuse_stranger(session, viewer, person)
         calendar = await company_calendar(session, panel.zone)
     text, due_on = form.text("task_text", required=True, longest=LONGEST, lines=True), _due(form, panel, calendar)
     employee = form.identifier("task_employee") or viewer.id
@@ -160,7 +161,8 @@ def _due(form: Form, panel: Panel, calendar: Calendar) -> date | None:
 
 async def _note(request: web.Request, person: CallPerson) -> web.Response:
     async with panel_of(request).database.read() as session:
-        await refuse_stranger(session, viewer_of(request), person)
+        if not _rings(request, person):
+            await refuse_stranger(session, viewer_of(request), person)
     return await _keep_note(request, person, person.card, None)
 
 
@@ -176,8 +178,15 @@ async def _keep_note(request: web.Request, person: CallPerson, back: str, call_i
     return await _to_card(request, kept, _("The note is kept."))
 
 
+def _rings(request: web.Request, person: CallPerson) -> bool:
+    """Whether the person rings the viewer's phone: then the card is open to him, for notes and tasks too."""
+    return panel_of(request).questions.caller_rings(
+        viewer_of(request).id, lead_id=person.lead_id, counterparty_id=person.counterparty_id
+    )
+
+
 async def _to_card(request: web.Request, person: CallPerson, flash: str) -> web.Response:
     """To the card on which it is, which another one than the one that was typed on may be."""
     async with panel_of(request).database.read() as session:
-        mine = await may_see(session, viewer_of(request), person)
+        mine = _rings(request, person) or await may_see(session, viewer_of(request), person)
     return redirect(request, person.card if mine else "/day", flash=flash)

@@ -174,8 +174,12 @@ async def test_the_name_is_routings_and_the_card_follows_with_its_note(
         assert f'href="/leads/{lead}"' in question["html"]
         # He may look at whose call he is to answer, though the lead is Maria's.
         assert (await yurii.get(f"/leads/{lead}")).status == 200
+        task = {"task_text": "Call back", "task_employee": company.maria}
+        for path, fields in (("tasks", task), ("notes", {"note": "In a hurry"})):
+            assert (await yurii.post(f"/leads/{lead}/{path}", fields)).location == f"/leads/{lead}"
     asked.take([replace(RING, state=RingState.OVER)])
     assert (await yurii.get(f"/leads/{lead}")).status == 404
+    assert (await yurii.post(f"/leads/{lead}/notes", {"note": "too late"})).status == 404
 
 
 async def test_the_question_waits_for_no_database(
