@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
-from leads.store import leaving
+from leads.store import audit, leaving
+from leads.store.audit_table import AuditEntry
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.models import (
@@ -86,6 +87,18 @@ async def test_everything_open_changes_hands_and_the_past_stays(
         assert (await session.scalars(select(PhoneBookKey))).all() == []
         assert not (await session.scalars(select(GroupMember).where(GroupMember.extension_id == phone.id))).all()
     assert (await leaving.let_go(database, company.yurii, left.version, None, by=None, clock=clock)).leads == 0
+
+
+async def test_what_he_loses_is_in_the_audit_log(database: Database, company: Company, clock: Clock) -> None:
+    await _fill(database, company, clock)
+    audit.act_as(audit.Actor(company.admin, "Олена", clock()))
+    await leaving.let_go(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
+    async with database.read() as session:
+        lines = {(one.kind, str(one.before), str(one.after)) for one in await session.scalars(select(AuditEntry))}
+    assert ("employee", "{'phones': ['101']}", "{'phones': []}") in lines
+    of, to = company.yurii, company.maria
+    assert ("did", f"{{'responsible_id': {of}}}", f"{{'responsible_id': {to}}}") in lines
+    assert ("employee", "{'active': True}", "{'active': False}") in lines
 
 
 async def test_routing_skips_him_and_his_last_caller_reaches_the_successor(
