@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError
 from leads.store.engine import Database
+from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.visibility import counterparty_is_visible
 
@@ -70,12 +71,14 @@ async def pin(
         if not await counterparty_is_visible(session, counterparty_id, scope):
             raise NoSuchCardError(holding)
         of_number = select(PhoneNumber).where(PhoneNumber.number == row.number).order_by(PhoneNumber.pinned.desc())
+        holders = [(each, await _company_of(session, each)) for each in await session.scalars(of_number)]
+        await hold_persons(session, (), [company for _each, company in holders])
         now = clock()
         # One loses the mark before another gets it: the database lets a number have one only.
-        for each in (await session.scalars(of_number.with_for_update())).all():
+        for each, company in holders:
             wanted = pinned and each.id == holding
             if each.pinned != wanted:
-                journal = Journal(now, by, counterparty_id=await _company_of(session, each))
+                journal = Journal(now, by, counterparty_id=company)
                 journal.note("pinned", each.number if each.pinned else "", each.number if wanted else "")
                 session.add_all(journal.changes)
                 each.pinned = wanted
