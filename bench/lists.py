@@ -2,9 +2,9 @@
 
     python -m bench.lists [COUNT]
 
-Every filter with every order, the first page and one far behind it, and searches: a surname that many have, a rare one,
-three inner digits, a whole number, and what nobody has. SQLite; both sides take turns within one run, and CPU time does
-not count what else runs on the machine.
+Every filter with every order in both directions, the first page and one far behind it, and searches: a surname that
+many have, a rare one, three inner digits, a whole number, and what nobody has. SQLite; both sides take turns within one
+run, and CPU time does not count what else runs on the machine.
 """
 
 import asyncio
@@ -12,13 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
-from bench.seed import number_of, seed
+from bench.seed import BEGIN, number_of, seed
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, LeadState, list_leads
 from leads.store.listing import Request
+from leads.store.narrowing import Stretch
 
 COUNT = 1_000_000
 SMALL = 1000
@@ -35,6 +37,14 @@ def filters() -> Iterator[tuple[str, LeadFilter]]:
         yield f"state {state}, status {status}", LeadFilter(state=state, status_id=status)
     for search in SEARCHES:
         yield f"search {search}", LeadFilter(search=search, state=LeadState.ALL)
+    for name in ("щербань", "ґалаґан зоя"):
+        yield f"name {name}", LeadFilter(name=name)
+    for number in ("777", "0012"):
+        yield f"number {number}", LeadFilter(number=number)
+    for days in (1, 30, 365):
+        stretch = Stretch(BEGIN + timedelta(days=365), BEGIN + timedelta(days=365 + days))
+        yield f"created within {days} days", LeadFilter(created=stretch)
+        yield f"last call within {days} days", LeadFilter(last_call=stretch)
 
 
 class Side:
@@ -44,21 +54,21 @@ class Side:
         self.database = Database(url)
         self._far: dict[object, str | None] = {}
 
-    async def page(self, wanted: LeadFilter, order: LeadOrder, *, far: bool) -> float:
+    async def page(self, wanted: LeadFilter, order: LeadOrder, *, far: bool, descending: bool) -> float:
         """The seconds of CPU that one page takes, the driver's thread among them; a far one is the tenth."""
-        after = await self._tenth(wanted, order) if far else None
+        after = await self._tenth(wanted, order, descending) if far else None
         begin = time.process_time()
         async with self.database.read() as session:
-            await list_leads(session, wanted, order, Request(PAGE, after=after), None)
+            await list_leads(session, wanted, order, Request(PAGE, descending, after=after), None)
         return time.process_time() - begin
 
-    async def _tenth(self, wanted: LeadFilter, order: LeadOrder) -> str | None:
-        key = (wanted, order)
+    async def _tenth(self, wanted: LeadFilter, order: LeadOrder, descending: bool) -> str | None:
+        key = (wanted, order, descending)
         if key not in self._far:
             after: str | None = None
             for _ in range(9):
                 async with self.database.read() as session:
-                    page = await list_leads(session, wanted, order, Request(PAGE, after=after), None)
+                    page = await list_leads(session, wanted, order, Request(PAGE, descending, after=after), None)
                 if page.after is None:
                     break
                 after = page.after
@@ -76,16 +86,22 @@ async def measure(small: Side, big: Side) -> None:
     every: tuple[list[float], list[float]] = ([], [])
     for name, wanted in filters():
         worst = (0.0, "")
-        for order, far in product(LeadOrder, (False, True)):
+        for order, far, descending in product(LeadOrder, (False, True), (False, True)):
             times: tuple[list[float], list[float]] = ([], [])
             for attempt in range(ROUNDS + 1):
                 for side, kept in zip((small, big), times, strict=True):
-                    took = await side.page(wanted, order, far=far)
+                    took = await side.page(wanted, order, far=far, descending=descending)
                     if attempt:  # The first warms up.
                         kept.append(took)
             for all_of_side, kept in zip(every, times, strict=True):
                 all_of_side.extend(kept)
-            worst = max(worst, (p95(times[1]) / p95(times[0]), f"{order}{', page 10' if far else ''}"))
+            worst = max(
+                worst,
+                (
+                    p95(times[1]) / p95(times[0]),
+                    f"{order}{', falling' if descending else ''}{', page 10' if far else ''}",
+                ),
+            )
         print(f"lists: {name}: at most {worst[0]:.2f} ({worst[1]})", flush=True)
     print(
         f"p95 of a list's page, many leads : {SMALL}   {p95(every[1]) / p95(every[0]):.2f}   "

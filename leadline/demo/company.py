@@ -113,4 +113,7 @@ def _counterparty(responsible: Employee, of_the_accountant: Employee, now: datet
         contact_persons=[person],
         sort_name=sort_key(name),
         search_text=search_text(name, accountant, numbers=numbers),
+        main_number=numbers[0],
+        sort_person=sort_key(accountant),
+        people_keys=sort_key(accountant),
     )

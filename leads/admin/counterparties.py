@@ -95,7 +95,13 @@ def asked_counterparties(request: web.Request) -> tuple[CounterpartyFilter, Aske
     """What the address of the list, or of its export, asks for."""
     asked = read_list(request, CounterpartyOrder.NAME, (CounterpartyOrder.CREATED,))
     wanted = CounterpartyFilter(
-        search=asked.search, folder=asked.query.text("folder") or None, responsible_id=asked.responsible_id
+        search=asked.search,
+        folder=asked.query.text("folder") or None,
+        responsible_id=asked.responsible_id,
+        name=asked.query.text("name"),
+        number=asked.number(panel_of(request).region),
+        person=asked.query.text("person"),
+        created=asked.days("created"),
     )
     return wanted, asked
 

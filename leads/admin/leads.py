@@ -90,6 +90,10 @@ def asked_leads(request: web.Request) -> tuple[LeadFilter, Asked[LeadOrder]]:
         status_id=asked.query.identifier("status"),
         responsible_id=asked.responsible_id,
         source_id=NOBODY if asked.query.text("source") == NO_SOURCE else asked.query.identifier("source"),
+        name=asked.query.text("name"),
+        number=asked.number(panel_of(request).region),
+        created=asked.days("created"),
+        last_call=asked.days("last-call"),
     )
     return wanted, asked
 

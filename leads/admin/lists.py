@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -10,8 +11,10 @@ from aiohttp import web
 from leads.admin import cards
 from leads.admin.context import panel_of
 from leads.admin.forms import Query
+from leads.admin.i18n import _, current_locale
 from leads.store.leads import NOBODY
 from leads.store.listing import Request
+from leads.store.narrowing import Stretch
 
 _NOBODY = "nobody"
 
@@ -36,6 +39,34 @@ class Asked(Generic[Order]):
             "sort": self.sort.value,
             "order": "desc" if self.place.descending else "asc",
         }
+
+    def number(self, region: str) -> str:
+        """The piece of a number that the list is narrowed to."""
+        return cards.searched(self.query.text("number"), region)
+
+    def days(self, name: str) -> Stretch | None:
+        """The days of the viewer that the list is narrowed to, the first and the last among them; None for all.
+
+        Raises:
+            HTTPBadRequest: one is no day.
+        """
+        first, last = (self._day(f"{name}-{side}") for side in ("from", "to"))
+        if first is None and last is None:
+            return None
+        zone = current_locale().zone
+        begin = None if first is None else datetime.combine(first, time(), zone).astimezone(UTC)
+        end = None if last is None else datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+        return Stretch(begin, end)
+
+    def _day(self, name: str) -> date | None:
+        typed = self.query.text(name, 10)
+        try:
+            day = date.fromisoformat(typed) if typed else None
+        except ValueError:
+            day = date.min
+        if day is not None and not 1970 <= day.year <= 2100:
+            raise web.HTTPBadRequest(text=_("A day is written as 2026-03-02."))
+        return day
 
 
 def read_list(request: web.Request, usual: Order, newest_first: Collection[Order]) -> Asked[Order]:

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
-from leads.store.leads import NOBODY, employees, searches
+from leads.store.leads import NOBODY, employees
 from leads.store.listing import Condition, Group, Page, Request, Segments, Source, Total, read_page
 from leads.store.models import ContactPerson, Counterparty, Employee, PhoneNumber
+from leads.store.narrowing import Stretch, key_holds, number_holds, searches
 from leads.store.search import search_patterns
 from leads.store.visibility import counterparties_of
 
@@ -23,15 +26,31 @@ class CounterpartyOrder(StrEnum):
     FOLDER = "folder"
     RESPONSIBLE = "responsible"
     CREATED = "created"
+    NUMBERS = "numbers"
+    PEOPLE = "people"
+
+
+_KEYS: dict[CounterpartyOrder, InstrumentedAttribute[Any]] = {
+    CounterpartyOrder.CREATED: Counterparty.created_at,
+    CounterpartyOrder.NUMBERS: Counterparty.main_number,
+    CounterpartyOrder.PEOPLE: Counterparty.sort_person,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CounterpartyFilter:
-    """What the list is narrowed to; `folder` None is all, `responsible_id` may be NOBODY."""
+    """What the list is narrowed to; `folder` None is all, `responsible_id` may be NOBODY.
+
+    `name`, `number` and `person` (a contact person's name) are pieces of them, `created` when that was.
+    """
 
     search: str = ""
     folder: str | None = None
     responsible_id: int | None = None
+    name: str = ""
+    number: str = ""
+    person: str = ""
+    created: Stretch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +96,16 @@ async def find_counterparties(
     scope: frozenset[int] | None,
 ) -> Page:
     """The ids of one page of the list; the arguments are as for list_leads."""
-    connection = await session.connection()
-    conditions = list(searches(connection.dialect.name, Counterparty, search_patterns(wanted.search)))
+    dialect = (await session.connection()).dialect.name
+    conditions = [
+        *searches(dialect, Counterparty, search_patterns(wanted.search)),
+        *key_holds(dialect, Counterparty, Counterparty.sort_name, wanted.name),
+        *key_holds(dialect, Counterparty, Counterparty.people_keys, wanted.person),
+        *number_holds(dialect, Counterparty, wanted.number),
+    ]
+    if wanted.created is not None and order is not CounterpartyOrder.CREATED:
+        within = wanted.created.holds(Counterparty.created_at)
+        conditions.append(Condition(within, select(Counterparty.id).where(within)))
     if scope is not None:
         conditions.append(counterparties_of(scope))
     source = await _source(session, wanted, order, tuple(conditions))
@@ -101,9 +128,11 @@ async def _source(
         filters.append(Counterparty.folder == wanted.folder)
     if wanted.responsible_id is not None:
         filters.append(_charge(wanted.responsible_id))
+    if wanted.created is not None and order is CounterpartyOrder.CREATED:
+        filters.append(wanted.created.holds(Counterparty.created_at))
     base = tuple(filters)
     groups = [Group(0, 0, partial(_segments, base))]
-    key = Counterparty.created_at if order is CounterpartyOrder.CREATED else Counterparty.sort_name
+    key = _KEYS.get(order, Counterparty.sort_name)
     rank: ColumnElement[int] | None = None
     in_use = None
     if order is CounterpartyOrder.RESPONSIBLE:
@@ -140,7 +169,12 @@ async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[Counterparty
         select(owner, PhoneNumber.number)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
         .where(or_(PhoneNumber.counterparty_id.in_(ids), ContactPerson.counterparty_id.in_(ids)))
-        .order_by(PhoneNumber.contact_person_id.is_not(None), PhoneNumber.position, PhoneNumber.id)
+        .order_by(
+            PhoneNumber.contact_person_id.is_not(None),
+            PhoneNumber.contact_person_id,
+            PhoneNumber.position,
+            PhoneNumber.id,
+        )
     ):
         numbers.setdefault(counterparty_id, []).append(number)
     people: dict[int, list[str]] = {}

@@ -48,6 +48,10 @@ def derive(card: Counterparty) -> None:
     """Keep the columns for lists in step: a counterparty is found by its contact persons too."""
     people = [text for person in card.contact_persons for text in (person.name, person.email)]
     card.sort_name = sort_key(card.name)
+    keys = [sort_key(person.name) for person in card.contact_persons]
+    card.sort_person, card.people_keys = keys[0] if keys else "", "\n".join(keys)
+    numbers = [*plain(card.numbers), *(number for person in card.contact_persons for number in plain(person.numbers))]
+    card.main_number = numbers[0] if numbers else ""
     card.search_text = search_text(card.name, card.email, *people, numbers=sorted(all_numbers(card)))
 
 

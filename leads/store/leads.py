@@ -1,7 +1,7 @@
 """Lists leads: searched, filtered and sorted, at the same cost among a thousand as among a million (L10)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -10,17 +10,13 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
-    Text,
+    Select,
     and_,
     case,
-    column,
     exists,
     func,
-    literal_column,
     or_,
     select,
-    table,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
@@ -39,9 +35,10 @@ from leads.store.listing import (
     held_by,
     read_page,
 )
-from leads.store.models import Counterparty, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.models import Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.models import Source as SourceWord
-from leads.store.search import fts_query, like_pattern, search_patterns, sort_key
+from leads.store.narrowing import Stretch, key_holds, number_holds, searches
+from leads.store.search import search_patterns, sort_key
 from leads.store.visibility import leads_in_charge, leads_of, leads_worked_on
 
 NOBODY = 0
@@ -68,6 +65,7 @@ class LeadOrder(StrEnum):
     RESPONSIBLE = "responsible"
     CREATED = "created"
     LAST_CALL = "last-call"
+    SOURCE = "source"
 
 
 _CLOSED = 2
@@ -85,15 +83,26 @@ _KEYS: dict[LeadOrder, InstrumentedAttribute[Any]] = {
 }
 
 
+_BY_SOURCE = (LeadOrder.NAME, LeadOrder.STATUS, LeadOrder.SOURCE)
+"""Orders that stand ready in an index within each source too."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """What the list is narrowed to; `responsible_id` and `source_id` may be NOBODY, None is all."""
+    """What the list is narrowed to; `responsible_id` and `source_id` may be NOBODY, None is all.
+
+    `name` and `number` are pieces of them, `created` and `last_call` when that was.
+    """
 
     search: str = ""
     state: LeadState = LeadState.OPEN
     status_id: int | None = None
     responsible_id: int | None = None
     source_id: int | None = None
+    name: str = ""
+    number: str = ""
+    created: Stretch | None = None
+    last_call: Stretch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +169,11 @@ async def status_counts(session: AsyncSession, wanted: LeadFilter, scope: Scope)
     """How many leads each status has under the other filters, as far as MOST_COUNTED.
 
     Only where an index counts them at hardly any cost: nobody waits for a list because of its filters' figures. So
-    there are none beside a search or a source, and none for those who do not see all leads.
+    there are none beside a search or other filters, and none for those who do not see all leads.
     """
-    if scope is not None or wanted.search or wanted.source_id is not None:
+    if scope is not None or replace(wanted, status_id=None) != LeadFilter(
+        state=wanted.state, responsible_id=wanted.responsible_id
+    ):
         return {}
     ids = [identity for identity, _name in await statuses(session)]
     if not ids:
@@ -196,29 +207,27 @@ async def employees(session: AsyncSession, *, active: bool = False) -> list[tupl
     return sorted(((row[0], row[1]) for row in rows), key=lambda row: (sort_key(row[1]), row[0]))
 
 
-def searches(dialect: str, model: type[Lead] | type[Counterparty], patterns: Sequence[str]) -> tuple[Condition, ...]:
-    """The condition that all `patterns` occur in a row's search text; none for an empty search."""
-    if not patterns:
-        return ()
-    if dialect == "postgresql":
-        here = and_(*(model.search_text.like(like_pattern(pattern), escape="\\") for pattern in patterns))
-        return (Condition(here, select(model.id).where(here)),)
-    check = and_(*(func.instr(model.search_text, pattern) > 0 for pattern in patterns))
-    index = table(f"{model.__tablename__}_search", column("rowid", Integer))
-    matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
-    return (Condition(check, select(index.c.rowid.label("id")).where(matches)),)
-
-
 async def _sources(
     session: AsyncSession, wanted: LeadFilter, order: LeadOrder, scope: frozenset[int] | None
 ) -> list[Source]:
     ordered_statuses = [identity for identity, _name in await statuses(session)]
     if wanted.status_id is not None and wanted.status_id not in ordered_statuses:
         return []
-    people = [identity for identity, _name in await employees(session)] if order is LeadOrder.RESPONSIBLE else []
-    connection = await session.connection()
-    found = (*searches(connection.dialect.name, Lead, search_patterns(wanted.search)), *_from_source(wanted.source_id))
-    shape = _Shape(wanted, order, ordered_statuses, people)
+    directory = []
+    if order is LeadOrder.RESPONSIBLE:
+        directory = [identity for identity, _name in await employees(session)]
+    elif order is LeadOrder.SOURCE:
+        words = (await session.execute(select(SourceWord.id, SourceWord.name))).all()
+        directory = [row[0] for row in sorted(words, key=lambda row: (sort_key(row[1]), row[0]))]
+    dialect = (await session.connection()).dialect.name
+    found = (
+        *searches(dialect, Lead, search_patterns(wanted.search)),
+        *key_holds(dialect, Lead, Lead.sort_name, wanted.name),
+        *number_holds(dialect, Lead, wanted.number),
+    )
+    inside, outside = _by_columns(wanted, order, ordered_statuses, everybody=scope is None)
+    found = (*found, *outside)
+    shape = _Shape(wanted, order, ordered_statuses, directory, inside)
     if scope is None:
         return [shape.source(None, found)]
     combinations = len(scope) * len(ordered_statuses) * len(_STATES[wanted.state])
@@ -233,22 +242,46 @@ async def _sources(
     return sources
 
 
-def _from_source(source_id: int | None) -> tuple[Condition, ...]:
-    """Leads of one source, or with NOBODY of none."""
-    if source_id is None:
-        return ()
-    check = Lead.source_id.is_(None) if source_id == NOBODY else Lead.source_id == source_id
-    return (Condition(check, select(Lead.id).where(check)),)
+def _by_columns(
+    wanted: LeadFilter, order: LeadOrder, statuses: Sequence[int], *, everybody: bool
+) -> tuple[tuple[ColumnElement[bool], ...], tuple[Condition, ...]]:
+    """The filters of single columns: those that the indexes of the order narrow by themselves, and the others."""
+    inside: list[ColumnElement[bool]] = []
+    outside: list[Condition] = []
+    indexed = Lead.list_state.in_(_STATES[wanted.state]), Lead.status_id.in_(statuses)
+    for sorted_by, moment, stretch in (
+        (LeadOrder.CREATED, Lead.created_at, wanted.created),
+        (LeadOrder.LAST_CALL, Lead.last_call_at, wanted.last_call),
+    ):
+        if stretch is not None and order is sorted_by:
+            inside.append(stretch.holds(moment))
+        elif stretch is not None:
+            outside.append(Condition(stretch.holds(moment), select(Lead.id).where(*indexed, stretch.holds(moment))))
+    if wanted.source_id is not None:
+        check = _of_source(wanted.source_id)
+        if everybody and wanted.responsible_id is None and order in _BY_SOURCE:
+            inside.append(check)
+        else:
+            outside.append(Condition(check, select(Lead.id).where(check)))
+    return tuple(inside), tuple(outside)
+
+
+def _of_source(source_id: int) -> ColumnElement[bool]:
+    return Lead.source_id.is_(None) if source_id == NOBODY else Lead.source_id == source_id
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The groups and segments of one list; see leads.store.listing and the indexes of Lead."""
+    """The groups and segments of one list; see leads.store.listing and the indexes of Lead.
+
+    `directory` is of the people or words that the list is sorted by, if it is; `inside` narrows each segment.
+    """
 
     wanted: LeadFilter
     order: LeadOrder
     statuses: list[int]
-    people: list[int]
+    directory: list[int]
+    inside: tuple[ColumnElement[bool], ...]
 
     def source(
         self, responsibles: list[int] | None, conditions: tuple[Condition, ...], *more: ColumnElement[bool]
@@ -258,38 +291,53 @@ class _Shape:
             responsibles = [self.wanted.responsible_id]
         states = _STATES[self.wanted.state]
         chosen = self.statuses if self.wanted.status_id is None else [self.wanted.status_id]
-        filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states), *more]
+        filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states), *self.inside, *more]
         if _CLOSED in states:
             filters.append(Lead.merged_into_id.is_(None))
         if self.wanted.status_id is not None:
             filters.append(Lead.status_id == self.wanted.status_id)
+        elif self.inside:
+            filters.append(Lead.status_id.in_(chosen))  # As the indexes have it before what is inside.
         if responsibles is not None:
             filters.append(_either(responsibles))
         key = _KEYS.get(self.order, Lead.sort_name)
         rank: ColumnElement[int] | None = None
+        in_use: Select[Any] | None = None
         match self.order:
             case LeadOrder.STATUS:
                 ranks = {each: place for place, each in enumerate(self.statuses)}
-                groups = [Group(ranks[each], each, partial(_segments, states, [each], responsibles)) for each in chosen]
+                groups = [
+                    Group(ranks[each], each, partial(_segments, states, [each], responsibles, *self.inside))
+                    for each in chosen
+                ]
                 rank = case(ranks, value=Lead.status_id, else_=0)
             case LeadOrder.RESPONSIBLE:
-                ranks = {each: place for place, each in enumerate([NOBODY, *self.people])}
+                ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
-                    Group(place, each, partial(_segments, states, chosen, [each]))
+                    Group(place, each, partial(_segments, states, chosen, [each], *self.inside))
                     for each, place in ranks.items()
                     if responsibles is None or each in responsibles
                 ]
                 rank = case(ranks, value=func.coalesce(Lead.responsible_id, NOBODY), else_=0)
+                in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
+            case LeadOrder.SOURCE:
+                ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
+                groups = [
+                    Group(place, each, partial(_segments, states, chosen, responsibles, _of_source(each), *self.inside))
+                    for each, place in ranks.items()
+                    if self.wanted.source_id in (None, each)
+                ]
+                rank = case(ranks, value=func.coalesce(Lead.source_id, NOBODY), else_=0)
+                in_use = select(SourceWord.id).where(exists().where(Lead.source_id == SourceWord.id, *filters))
             case LeadOrder.LAST_CALL:
                 never, called = Lead.last_call_at.is_(None), Lead.last_call_at.is_not(None)
                 groups = [
-                    Group(place, place, partial(_segments, states, chosen, responsibles, each))
+                    Group(place, place, partial(_segments, states, chosen, responsibles, each, *self.inside))
                     for place, each in enumerate((never, called))
                 ]
                 rank = case((never, 0), else_=1)
             case _:
-                groups = [Group(0, 0, partial(_segments, states, chosen, responsibles))]
-        in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
+                groups = [Group(0, 0, partial(_segments, states, chosen, responsibles, *self.inside))]
         return Source(
             id=Lead.id,
             key=key,
@@ -297,7 +345,7 @@ class _Shape:
             filters=tuple(filters),
             conditions=conditions,
             rank=rank,
-            labels_in_use=in_use if self.order is LeadOrder.RESPONSIBLE else None,
+            labels_in_use=in_use,
         )
 
 

@@ -25,11 +25,13 @@ from sqlalchemy import (
     SelectBase,
     Subquery,
     and_,
+    case,
     false,
     func,
     literal,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -162,8 +164,8 @@ def held_by(sources: Sequence[Source]) -> ColumnElement[bool]:
 
 async def count_all(session: AsyncSession, source: Source, *more: ColumnElement[bool]) -> int:
     """Count the rows of a source that also meet `more`, however many they are."""
-    finds = (source.id.in_(condition.ids) for condition in source.conditions)
-    return await session.scalar(select(func.count(source.id)).where(*source.filters, *finds, *more)) or 0
+    finds = _found_by(session, source, source.conditions[0]) if source.conditions else source.filters
+    return await session.scalar(select(func.count(source.id)).where(*finds, *more)) or 0
 
 
 async def next_ids(
@@ -204,19 +206,24 @@ async def _merge(search: _Search, sources: Sequence[Source]) -> tuple[list[Place
 
 async def _fetch(search: _Search, source: Source) -> tuple[list[Place], Total]:
     if not source.conditions:
-        number = await _count(search.session, source, (), _FEW)
-        if len(source.groups) > _MOST_GROUPS_WALKED and number < _FEW:
-            places = await _sort(search, source, ())
+        many = len(source.groups) > _MOST_GROUPS_WALKED
+        most = _FEW if many else MOST_COUNTED + 1
+        number = await _count(search.session, source, source.filters, most)
+        if many and number < most:
+            places = await _sort(search, source, source.filters)
         else:
             places, _done = await _walk(search, source, search.limit)
         return places, Total(number, True)
     places, done = await _walk(search, source, _SHORT_WALK)
     if done:
         return places, await _total_checked(search, source, places)
-    matched = min([await _matches(search.session, condition.ids) for condition in source.conditions])
-    finds = [source.id.in_(condition.ids) for condition in source.conditions]
+    counted = [
+        (await _matches(search.session, condition.ids), place) for place, condition in enumerate(source.conditions)
+    ]
+    matched, rarest = min(counted)
+    finds = _found_by(search.session, source, source.conditions[rarest])
     if matched < _FEW:
-        number = await _count(search.session, source, finds, _FEW)
+        number = await _count(search.session, source, finds, MOST_COUNTED + 1)
         return await _sort(search, source, finds), Total(number, True)
     places, done = await _walk(search, source, _LONG_WALK)
     if not done:
@@ -224,13 +231,25 @@ async def _fetch(search: _Search, source: Source) -> tuple[list[Place], Total]:
     return places, Total(max(len(places) - 1, 0), False)
 
 
+def _found_by(session: AsyncSession, source: Source, driver: Condition) -> list[ColumnElement[bool]]:
+    """The rows of a source, taken from the index of one of its conditions and held against all else.
+
+    SQLite is kept from any other index: it would follow one of the list's, through most of the table.
+    """
+    others = [condition.check for condition in source.conditions if condition is not driver]
+    met = and_(true(), *source.filters, *others)
+    if session.get_bind().dialect.name != "postgresql":
+        met = case((met, 1), else_=0) == 1
+    return [source.id.in_(driver.ids), met]
+
+
 async def _total_checked(search: _Search, source: Source, places: Sequence[Place]) -> Total:
     """Count what a short walk was enough for: exactly where the list is not long, else as more than one page."""
     if search.start is None and len(places) < search.limit:
         return Total(len(places), True)
-    if await _count(search.session, source, (), _FEW) < _FEW:
+    if await _count(search.session, source, source.filters, MOST_COUNTED + 1) <= MOST_COUNTED:
         checks = [condition.check for condition in source.conditions]
-        return Total(await _count(search.session, source, checks, _FEW), True)
+        return Total(await _count(search.session, source, [*source.filters, *checks], MOST_COUNTED + 1), True)
     return Total(max(len(places) - 1, 0), False)
 
 
@@ -322,11 +341,11 @@ def _looked_at(
 
 
 async def _sort(search: _Search, source: Source, finds: Sequence[ColumnElement[bool]]) -> list[Place]:
-    """Take everything that the filters and `finds` match, and sort it."""
+    """Take everything that meets `finds`, and sort it."""
     start, descending = search.start, search.descending
     rank: ColumnElement[int] = literal(0) if source.rank is None else source.rank
     statement = select(rank.label("rank"), source.key.label("key"), source.id.label("id"))
-    statement = statement.where(*source.filters, *finds)
+    statement = statement.where(*finds)
     if start is not None:
         later = rank < start.rank if descending else rank > start.rank
         statement = statement.where(or_(later, and_(rank == start.rank, _beyond(source, start, descending))))
@@ -346,7 +365,7 @@ def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[boo
 
 
 async def _count(session: AsyncSession, source: Source, finds: Sequence[ColumnElement[bool]], most: int) -> int:
-    rows = select(source.id).where(*source.filters, *finds).limit(most).subquery()
+    rows = select(source.id).where(*finds).limit(most).subquery()
     return await session.scalar(select(func.count()).select_from(rows)) or 0
 
 

@@ -340,7 +340,8 @@ _FIRST_STATUS = (
 class Counterparty(Base):
     """A company or person we do business with.
 
-    Made without a status it has its set's first; only the column's history on SQLite lets it be empty.
+    Made without a status it has its set's first; only the column's history on SQLite lets it be empty. `main_number`
+    (the first that its line in the list shows) and the sort keys of the first contact person and of all are derived.
     """
 
     __tablename__ = "counterparty"
@@ -356,6 +357,9 @@ class Counterparty(Base):
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     sort_name: Mapped[str] = mapped_column(SortKey, default="")
     search_text: Mapped[str] = mapped_column(Text, default="")
+    main_number: Mapped[str] = mapped_column(NumberKey, default="", server_default=text("''"))
+    sort_person: Mapped[str] = mapped_column(SortKey, default="", server_default=text("''"))
+    people_keys: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
@@ -368,6 +372,8 @@ class Counterparty(Base):
 
     __table_args__ = (
         Index("ix_counterparty_sort_name_id", "sort_name", "id"),
+        Index("ix_counterparty_main_number_id", "main_number", "id"),
+        Index("ix_counterparty_sort_person_id", "sort_person", "id"),
         Index("ix_counterparty_created_at_id", "created_at", "id"),
         Index("ix_counterparty_folder_sort_name_id", "folder", "sort_name", "id"),
         Index("ix_counterparty_responsible_id_sort_name_id", "responsible_id", "sort_name", "id"),
@@ -414,7 +420,7 @@ class Lead(Base):
     status_id: Mapped[int] = mapped_column(ForeignKey("lead_status.id"))
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
     responsible_by_hand: Mapped[bool] = mapped_column(default=False)
-    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"), index=True)
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id"))
     contact_person_id: Mapped[int | None] = mapped_column(ForeignKey("contact_person.id"))
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id"))
@@ -438,6 +444,7 @@ class Lead(Base):
     # SQLite searches with a table of its own.
     __table_args__ = (
         *_lists("sort_name", "main_number", "created_at", "last_call_at"),
+        Index("ix_lead_source_sort_name", "source_id", "list_state", "status_id", "sort_name", "id"),
         *_references("lead", "counterparty_id", "contact_person_id", "merged_into_id"),
         _trigrams("ix_lead_search_text"),
     )

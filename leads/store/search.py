@@ -39,6 +39,12 @@ def sort_key(name: str) -> str:
     return "".join(_place(letter) for letter in folded)[:_LONGEST_KEY]
 
 
+def key_pieces(query: str) -> tuple[str, ...]:
+    """The pieces of a sort key that all must occur in one that `query` asks for; empty when it asks for nothing."""
+    keys = (sort_key(word).removeprefix(_AFTER_NAMES) for word in query[:_LONGEST_QUERY].split())
+    return tuple(key for key in keys if key)[:_MOST_WORDS]
+
+
 def search_text(*texts: str, numbers: Iterable[str] = ()) -> str:
     """All that a person is found by, folded; each word begins after two spaces, so that beginnings can be asked for."""
     words = [word for text in texts for word in fold(text).split()]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import unescape
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select, update
@@ -212,7 +213,17 @@ async def test_our_statuses_are_said_in_the_viewers_language_and_the_companys_ow
 
 @pytest.mark.parametrize(
     "query",
-    ["sort=x", "order=up", "state=x", "status=x", "responsible=x", "q=" + "x" * 201, "status=99999999999", "q=a&q=b"],
+    [
+        "sort=x",
+        "order=up",
+        "state=x",
+        "status=x",
+        "responsible=x",
+        "q=" + "x" * 201,
+        "status=99999999999",
+        "q=a&q=b",
+        "created-to=x",
+    ],
 )
 async def test_addresses_that_no_page_makes_are_refused(admin: Visitor, query: str) -> None:
     assert (await admin.get(f"/leads?{query}")).status == 400
@@ -235,6 +246,25 @@ async def test_addresses_that_no_page_makes_are_refused(admin: Visitor, query: s
 async def test_odd_questions_get_an_answer(admin: Visitor, query: str) -> None:
     await _make(admin, name="Один")
     assert (await admin.get(f"/leads?{query}")).status == 200
+
+
+async def test_every_column_filters_and_says_so(admin: Visitor) -> None:
+    await _make(admin, name="Щербаньков Іван", number=["050 123 45 67"])
+    await _make(admin, name="Мороз Зоя", number=["067 222 33 44"])
+    for query, found in (
+        (f"name={quote('щерб')}", {"Щербаньков Іван"}),
+        ("number=222-33", {"Мороз Зоя"}),
+        ("number=0672223344&sort=source", {"Мороз Зоя"}),
+        ("created-from=2000-01-01&created-to=2100-12-31", {"Щербаньков Іван", "Мороз Зоя"}),
+        ("created-to=2000-01-01", set()),
+        ("last-call-from=2000-01-01", set()),
+    ):
+        page = await admin.get(f"/leads?{query}")
+        text = _text(page.text)
+        assert {name for name in ("Щербаньков Іван", "Мороз Зоя") if name in text} == found, query
+        assert "Without these filters" in text
+        assert '<details class="column-filters" open>' in page.text
+    assert "Without these filters" not in _text((await admin.get("/leads?sort=source&order=desc")).text)
 
 
 async def test_pages_lead_forth_and_back_and_keep_the_filter(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -29,6 +29,7 @@ from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import NOBODY
 from leads.store.listing import Request
 from leads.store.models import Call, Employee, Lead, PhoneNumber
+from leads.store.narrowing import Stretch
 from leads.store.visibility import counterparty_is_visible
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -197,6 +198,15 @@ async def test_the_list_is_searched_filtered_and_sorted(database: Database) -> N
     assert await names_of(CounterpartyFilter(search="067 111 22 03"), CounterpartyOrder.NAME) == ["Apex"]
     assert await names_of(CounterpartyFilter(folder="Клієнти"), CounterpartyOrder.NAME) == ["Ґудзь", "Їжак"]
     assert await names_of(CounterpartyFilter(responsible_id=NOBODY), CounterpartyOrder.NAME) == ["Їжак"]
+    assert await names_of(everything, CounterpartyOrder.NUMBERS) == list(names)
+    assert await names_of(everything, CounterpartyOrder.PEOPLE, True) == ["Ромашка", "Їжак", "Ґудзь", "Apex"]
+    by_person = CounterpartyFilter(person="особа їж", number="0671")
+    assert await names_of(by_person, CounterpartyOrder.PEOPLE) == ["Їжак"]
+    assert await names_of(CounterpartyFilter(name="особа"), CounterpartyOrder.NAME) == []
+    assert await names_of(CounterpartyFilter(number="4412345"), CounterpartyOrder.NUMBERS, True) == [*names[::-1]]
+    for order in CounterpartyOrder:
+        assert await names_of(CounterpartyFilter(created=Stretch(NOW + timedelta(days=1))), order) == []
+        assert len(await names_of(CounterpartyFilter(created=Stretch(None, NOW + timedelta(days=1))), order)) == 4
     async with database.read() as session:
         assert await folders(session) == ["Клієнти"]
 

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.orm import selectinload
 
 from leads.domain.directory import Role
 from leads.store import listing
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads, status_counts
 from leads.store.listing import Request
-from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber, Source
+from leads.store.narrowing import Stretch
 from leads.store.search import search_text, sort_key
 from leads.store.visibility import lead_is_visible
 
@@ -30,6 +32,7 @@ async def _fill(database: Database, count: int = 40) -> list[Lead]:
             insert(Employee),
             [{"id": i, "name": name, "role": Role.EMPLOYEE, "created_at": NOW} for i, name in PEOPLE.items()],
         )
+        await session.execute(insert(Source), [{"id": 1, "name": "Їжак"}, {"id": 2, "name": "Газета"}])
         statuses = list(await session.scalars(select(LeadStatus.id).order_by(LeadStatus.sort_order)))
         for number in range(count):
             phone = f"+38050{dice.randrange(100):02d}{number:05d}"
@@ -41,6 +44,7 @@ async def _fill(database: Database, count: int = 40) -> list[Lead]:
                 named=named,
                 status_id=dice.choice(statuses),
                 responsible_id=dice.choice([None, *PEOPLE]),
+                source_id=(None, 1, 2)[number % 3],
                 closed_at=NOW if dice.random() < 0.3 else None,
                 created_at=created,
                 updated_at=created,
@@ -55,7 +59,7 @@ async def _fill(database: Database, count: int = 40) -> list[Lead]:
             if dice.random() < 0.3:
                 session.add(_call(lead.id, dice.choice([1, 2])))
     async with database.read() as session:
-        return list(await session.scalars(select(Lead)))
+        return list(await session.scalars(select(Lead).options(selectinload(Lead.numbers))))
 
 
 def _call(lead_id: int, employee_id: int) -> Call:
@@ -76,6 +80,13 @@ def _expected(leads: Sequence[Lead], wanted: LeadFilter, order: LeadOrder) -> li
     people = sorted(PEOPLE, key=lambda each: sort_key(PEOPLE[each]))
     states = {LeadState.OPEN: (0, 1), LeadState.UNNAMED: (0,), LeadState.CLOSED: (2,), LeadState.ALL: (0, 1, 2)}
 
+    def group(lead: Lead) -> int:
+        if order is LeadOrder.SOURCE:
+            return (None, 2, 1).index(lead.source_id)
+        if order is LeadOrder.STATUS:
+            return lead.status_id
+        return -1 if lead.responsible_id is None else people.index(lead.responsible_id)
+
     def key(lead: Lead) -> tuple[object, ...]:
         match order:
             case LeadOrder.NUMBER:
@@ -84,11 +95,8 @@ def _expected(leads: Sequence[Lead], wanted: LeadFilter, order: LeadOrder) -> li
                 return (lead.created_at, lead.id)
             case LeadOrder.LAST_CALL:
                 return (lead.last_call_at is not None, lead.last_call_at or NOW, lead.id)
-            case LeadOrder.STATUS:
-                return (lead.status_id, lead.sort_name, lead.id)
-            case LeadOrder.RESPONSIBLE:
-                place = -1 if lead.responsible_id is None else people.index(lead.responsible_id)
-                return (place, lead.sort_name, lead.id)
+            case LeadOrder.SOURCE | LeadOrder.STATUS | LeadOrder.RESPONSIBLE:
+                return (group(lead), lead.sort_name, lead.id)
             case _:
                 return (lead.sort_name, lead.id)
 
@@ -98,9 +106,20 @@ def _expected(leads: Sequence[Lead], wanted: LeadFilter, order: LeadOrder) -> li
             and wanted.status_id in (None, lead.status_id)
             and (wanted.responsible_id is None or (lead.responsible_id or NOBODY) == wanted.responsible_id)
             and wanted.search in lead.search_text
+            and wanted.source_id in (None, lead.source_id or NOBODY)
+            and wanted.name in lead.name.casefold()
+            and any(wanted.number in row.number for row in lead.numbers)
+            and _within(lead.created_at, wanted.created)
+            and _within(lead.last_call_at, wanted.last_call)
         )
 
     return [lead.id for lead in sorted(filter(match, leads), key=key)]
+
+
+def _within(moment: datetime | None, stretch: Stretch | None) -> bool:
+    if stretch is None:
+        return True
+    return moment is not None and (stretch.begin or moment) <= moment and (stretch.end is None or moment < stretch.end)
 
 
 async def _pages(
@@ -142,6 +161,14 @@ FILTERS = [
     LeadFilter(state=LeadState.ALL, search="щерб"),
     LeadFilter(search="805", responsible_id=3),
 ]
+COLUMNS = [
+    LeadFilter(state=LeadState.ALL, source_id=2),
+    LeadFilter(state=LeadState.ALL, source_id=NOBODY, responsible_id=2),
+    LeadFilter(state=LeadState.ALL, name="щербань"),
+    LeadFilter(state=LeadState.ALL, name="805", number="50", created=Stretch(NOW - timedelta(hours=3))),
+    LeadFilter(created=Stretch(NOW - timedelta(hours=3), NOW - timedelta(hours=1))),
+    LeadFilter(state=LeadState.ALL, last_call=Stretch(None, NOW), number="50"),
+]
 
 
 @pytest.fixture(params=["walks", "sorts", "gives up"])
@@ -160,10 +187,21 @@ async def test_pages_together_are_the_sorted_list(database: Database, effort: st
     filters = FILTERS if effort == "walks" else [wanted for wanted in FILTERS if wanted.search]
     for wanted, order in itertools.product(filters, LeadOrder):
         expected = _expected(leads, wanted, order)
-        assert expected
+        assert expected, wanted
         for descending in (False, True):
             there, back = await _pages(database, wanted, order, descending, None)
             _check(there, back, expected[::-1] if descending else expected)
+
+
+async def test_each_column_narrows_every_order(database: Database, effort: str) -> None:
+    leads = await _fill(database)
+    orders = (LeadOrder.NAME, LeadOrder.CREATED) if effort == "walks" else (LeadOrder.SOURCE, LeadOrder.LAST_CALL)
+    for place, (wanted, order) in enumerate(itertools.product(COLUMNS, orders)):
+        descending = place % 3 == 0
+        expected = _expected(leads, wanted, order)
+        assert expected, wanted
+        there, back = await _pages(database, wanted, order, descending, None)
+        _check(there, back, expected[::-1] if descending else expected)
 
 
 @pytest.mark.parametrize("most_segments", [100, 1])

@@ -1,0 +1,93 @@
+"""Narrows lists by their columns: what a text or a number holds, and a stretch of time (L10).
+
+Each condition is told in the two forms that lists need (leads.store.listing); where a trigram index can say which rows
+come into question, only those are looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, Text, and_, exists, func, literal_column, or_, select, table
+from sqlalchemy import column as column_of
+from sqlalchemy.orm import InstrumentedAttribute
+
+from leads.store.listing import Condition
+from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.search import SHORTEST_INNER, fts_query, key_pieces, like_pattern, search_patterns
+
+Model = type[Lead] | type[Counterparty]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time, UTC: from `begin` on and before `end`; None leaves that side open."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+
+    def holds(self, moment: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+        """The condition that a moment is within it; one that never was is not."""
+        sides: list[ColumnElement[bool]] = [moment.is_not(None)]
+        if self.begin is not None:
+            sides.append(moment >= self.begin)
+        if self.end is not None:
+            sides.append(moment < self.end)
+        return and_(*sides)
+
+
+def searches(dialect: str, model: Model, patterns: Sequence[str]) -> tuple[Condition, ...]:
+    """The condition that all `patterns` occur in a row's search text; none for an empty search."""
+    if not patterns:
+        return ()
+    if dialect == "postgresql":
+        here = and_(*(_holds(dialect, model.search_text, pattern) for pattern in patterns))
+        return (Condition(here, select(model.id).where(here)),)
+    check = and_(*(_holds(dialect, model.search_text, pattern) for pattern in patterns))
+    index = table(f"{model.__tablename__}_search", column_of("rowid", Integer))
+    matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
+    return (Condition(check, select(index.c.rowid.label("id")).where(matches)),)
+
+
+def key_holds(dialect: str, model: Model, key: InstrumentedAttribute[str], typed: str) -> tuple[Condition, ...]:
+    """The condition that a column of sort keys holds each word of `typed`; none where no word is typed."""
+    pieces = key_pieces(typed)
+    if not pieces:
+        return ()
+    here = and_(*(_holds(dialect, key, piece) for piece in pieces))
+    return _within_search(dialect, model, search_patterns(typed), here)
+
+
+def number_holds(dialect: str, model: Model, typed: str) -> tuple[Condition, ...]:
+    """The condition that a number of the card holds the digits of `typed`; none where no digit is typed."""
+    digits = "".join(letter for letter in typed if letter.isdigit())
+    if not digits:
+        return ()
+    holds = _holds(dialect, PhoneNumber.number, digits)
+    if model is Lead:
+        here: ColumnElement[bool] = exists().where(PhoneNumber.lead_id == Lead.id, holds)
+    else:
+        of_person = exists().where(
+            ContactPerson.counterparty_id == Counterparty.id, PhoneNumber.contact_person_id == ContactPerson.id, holds
+        )
+        here = or_(exists().where(PhoneNumber.counterparty_id == Counterparty.id, holds), of_person)
+    return _within_search(dialect, model, (digits,) if len(digits) >= SHORTEST_INNER else (), here)
+
+
+def _within_search(
+    dialect: str, model: Model, patterns: Sequence[str], here: ColumnElement[bool]
+) -> tuple[Condition, ...]:
+    """Look only at rows of which the search index says that they hold the patterns somewhere."""
+    for found in searches(dialect, model, patterns):
+        check = and_(found.check, here)
+        if dialect == "postgresql":
+            return (Condition(check, select(model.id).where(check)),)
+        return (Condition(check, select(model.id).where(model.id.in_(found.ids), here)),)
+    return (Condition(here, select(model.id).where(here)),)
+
+
+def _holds(dialect: str, text: InstrumentedAttribute[str], piece: str) -> ColumnElement[bool]:
+    if dialect == "postgresql":
+        return text.like(like_pattern(piece), escape="\\")
+    return func.instr(text, piece) > 0
