@@ -116,6 +116,15 @@ def _lists(*keys: str) -> list[Index]:
     ]
 
 
+def _by_source() -> list[Index]:
+    """The order by source, of everybody's leads and of one responsible's."""
+    order = ("source_id", "list_state", "status_id", "sort_name", "id")
+    return [
+        Index("ix_lead_source_sort_name", *order),
+        Index("ix_lead_responsible_source_sort_name", "responsible_id", *order),
+    ]
+
+
 def _references(table: str, *columns: str) -> list[Index]:
     """Indexes of columns that are empty in most rows, without those rows.
 
@@ -444,7 +453,7 @@ class Lead(Base):
     # SQLite searches with a table of its own.
     __table_args__ = (
         *_lists("sort_name", "main_number", "created_at", "last_call_at"),
-        Index("ix_lead_source_sort_name", "source_id", "list_state", "status_id", "sort_name", "id"),
+        *_by_source(),
         *_references("lead", "counterparty_id", "contact_person_id", "merged_into_id"),
         _trigrams("ix_lead_search_text"),
     )
