@@ -29,7 +29,7 @@ test: setup lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Ch
 ifdef TESTS
 	@.venv/bin/pytest $(TESTS)
 else
-	@.venv/bin/pytest -m 'not alone' -n 2 --dist loadfile
+	@.venv/bin/pytest -m 'not alone' -n 3 --dist loadfile
 	@.venv/bin/pytest -m alone
 endif
 

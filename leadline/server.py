@@ -117,17 +117,12 @@ async def _start(settings: Settings, parts: Parts) -> None:
     feed = CallFeed()
     recorder = Recorder(make_writer(settings, database, directory), on_written=feed.notify)
     parts.run(recorder.run(), "recorder")
-    parts.run(forget_old_changes(database), "old notes of changes")
-    parts.run(plan_every_day(database, settings.zone), "daily planning")
-    parts.run(keep_retention(database), "retention")
     parts.push_async_callback(recorder.drain, DRAIN_SECONDS)
 
     questions = Questions(database, directory, settings.region)
     pbxes = [Pbx(one) for one in settings.pbxes]
     for pbx in pbxes:
         await pbx.start(Shared(settings, database, directory, lookup, recorder, questions), parts)
-    listeners = [(pbx.name, pbx.listener) for pbx in pbxes if pbx.listener is not None]
-    parts.run(OutageKeeper(database, listeners).run(), "outages")
     routing = make_service(settings, lookup, directory)
     fastagi = _make_fastagi(settings, routing, recorder, questions)
     panel = create_panel(
@@ -148,6 +143,12 @@ async def _start(settings: Settings, parts: Parts) -> None:
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
     await _listen(fastagi, settings, parts)
+    # What nobody waits for comes last: nothing has begun where the server ends because a port is taken.
+    listeners = [(pbx.name, pbx.listener) for pbx in pbxes if pbx.listener is not None]
+    parts.run(OutageKeeper(database, listeners).run(), "outages")
+    parts.run(forget_old_changes(database), "old notes of changes")
+    parts.run(plan_every_day(database, settings.zone), "daily planning")
+    parts.run(keep_retention(database), "retention")
 
 
 def _phone_names(settings: Settings) -> PhoneNames:
