@@ -159,7 +159,7 @@ def _seed_sqlite(path: str, count: int) -> None:
     for table, rows in _tables(count, employees):
         while chunk := list(islice(rows, CHUNK)):
             columns = list(chunk[0])
-            values = [[_plain(value) for value in row.values()] for row in chunk]
+            values = [[plain(value) for value in row.values()] for row in chunk]
             statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
             connection.executemany(statement, values)
     for _, _, sql in kept:
@@ -172,7 +172,7 @@ def _seed_sqlite(path: str, count: int) -> None:
     connection.close()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A time as SQLAlchemy writes it."""
     return value.isoformat(" ", "microseconds")[:26] if isinstance(value, datetime) else value
 

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import make_url
 
-from bench.seed import number_of, seed
+from bench.seed import number_of, plain, seed
 from leads.store.engine import Database
 from leads.store.migrate import upgrade_database
 from leads.store.models import Did, Employee, Extension, Source
@@ -127,7 +127,6 @@ def _fill_sqlite(path: str, leads: int, calls: int) -> None:
     for _, _, sql in kept:
         connection.execute(sql)
     connection.execute("COMMIT")
-    connection.execute("ANALYZE")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 
@@ -136,12 +135,7 @@ def _insert(
     connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-    connection.executemany(statement, (tuple(map(_plain, row)) for row in rows))
-
-
-def _plain(value: Any) -> Any:
-    """A time as SQLAlchemy writes it."""
-    return value.isoformat(" ", "microseconds")[:26] if isinstance(value, datetime) else value
+    connection.executemany(statement, (tuple(map(plain, row)) for row in rows))
 
 
 async def _fill_postgres(url: str, leads: int, calls: int) -> None:
