@@ -54,31 +54,28 @@ HEADERS: Mapping[Column, str] = {
     Column.SOURCE: N_("Source"),
     Column.RESPONSIBLE: N_("Responsible"),
 }
+OF_EVERY_CARD = (
+    Column.EMAIL,
+    Column.ADDRESS,
+    Column.COMMENT,
+    Column.LANGUAGE,
+    Column.STATUS,
+    Column.SOURCE,
+    Column.RESPONSIBLE,
+)
 OTHER_NUMBERS = N_("Other numbers")
 COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
     Kind.LEADS: (
         Column.NAME,
         Column.NUMBER,
-        Column.EMAIL,
-        Column.ADDRESS,
-        Column.COMMENT,
-        Column.LANGUAGE,
-        Column.STATUS,
-        Column.SOURCE,
-        Column.RESPONSIBLE,
+        *OF_EVERY_CARD,
     ),
     Kind.COUNTERPARTIES: (
         Column.NAME,
         Column.CONTACT_PERSON,
         Column.FOLDER,
         Column.NUMBER,
-        Column.EMAIL,
-        Column.ADDRESS,
-        Column.COMMENT,
-        Column.LANGUAGE,
-        Column.STATUS,
-        Column.SOURCE,
-        Column.RESPONSIBLE,
+        *OF_EVERY_CARD,
     ),
 }
 _ALSO: Mapping[Column, str] = {

@@ -13,7 +13,16 @@ from aiohttp import web
 
 from leads.admin.context import Panel, Viewer, export_only, panel_of, viewer_of
 from leads.admin.counterparties import asked_counterparties
-from leads.admin.csv_columns import HEADERS, OTHER_NUMBERS, Column, Kind, language_label, people_labels, status_labels
+from leads.admin.csv_columns import (
+    HEADERS,
+    OF_EVERY_CARD,
+    OTHER_NUMBERS,
+    Column,
+    Kind,
+    language_label,
+    people_labels,
+    status_labels,
+)
 from leads.admin.i18n import _, current_locale
 from leads.admin.leads import asked_leads
 from leads.domain.csv_cells import protected
@@ -93,17 +102,8 @@ async def _note(panel: Panel, kind: str) -> None:
 def lead_header() -> Row:
     """The headings of a file of leads, in the viewer's language."""
     head = [Column.NAME, Column.NUMBER]
-    tail = [
-        Column.EMAIL,
-        Column.ADDRESS,
-        Column.COMMENT,
-        Column.LANGUAGE,
-        Column.STATUS,
-        Column.SOURCE,
-        Column.RESPONSIBLE,
-    ]
     times = [_("Last call"), _("Created"), _("Closed")]
-    return [*_headings(head), _(OTHER_NUMBERS), *_headings(tail), *times]
+    return [*_headings(head), _(OTHER_NUMBERS), *_headings(OF_EVERY_CARD), *times]
 
 
 def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labels, viewer: Viewer) -> Row:
@@ -127,16 +127,7 @@ def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labe
 def counterparty_header() -> Row:
     """The headings of a file of counterparties, in the viewer's language."""
     head = [Column.NAME, Column.CONTACT_PERSON, Column.FOLDER, Column.NUMBER]
-    tail = [
-        Column.EMAIL,
-        Column.ADDRESS,
-        Column.COMMENT,
-        Column.LANGUAGE,
-        Column.STATUS,
-        Column.SOURCE,
-        Column.RESPONSIBLE,
-    ]
-    return [*_headings(head), _(OTHER_NUMBERS), *_headings(tail), _("Created")]
+    return [*_headings(head), _(OTHER_NUMBERS), *_headings(OF_EVERY_CARD), _("Created")]
 
 
 def counterparty_rows(

@@ -18,8 +18,7 @@ from leads.store.counterparty_card import (
 )
 from leads.store.engine import Database
 from leads.store.import_tables import ImportItem
-from leads.store.lead_import import differences
-from leads.store.lock_order import locked_in_order
+from leads.store.lead_import import differences, note_change
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.plans import Planning
 from leads.store.search import sort_key
@@ -96,7 +95,7 @@ async def import_counterparty(
         if not update_known or wanted == present:
             return Became.SKIPPED
         try:
-            await _note(database, batch_id, card, present, wanted)
+            await note_change(database, batch_id, Counterparty, card, differences(present, wanted))
             await save_counterparty(
                 database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
             )
@@ -116,19 +115,6 @@ async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: 
         version = await session.scalar(made)
         if version is not None:
             session.add(ImportItem(batch_id=batch_id, counterparty_id=saved.id, version=version))
-
-
-async def _note(
-    database: Database, batch_id: int, card: CounterpartyCard, present: CounterpartyEdit, wanted: CounterpartyEdit
-) -> None:
-    """Note what is about to change; see leads.store.lead_import."""
-    before, after = differences(present, wanted)
-    async with database.write() as session:
-        if await session.scalar(locked_in_order(Counterparty, Counterparty.id == card.id)) is None:
-            raise NoSuchCardError(card.id)
-        session.add(
-            ImportItem(batch_id=batch_id, counterparty_id=card.id, version=card.version + 1, before=before, after=after)
-        )
 
 
 async def _find(session: AsyncSession, row: CounterpartyRow) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError, is_name
+from leads.store.counterparty_card import CounterpartyCard
 from leads.store.engine import Database, lock_numbers
 from leads.store.import_tables import ImportItem
 from leads.store.lead_card import LeadCard, LeadEdit, load_lead, save_lead
@@ -194,7 +195,7 @@ async def update_lead(
         if wanted == present:
             return False
         try:
-            await _note(database, batch_id, card, present, wanted)
+            await note_change(database, batch_id, Lead, card, differences(present, wanted))
             await save_lead(
                 database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
             )
@@ -238,19 +239,24 @@ def _merged(present: LeadEdit, row: LeadRow) -> LeadEdit:
     )
 
 
-async def _note(database: Database, batch_id: int, card: LeadCard, present: LeadEdit, wanted: LeadEdit) -> None:
+async def note_change(
+    database: Database,
+    batch_id: int,
+    model: type[Lead] | type[Counterparty],
+    card: LeadCard | CounterpartyCard,
+    changes: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
     """Note what is about to change. It is noted before: a note of a change that never came is undone by nothing.
 
     Raises:
         NoSuchCardError: it is gone.
     """
-    before, after = differences(present, wanted)
+    before, after = changes
+    whose = {f"{model.__tablename__}_id": card.id}
     async with database.write() as session:
-        if await session.scalar(locked_in_order(Lead, Lead.id == card.id)) is None:
+        if await session.scalar(locked_in_order(model, model.id == card.id)) is None:
             raise NoSuchCardError(card.id)
-        session.add(
-            ImportItem(batch_id=batch_id, lead_id=card.id, version=card.version + 1, before=before, after=after)
-        )
+        session.add(ImportItem(batch_id=batch_id, version=card.version + 1, before=before, after=after, **whose))
 
 
 def differences(present: Any, wanted: Any) -> tuple[dict[str, Any], dict[str, Any]]:

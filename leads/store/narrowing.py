@@ -41,10 +41,9 @@ def searches(dialect: str, model: Model, patterns: Sequence[str]) -> tuple[Condi
     """The condition that all `patterns` occur in a row's search text; none for an empty search."""
     if not patterns:
         return ()
-    if dialect == "postgresql":
-        here = and_(*(_holds(dialect, model.search_text, pattern) for pattern in patterns))
-        return (Condition(here, select(model.id).where(here)),)
     check = and_(*(_holds(dialect, model.search_text, pattern) for pattern in patterns))
+    if dialect == "postgresql":
+        return (Condition(check, select(model.id).where(check)),)
     index = table(f"{model.__tablename__}_search", column_of("rowid", Integer))
     matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
     return (Condition(check, select(index.c.rowid.label("id")).where(matches)),)
