@@ -1,9 +1,7 @@
 """Recordings on real Asterisk: as long as the outside party's conversation as its own end tells it (C12)."""
 
-import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from dialplan.plan import NOTHING
 from dialplan.words import OUTGOING_KEY, PHONE_KEY, RECORD_FAMILY
 from leadline.demo.sipp import await_value
 from leadline.demo.voice import Voice
+from tests.lab.recorded import await_written
 from tests.lab.stage.ends import Caller, Interval, Phone, Ringing
 from tests.lab.stage.stage import Scene, Stage
 
@@ -50,19 +49,9 @@ class Files:
         return sorted(set(self.folder.rglob("*.wav")) - self._before)
 
     def seconds(self) -> list[float]:
+        """How long each is, once Asterisk writes to none of them."""
+        await_written(self._asterisk)
         return [(path.stat().st_size - HEADER) / 16000 for path in self.new()]
-
-    def seconds_when_paused(self) -> list[float]:
-        """The same, once Asterisk writes to none of them."""
-        await_value(lambda: not self._written() or None, 5, "the end of writing")
-        return self.seconds()
-
-    def _written(self) -> set[str]:
-        written = set()
-        for file in Path(f"/proc/{self._asterisk.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
-                written.add(Path(os.readlink(file)).name)
-        return written & {path.name for path in self.new()}
 
 
 @pytest.fixture
@@ -225,7 +214,7 @@ def test_an_employee_pauses_and_resumes_by_keys_and_a_caller_cannot(scene: Scene
         caller.dtmf("*41")
         talk_for(1)
         talk.dtmf("*41")
-        before = files.seconds_when_paused()
+        before = files.seconds()
         talk_for(2)
         assert files.seconds() == before
         talk.dtmf("*42")
@@ -244,7 +233,7 @@ def test_a_colleague_who_calls_out_pauses_too(scene: Scene, files: Files) -> Non
     caller.await_answer()
     with Voice(line.messages()):
         caller.dtmf("*41")
-        before = files.seconds_when_paused()
+        before = files.seconds()
         talk_for(1)
         assert files.seconds() == before
         line.bye()

@@ -16,6 +16,7 @@ from leads.store.engine import Database
 from tests.admin.conftest import Visitor
 from tests.conftest import run_apart
 from tests.lab.conftest import Call, LeadlineServer, Pbx, Phones
+from tests.lab.recorded import await_written
 
 STRANGER, MAIN = "+380501234567", "0441234567"
 PASSWORD = "correct horse battery"
@@ -29,8 +30,10 @@ def server(leadline_server: LeadlineServer) -> LeadlineServer:
     return leadline_server
 
 
-def the_recording(server: LeadlineServer) -> dict[str, object]:
+def the_recording(server: LeadlineServer, asterisk: Pbx) -> dict[str, object]:
+    """The last one, all of it written."""
     server.await_ended_calls()
+    await_written(asterisk.instance)
     return server.await_rows(
         "SELECT recording.* FROM recording JOIN call USING (pbx, linkedid) WHERE recording.deleted_at IS NULL"
     )[-1]
@@ -79,7 +82,9 @@ def length(audio: bytes) -> float:
     return (len(audio) - 44) / 16000
 
 
-def test_an_inbound_call_is_heard_in_the_panel(server: LeadlineServer, phones: Phones, call: Call) -> None:
+def test_an_inbound_call_is_heard_in_the_panel(
+    asterisk: Pbx, server: LeadlineServer, phones: Phones, call: Call
+) -> None:
     boss = run_apart(_boss(server, "101"))
     phones("101", Behaviour(ring_seconds=0.5))
     placed = call(STRANGER, MAIN, talk_seconds=3)
@@ -87,7 +92,7 @@ def test_an_inbound_call_is_heard_in_the_panel(server: LeadlineServer, phones: P
         outcome = placed.wait_one()
     assert outcome.answered_at
     assert outcome.ended_at
-    audio = run_apart(boss.hear(the_recording(server)["id"]))
+    audio = run_apart(boss.hear(the_recording(server, asterisk)["id"]))
     talked = (outcome.ended_at - outcome.answered_at).total_seconds()
     assert length(audio) == pytest.approx(talked, abs=TOLERANCE)
 
@@ -107,7 +112,7 @@ def test_an_outgoing_call_is_recorded_by_what_leadline_keeps_in_asterisk(
         (line,) = outside.calls()
     assert line.answered_at
     assert line.ended_at
-    audio = run_apart(boss.hear(the_recording(server)["id"]))
+    audio = run_apart(boss.hear(the_recording(server, asterisk)["id"]))
     assert length(audio) == pytest.approx((line.ended_at - line.answered_at).total_seconds(), abs=TOLERANCE)
 
 
@@ -124,7 +129,9 @@ def test_nothing_is_left_of_a_call_that_nobody_answers(
     assert server.rows("SELECT * FROM recording WHERE linkedid = ?", row["linkedid"]) == []
 
 
-def test_the_talker_pauses_and_resumes_in_the_panel(server: LeadlineServer, phones: Phones, call: Call) -> None:
+def test_the_talker_pauses_and_resumes_in_the_panel(
+    asterisk: Pbx, server: LeadlineServer, phones: Phones, call: Call
+) -> None:
     boss = run_apart(_boss(server, "101"))
     phones("101", Behaviour(ring_seconds=0.1))
     placed = call(STRANGER, MAIN, talk_seconds=10)
@@ -138,6 +145,6 @@ def test_the_talker_pauses_and_resumes_in_the_panel(server: LeadlineServer, phon
         outcome = placed.wait_one()
     assert outcome.answered_at
     assert outcome.ended_at
-    audio = run_apart(boss.hear(the_recording(server)["id"]))
+    audio = run_apart(boss.hear(the_recording(server, asterisk)["id"]))
     talked = (outcome.ended_at - outcome.answered_at).total_seconds()
     assert length(audio) == pytest.approx(talked - lost, abs=TOLERANCE)
