@@ -77,34 +77,37 @@ def load(program: Path, server: tuple[int, int], numbers: Path, seconds: float, 
     return Run(done / took, p50, p99, (cpu_seconds(process) - before) / done * 1e6)
 
 
-async def lookup_micros(url: str, numbers: Sequence[str], at_once: int) -> float:
+async def lookup_micros(lookup: CallerLookup, numbers: Sequence[str], at_once: int) -> float:
     """Microseconds a look-up, that many at the same time."""
-    lookup = await CallerLookup.open(url)
-    try:
-        begin = time.perf_counter()
-        for start in range(0, len(numbers), at_once):
-            await asyncio.gather(*map(lookup.find, numbers[start : start + at_once]))
-        return (time.perf_counter() - begin) / len(numbers) * 1e6
-    finally:
-        await lookup.close()
+    begin = time.perf_counter()
+    for start in range(0, len(numbers), at_once):
+        await asyncio.gather(*map(lookup.find, numbers[start : start + at_once]))
+    return (time.perf_counter() - begin) / len(numbers) * 1e6
 
 
-def compare_lookups(few: str, many: str, rounds: int) -> None:
-    """Print how look-up time grows with the number of leads."""
+async def compare_lookups(few: str, many: str, rounds: int) -> None:
+    """Print how look-up time grows with the number of leads, in a server that has run for a while.
+
+    Both look up the same number of callers; until each of them was found once, what counts is how the kernel maps the
+    file, page by page, which happens once in a server's life.
+    """
+    small, large = await CallerLookup.open(few), await CallerLookup.open(many)
+    spread = MANY // FEW
+    for lookup, step in ((small, 1), (large, spread)):
+        await lookup_micros(lookup, [number_of(i * step) for i in range(FEW)], CONNECTIONS)
     for at_once in (1, CONNECTIONS):
         ratios, times = [], []
-        # The first round warms both up.
-        for round_ in range(rounds + 1):
+        for _round in range(rounds):
             chosen = [random.randrange(FEW) for _ in range(LOOKUPS)]
-            small = asyncio.run(lookup_micros(few, [number_of(i) for i in chosen], at_once))
-            spread = [number_of(i * (MANY // FEW)) for i in chosen]
-            large = asyncio.run(lookup_micros(many, spread, at_once))
-            if round_:
-                ratios.append(large / small)
-                times.append(large)
+            of_few = await lookup_micros(small, [number_of(i) for i in chosen], at_once)
+            of_many = await lookup_micros(large, [number_of(i * spread) for i in chosen], at_once)
+            ratios.append(of_many / of_few)
+            times.append(of_many)
         print(
             f"look-up, {at_once} at once: {MANY:,} leads : {FEW:,}   {spread_of(ratios)}   {median(times):.0f} µs each"
         )
+    await small.close()
+    await large.close()
 
 
 def spread_of(ratios: Sequence[float]) -> str:
@@ -152,7 +155,7 @@ def main(rounds: int = ROUNDS) -> None:
         numbers.write_text("".join(f"{number_of(random.randrange(MANY))}\n" for _ in range(200_000)))
         few, many = (copy_database(folder / f"{leads}.db", leads) for leads in (FEW, MANY))
         compare_servers(program, many, numbers, rounds)
-        compare_lookups(few, many, rounds)
+        asyncio.run(compare_lookups(few, many, rounds))
 
 
 if __name__ == "__main__":
