@@ -149,11 +149,26 @@ class CallFacts:
         technology, _, rest = channel.rpartition("-")[0].partition("/")
         for (dialler, asked, resource), limit in reversed(self._targets.items()):
             _, at, line = resource.partition("@")
-            if asked == technology and (line == rest if at else resource.partition("/")[0] == rest):
+            is_local = asked == "Local" and resource.partition("/")[0] == rest
+            if asked == technology and (is_local or (line == rest if at else resource.partition("/")[0] == rest)):
                 yield dialler, resource, limit
 
+    def _diallers(self, facts: Facts) -> Iterator[tuple[Facts, timedelta | None]]:
+        """Whose Dial called this line, and for how long; behind a Local channel whose called that, and so on."""
+        seen: set[str] = set()
+        while facts.first.uniqueid not in seen:
+            seen.add(facts.first.uniqueid)
+            dialler, limit = self._dialler(facts)
+            if dialler is None or dialler is facts:
+                return
+            yield dialler, limit
+            base, mark, half = dialler.first.channel.rpartition(";")
+            other = self.names.get(f"{base};1") if mark and half == "2" else None
+            if other is None:
+                return
+            facts = self.channels[other]
+
     def _dialler(self, facts: Facts) -> tuple[Facts | None, timedelta | None]:
-        """Whose Dial called this line, and for how long: the caller's, or that of a Local channel on his way."""
         for dialler, _, limit in self._asked_for(facts.first.channel):
             one = self.channels[dialler]
             if one.first.at <= facts.first.at:
@@ -200,12 +215,21 @@ class CallFacts:
         says_nothing = facts.cause in _SAY_NOTHING
         if facts.forwarded or (says_nothing and self._answered_elsewhere(facts)):
             return "CANCEL"
-        caller, limit = self._dialler(facts)
-        is_last = caller is not None and caller is not facts and self._was_tried_last(facts, at)
-        if caller is None or caller.ended_at is None or not says_nothing or not is_last:
+        if not says_nothing or not self._was_tried_last(facts, at):
+            return None
+        told = None
+        for dialler, limit in self._diallers(facts):
+            told = self._told_by(dialler, limit, facts.first.at, at)
+            if told != "CANCEL":
+                break  # else the Local channel by which it was called ended first: whoever called that tells why
+        return told
+
+    def _told_by(self, caller: Facts, limit: timedelta | None, began: datetime, at: datetime) -> str | None:
+        """Why a dialler stopped calling a line."""
+        if caller.ended_at is None:
             return None
         told = caller.hangup.extra.get("dialstatus", "") if caller.hangup is not None else ""
-        if not caller.says_why and limit is not None and at - facts.first.at >= limit - TOGETHER:
+        if not caller.says_why and limit is not None and at - began >= limit - TOGETHER:
             return "NOANSWER"
         # Of several attempts the answered one is told, whatever became of the last.
         gave_up = caller.gave_up() if told in ("", "ANSWER") else told == "CANCEL"

@@ -45,6 +45,7 @@ class Channel:
     hidden: bool = False
     up: bool = False
     dialled: bool = False
+    dialled_by: str | None = None
     bridge: str | None = None
     pair: str | None = None
     leg: "LegState | None" = None

@@ -121,6 +121,17 @@ class Switchboard:
                 origin.role, origin.parent = Role.CONSULTATION, target.linkedid
             self._finish(origin, at)
 
+    def legs_behind(self, half: Channel) -> list[LegState]:
+        """The phones and lines that ring through a Local channel, or through a chain of them."""
+        legs, diallers = [], [half.pair] if half.pair else []
+        for dialler in diallers:
+            for channel in half.call.channels.values():
+                if channel.dialled_by == dialler and channel.leg is not None:
+                    legs.append(channel.leg)
+                elif channel.dialled_by == dialler and channel.pair and channel.pair not in diallers:
+                    diallers.append(channel.pair)
+        return legs
+
     def converse(self, people: list[Channel], at: datetime | None) -> None:
         """People hear each other: it is one call, the oldest of theirs, and whoever is new in it has answered."""
         call = min((person.call for person in people), key=lambda c: c.age)

@@ -196,7 +196,7 @@ class Tracker:
             call.originated = True
             if call.caller is target and target.kind is Kind.TRUNK:
                 call.caller = None
-        target.dialled = True
+        target.dialled, target.dialled_by = True, event.uniqueid
         if event.target_number and target.number is None:
             target.identify(event.target_number, None)
         if target.call is not call and target.call.age > call.age:
@@ -223,10 +223,16 @@ class Tracker:
 
     def _dial_ended(self, event: e.DialEnded) -> None:
         target = self._board.channels.get(event.target)
-        if target is not None and target.leg is not None:
+        if target is None:
+            return
+        if target.leg is not None:
             # A queue says NOANSWER, and CANCEL when it then hangs that phone up.
             target.leg.status = target.leg.status or event.status
             target.leg.forwarded = target.leg.forwarded or event.forwarded
+        elif event.status == "NOANSWER":
+            # The same where a phone rings through Local channels: CANCEL is how the time of who dialled them ends there.
+            for leg in self._board.legs_behind(target):
+                leg.status = leg.status or event.status
 
     # Who talks with whom
 

@@ -54,6 +54,10 @@ def told(view: CallView) -> CallView:
     return replace(view, progress=0, recovered=False, legs=legs, **exact)
 
 
+def _in_any_order(view: CallView) -> CallView:
+    return told(replace(view, legs=tuple(sorted(view.legs, key=lambda leg: leg.endpoint))))
+
+
 def by_linkedid(views: list[CallView]) -> list[CallView]:
     return sorted(views, key=lambda view: view.linkedid)
 
@@ -63,7 +67,9 @@ def test_what_was_kept_tells_what_live_events_told(path: Path) -> None:
     live = calls_of_stream(path.with_name("events.ami.txt"), IS_TRUNK)
     with path.open(newline="") as file:
         kept = calls_of_rows(csv_rows(file), PBX, IS_TRUNK)
-    assert [told(view) for view in by_linkedid(kept)] == [told(view) for view in by_linkedid(live)]
+    # Local channels run side by side: which of them rings its phone first is told otherwise by the one and the other.
+    as_told = _in_any_order if path.parent.name.startswith("local_") else told
+    assert [as_told(view) for view in by_linkedid(kept)] == [as_told(view) for view in by_linkedid(live)]
     assert all(view.phase is Phase.ENDED and view.recovered and not view.incomplete for view in kept)
     for one, other in zip(by_linkedid(kept), by_linkedid(live), strict=True):
         for name in ("ring_seconds", "talk_seconds"):

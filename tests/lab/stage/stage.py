@@ -48,7 +48,8 @@ joinempty = yes
 """
 _DIALPLAN = """
 ; The stage's trunk: 91<phone>… goes there through Local channels, 92<phone>… likewise for good, 93<phone>… has a
-; mailbox behind all else, 94<phone>… meets a menu.
+; mailbox behind all else, 94<phone>… meets a menu. 95<phone><phone>… rings two extensions through Local channels, as a
+; group of FreePBX does, 96… through such as leave, 97… through two of them one behind the other.
 [stage-inbound]
 exten = _91XXX!,1,Dial(Local/${EXTEN:2:3}@leadline-internal,20,tk)
 exten = _92XXX!,1,Dial(Local/${EXTEN:2:3}@leadline-internal/n,20,tk)
@@ -58,8 +59,16 @@ exten = _94XXX!,1,Answer()
  same = n,Set(STAGE_DID=${EXTEN})
  same = n,WaitExten(10)
  same = n,Hangup()
+exten = _9[567]XXXXXXXXX,1,Set(STAGE_GROUP=${IF($[${EXTEN:1:1} = 7]?stage-followed:stage-extension)})
+ same = n,Set(STAGE_KEPT=${IF($[${EXTEN:1:1} = 6]?:/n)})
+ same = n,Dial(Local/${EXTEN:2:3}@${STAGE_GROUP}${STAGE_KEPT}&Local/${EXTEN:5:3}@${STAGE_GROUP}${STAGE_KEPT},4)
+ same = n,Hangup()
 exten = 1,1,Goto(leadline-inbound,${STAGE_DID},1)
 include = leadline-inbound
+[stage-extension]
+exten = _XXX,1,Dial(PJSIP/${EXTEN},60)
+[stage-followed]
+exten = _XXX,1,Dial(Local/${EXTEN}@stage-extension/n,30)
 """
 
 

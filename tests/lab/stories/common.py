@@ -80,3 +80,10 @@ def leg_of(ringing: Ringing, phone: Phone, kind: str = "rang", stopped: str = "n
     else:
         result = REFUSED[next(m.status or 0 for m in ringing.messages() if m.sent and (m.status or 0) >= 300)]
     return ExpectedLeg(phone.user, result, kind, round(seen.invited_at.timestamp(), 2))
+
+
+def rung(phones: list[Phone], stopped: str) -> list[ExpectedLeg]:
+    """All that these phones saw, in the order in which they rang."""
+    calls = [(ringing, phone) for phone in phones for ringing in phone.calls()]
+    calls.sort(key=lambda call: call[0].seen.invited_at)
+    return [leg_of(ringing, phone, stopped=stopped) for ringing, phone in calls]

@@ -4,18 +4,11 @@ import time
 from collections.abc import Callable
 
 from tests.lab.stage.ends import Phone, Ringing
-from tests.lab.stage.expected import ExpectedCall, ExpectedLeg, ExpectedStation, seconds
+from tests.lab.stage.expected import ExpectedCall, ExpectedStation, seconds
 from tests.lab.stage.stage import STRATEGIES, Scene
-from tests.lab.stories.common import TALK, leg_of, unanswered
+from tests.lab.stories.common import TALK, rung, unanswered
 
 Story = Callable[[Scene], list[ExpectedCall]]
-
-
-def _rung(phones: list[Phone], stopped: str) -> list[ExpectedLeg]:
-    """All that these phones saw, in the order in which they rang."""
-    calls = [(ringing, phone) for phone in phones for ringing in phone.calls()]
-    calls.sort(key=lambda call: call[0].seen.invited_at)
-    return [leg_of(ringing, phone, stopped=stopped) for ringing, phone in calls]
 
 
 def _one_answers(scene: Scene, phones: list[Phone], who: int) -> list[ExpectedCall]:
@@ -40,7 +33,7 @@ def _answered(scene: Scene, waited: float, phones: list[Phone], who: int, missed
         waited,
         phones[who].user,
         seconds(talk.start, talk.end),
-        _rung(phones, missed),
+        rung(phones, missed),
         lead=scene.stranger,
     )
 
@@ -58,7 +51,7 @@ def group_not_answered(scene: Scene) -> list[ExpectedCall]:
     scene.rings(phones, seconds=3)
     caller = scene.call_in()
     caller.await_refusal()
-    return [unanswered(scene, caller, "no-answer", _rung(phones, "no-answer"))]
+    return [unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))]
 
 
 def group_all_refuse(scene: Scene) -> list[ExpectedCall]:
@@ -69,7 +62,7 @@ def group_all_refuse(scene: Scene) -> list[ExpectedCall]:
     phones[0].await_call().refuse(486)
     phones[1].await_call().refuse(603)
     caller.await_refusal()
-    return [unanswered(scene, caller, "busy", _rung(phones, "no-answer"))]
+    return [unanswered(scene, caller, "busy", rung(phones, "no-answer"))]
 
 
 def chain(scene: Scene) -> list[ExpectedCall]:
@@ -136,7 +129,7 @@ def queue_not_answered(scene: Scene) -> list[ExpectedCall]:
     scene.rings(queue, seconds=5)
     caller = scene.call_in()
     caller.await_refusal()
-    return _waited([unanswered(scene, caller, "no-answer", _rung(phones, "no-answer"))], queue, "no-answer")
+    return _waited([unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))], queue, "no-answer")
 
 
 def queue_given_up(scene: Scene) -> list[ExpectedCall]:
@@ -151,7 +144,7 @@ def queue_given_up(scene: Scene) -> list[ExpectedCall]:
     caller.cancel()
     for phone in phones:
         phone.await_call().await_cancelled()
-    return _waited([unanswered(scene, caller, "cancelled", _rung(phones, "cancelled"))], queue, "cancelled")
+    return _waited([unanswered(scene, caller, "cancelled", rung(phones, "cancelled"))], queue, "cancelled")
 
 
 def queue_member_declines(scene: Scene) -> list[ExpectedCall]:
