@@ -39,6 +39,7 @@ class _Telling:
     def __init__(self, rows: Sequence[CelRow]) -> None:
         self._call = CallFacts(rows)
         self._bridges: dict[str, str] = {}
+        self._brought: dict[str, str] = {}
         self._handlers: dict[str, Callable[[CelRow], Iterator[e.ChannelEvent]]] = {
             "ANSWER": self._answered,
             "APP_START": self._app_started,
@@ -139,6 +140,8 @@ class _Telling:
         return facts.ended_at is not None and facts.ended_at - at <= TOGETHER
 
     def _entered(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        if self._call.channels[row.uniqueid].parked and not row.extra:
+            return
         if row.extra.get("bridge_technology") == _HOLDING:
             if not self._call.has_parking:
                 yield from self._parked(row)
@@ -165,7 +168,7 @@ class _Telling:
     def _bridge_of(self, row: CelRow) -> str:
         """A bridge that is not named: that of those who are named in it, else the call's, or a new one."""
         if row.event != "BRIDGE_ENTER" or not self._call.has_peers:
-            return f"of {row.linkedid}"
+            return self._brought.get(row.uniqueid) or f"of {row.linkedid}"
         there = (self._bridges.get(self._call.names.get(name, "")) for name in row.peer.split(","))
         return next((bridge for bridge in there if bridge), f"of {row.uniqueid} {row.serial}")
 
@@ -210,18 +213,29 @@ class _Telling:
         if facts is not None:
             target = self._named(extra, "transfer_target_channel_uniqueid", "transfer_target_channel_name")
             yield e.AttendedTransferred(row.at, row.uniqueid, row.linkedid, second, facts.first.linkedid, target)
+            yield from self._bring_together(row, second, f"of {facts.last.linkedid}")
+
+    def _bring_together(self, row: CelRow, second: str, bridge: str) -> Iterator[e.ChannelEvent]:
+        """Where no row names bridges, those whom the second channel leaves behind are from now on in the first's."""
+        left = [uniqueid for uniqueid, one in self._bridges.items() if one == bridge and uniqueid != second]
+        for uniqueid in left if bridge != f"of {row.linkedid}" else ():
+            self._bridges[uniqueid] = self._brought[uniqueid] = f"of {row.linkedid}"
+            yield e.BridgeEntered(row.at, uniqueid, row.linkedid, f"of {row.linkedid}")
 
     def _picked_up(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         picker = self._named(row.extra, "pickup_channel_uniqueid", "pickup_channel") or self._call.picker_of(row)
         facts = self._call.channels.get(picker or "")
         if picker is not None and facts is not None:
+            self._brought[picker] = f"of {row.linkedid}"
             yield e.PickedUp(row.at, picker, facts.first.linkedid, row.uniqueid)
 
     def _parked(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        self._call.channels[row.uniqueid].parked = True
         yield e.Parked(row.at, row.uniqueid, row.linkedid, self._space_of(row))
 
     def _unparked(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         facts = self._call.channels[row.uniqueid]
+        facts.parked = False
         retriever = self._retriever(row)
         gave_up = retriever is None and self._ends_with(facts, row.at)
         yield e.Unparked(row.at, row.uniqueid, row.linkedid, retriever or "", gave_up)

@@ -18,6 +18,8 @@ _ORIGINATED = "appdial2"
 _DIALLED = frozenset({"appdial", "appqueue", _ORIGINATED})
 _SAY_NOTHING = frozenset({0, 16, 26, 31, 127})
 """Q.850 causes of an end by which no far end tells why."""
+_DIAL_LIMIT, _QUEUE_LIMIT = 1, 4
+"""Which of their arguments tells for how long they ring."""
 _TARGET = re.compile(r"([A-Za-z0-9]+)/([^,&]+)")
 
 
@@ -38,6 +40,8 @@ class Facts:
     forwarded: bool = False
     in_voicemail: bool = False
     in_queue: bool = False
+    queued_until: datetime | None = None
+    parked: bool = False
     number: str | None = None
     name: str | None = None
     made: bool = False
@@ -67,7 +71,8 @@ class Facts:
     def gave_up(self) -> bool:
         """Whether this caller hung up himself before anybody answered, as far as CEL tells."""
         if self.hangup is None or not self.hangup.extra:
-            return True
+            limit, ended = self.queued_until, self.ended_at
+            return limit is None or ended is None or ended < limit - TOGETHER
         extra = self.hangup.extra
         return extra.get("dialstatus") == "CANCEL" or extra.get("hangupsource") == self.first.channel
 
@@ -116,8 +121,10 @@ class CallFacts:
             facts.hangup = row if row.event == "HANGUP" else facts.hangup
         elif row.event in BRIDGED:
             facts.own_bridges = True
+        if row.app == "queue" and facts.queued_until is None and (waits := _seconds(row.appdata, _QUEUE_LIMIT)):
+            facts.queued_until = row.at + waits
         if row.app == "dial":
-            limit = _limit(row.appdata)
+            limit = _seconds(row.appdata, _DIAL_LIMIT)
             self._targets |= {(row.uniqueid, *target): limit for target in _TARGET.findall(row.appdata)}
 
     def _learn_forwards(self) -> None:
@@ -135,9 +142,8 @@ class CallFacts:
 
     def dialled_by(self, facts: Facts) -> str | None:
         """What a caller dialled, as his first row tells, or a later one where that has no such column."""
-        first = facts.first.exten
-        if first is not None or facts.begun:
-            return first
+        if facts.first.exten is not None:
+            return facts.first.exten
         return next((row.exten for row in self.rows if row.uniqueid == facts.first.uniqueid and row.exten), None)
 
     def dial_string(self, channel: str) -> str:
@@ -254,7 +260,8 @@ class CallFacts:
         )
 
 
-def _limit(appdata: str) -> timedelta | None:
-    """For how long Dial was to ring."""
-    seconds = appdata.partition(",")[2].partition(",")[0].strip()
+def _seconds(appdata: str, place: int) -> timedelta | None:
+    """For how long Dial or Queue was to ring."""
+    words = appdata.split(",")
+    seconds = words[place].strip() if len(words) > place else ""
     return timedelta(seconds=int(seconds)) if seconds.isdecimal() and len(seconds) < 7 else None

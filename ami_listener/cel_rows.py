@@ -70,6 +70,8 @@ _NUMBERED = dict(
 OTHER = "OTHER"
 """An event that says nothing of a call."""
 _WORD = re.compile(r"[A-Z0-9_]{3,40}")
+_OLD_HANGUP = re.compile(r"(\d{1,3}),([^,]*),([A-Z]*)")
+"""What `extra` held before Asterisk 12."""
 _PAIR = re.compile(r'"([a-z0-9_]+)" *: *"?([^",}]*)')
 _EPOCH = re.compile(r"\d{9,10}(\.\d{1,9})?")
 _BEGUN = re.compile(r"(?:^|-)(\d{9,10})\.\d+$")
@@ -130,20 +132,21 @@ def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelR
         channel = f"Channel/{uniqueid}"
     if not uniqueid:
         raise CelError("names no channel; the columns uniqueid, channame and linkedid are all empty")
+    event = _event(values.get("eventtype"))
     return CelRow(
         serial,
         read_time(values.get("eventtime"), zone),
-        _event(values.get("eventtype")),
+        event,
         uniqueid,
         linkedid or uniqueid,
         channel,
-        _text(values.get("cid_num")),
+        _text(values.get("cid_num" if "cid_num" in values else "cid_ani")),
         _text(values.get("cid_name")),
         _text(values.get("exten")) or _text(values.get("cid_dnid")),
         (_text(values.get("appname")) or "").lower(),
         _text(values.get("appdata"), _MAX_DATA) or "",
         _text(values.get("peer"), _MAX_DATA) or "",
-        _extra(values.get("extra")),
+        _extra(values.get("extra"), event),
         not named,
         not linkedid,
     )
@@ -194,7 +197,7 @@ def _identity(value: Any) -> str:
     return text if len(text) <= _MAX_ID else ""
 
 
-def _extra(value: Any) -> Mapping[str, str]:
+def _extra(value: Any, event: str) -> Mapping[str, str]:
     """The column `extra`: JSON since Asterisk 12, also one that a short column has cut; plain text before."""
     text = str(value) if value is not None else ""
     if text in _NOTHING:
@@ -207,6 +210,8 @@ def _extra(value: Any) -> Mapping[str, str]:
         pairs = [(str(name), str(told)) for name, told in read.items() if told is not None]
     elif text.lstrip().startswith("{"):
         pairs = _PAIR.findall(text)
+    elif event == "HANGUP" and (told := _OLD_HANGUP.fullmatch(text)):
+        pairs = list(zip(("hangupcause", "hangupsource", "dialstatus"), told.groups(), strict=True))
     else:
         pairs = [("extension", text)]
     return {name: clean for name, told in pairs if (clean := _text(told, _MAX_ID)) and clean != "N/A"}

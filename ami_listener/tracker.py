@@ -230,7 +230,7 @@ class Tracker:
             target.leg.status = target.leg.status or event.status
             target.leg.forwarded = target.leg.forwarded or event.forwarded
         elif event.status == "NOANSWER":
-            # The same where a phone rings through Local channels: CANCEL is how the time of who dialled them ends there.
+            # So it is behind Local channels: there CANCEL follows, though only the time of who dialled them is over.
             for leg in self._board.legs_behind(target):
                 leg.status = leg.status or event.status
 

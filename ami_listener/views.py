@@ -120,8 +120,15 @@ def _dialled_by_caller(call: Call) -> str | None:
 def _dialled(call: Call, shared: frozenset[str]) -> str | None:
     """What the caller dialled; of a call that Asterisk originated, the first end that it then reached."""
     if not call.originated:
-        return _dialled_by_caller(call)
+        return _dialled_by_caller(call) or _first_line(call)
     return number_of(call.legs[0].channel, call, shared) if call.legs else None
+
+
+def _first_line(call: Call) -> str | None:
+    """The outside number that was called for one of our phones, where it is not told what the phone dialled."""
+    is_ours = call.caller is not None and call.caller.kind is Kind.PHONE and call.caller.leg is None
+    first = call.legs[0] if call.legs and is_ours else None
+    return first.dialled if first is not None and first.channel.kind is Kind.TRUNK else None
 
 
 def _result(call: Call) -> Result | None:

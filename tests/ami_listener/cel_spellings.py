@@ -117,6 +117,7 @@ COARSE: dict[str, Spelling] = {
     ),
     "as FreePBX has it": lambda rows: without_events("APP_START", "APP_END")(_with_ids(_whole_seconds(rows))),
     "no extra": without_columns("extra"),
+    "no extra, no peer": without_columns("extra", "peer"),
     "no linkedid": without_columns("linkedid"),
     "no application": without_columns("appname", "appdata"),
     "no start or end of applications": without_events("APP_START", "APP_END"),

@@ -135,6 +135,50 @@ def test_asterisk_11_tells_only_one_end_of_a_bridge() -> None:
     assert (view.answered_by, view.ring_seconds, view.talk_seconds) == ("101", 4.1, 10.0)
 
 
+@pytest.mark.parametrize(
+    ("extra", "result"),
+    [
+        ("17,SIP/101-00000002,BUSY", Result.BUSY),
+        ("21,SIP/101-00000002,CHANUNAVAIL", Result.REJECTED),
+        ("16,SIP/trunk-00000001,CANCEL", Result.CANCELLED),
+        ("16,,NOANSWER", Result.NO_ANSWER),
+    ],
+)
+def test_asterisk_11_tells_in_plain_text_why_a_channel_ended(extra: str, result: Result) -> None:
+    rows = _rung_by("Dial", "SIP/101,20")
+    (view,) = calls([row | ({"extra": extra} if row["eventtype"] == "HANGUP" else {}) for row in rows])
+    assert view.result is result
+
+
+@pytest.mark.parametrize(("seconds", "result"), [(5, Result.NO_ANSWER), (60, Result.CANCELLED)])
+def test_how_long_a_queue_was_to_ring_tells_who_ended_it_where_nothing_else_does(seconds: int, result: Result) -> None:
+    (view,) = calls(_rung_by("Queue", f"sales,t,,,{seconds}"))
+    assert view.result is result
+
+
+def test_an_outgoing_call_without_extension_dialled_what_dial_was_told() -> None:
+    outgoing = next(path for path in FIXTURES if path.parent.name == "outgoing_busy")
+    (whole,) = calls(rows_of(outgoing))
+    (view,) = calls([row | {"exten": "", "cid_dnid": ""} for row in rows_of(outgoing)])
+    assert view.dialled == whole.dialled == "0671065000"
+
+
+def _rung_by(app: str, data: str) -> Rows:
+    """A phone that rings for five seconds, then all is over."""
+    trunk = {"channame": "SIP/trunk-00000001", "uniqueid": "1416000000.1", "linkedid": "1416000000.1"}
+    phone = {"channame": "SIP/101-00000002", "uniqueid": "1416000000.2", "linkedid": "1416000000.1"}
+    return [
+        {"eventtype": "CHAN_START", "eventtime": at(0), "exten": "0441234567", "cid_num": "0501234567"} | trunk,
+        {"eventtype": "APP_START", "eventtime": at(0.1), "appname": app, "appdata": data} | trunk,
+        {"eventtype": "CHAN_START", "eventtime": at(0.2), "cid_num": "101"} | phone,
+        {"eventtype": "HANGUP", "eventtime": at(5.2)} | phone,
+        {"eventtype": "CHAN_END", "eventtime": at(5.2)} | phone,
+        {"eventtype": "APP_END", "eventtime": at(5.2), "appname": app, "appdata": data} | trunk,
+        {"eventtype": "HANGUP", "eventtime": at(5.3)} | trunk,
+        {"eventtype": "CHAN_END", "eventtime": at(5.3)} | trunk,
+    ]
+
+
 def test_calls_are_told_without_any_row_of_bridges() -> None:
     rows = [row for row in rows_of(ANSWERED) if not row["eventtype"].startswith("BRIDGE")]
     (exact,), (view,) = calls(rows_of(ANSWERED)), calls(rows)

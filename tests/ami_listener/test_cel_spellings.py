@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ami_listener.cel_calls import calls_of_rows
 from ami_listener.cel_rows import OUR_COLUMNS, CelError, csv_rows
 from leads.domain.calls import CallView, Phase, Result
-from tests.ami_listener.cel_spellings import COARSE, SAME, Rows, as_text
+from tests.ami_listener.cel_spellings import COARSE, SAME, Rows, as_text, without_columns
 from tests.ami_listener.test_cel import FIXTURES, IS_TRUNK, by_linkedid, rows_of
 from tests.ami_listener.told import party
 
@@ -22,6 +22,9 @@ SEMI_ATTENDED = {f"transfer_semi_attended_by_keys_{end}" for end in ("busy", "de
 JOINED_WHILE_IT_RANG = {f"transfer_semi_attended_by_refer_{end}" for end in ("busy", "declined", "not_answered")}
 NOT_TOLD: dict[str, set[str]] = {
     "no extra": JOINED_WHILE_IT_RANG,
+    "no extra, no peer": JOINED_WHILE_IT_RANG
+    | {"handover_caller_joins_while_it_rings", "transfer_semi_attended_by_refer_answered"}
+    | {"transfer_attended_by_keys_not_answered"},
     "no linkedid": SEMI_ATTENDED,
     "no application": SEMI_ATTENDED | {"feature_conference"},
     "no extension": {"feature_picked_up_in_group"},
@@ -78,6 +81,19 @@ def test_what_is_missing_hides_no_conversation(name: str) -> None:
 def _coarsely(view: CallView, knows_lines: bool) -> list[object]:
     told = [view.linkedid, view.role, view.result is Result.ANSWERED]
     return [*told, view.direction, party(view.answered_by)] if knows_lines else told
+
+
+@pytest.mark.parametrize(("missing", "name"), [("exten", "dialled"), ("cid_num", "caller")])
+def test_a_number_is_told_by_another_column(missing: str, name: str) -> None:
+    """Who called from outside is in cid_ani too, and what he dialled in cid_dnid."""
+    for path in FIXTURES:
+        if path.parent.name not in NOT_TOLD["no extension"]:
+            views = told_by(without_columns(missing)(rows_of(path)))
+            assert [_number(view, name) for view in views] == [_number(view, name) for view in exact(path)], path
+
+
+def _number(view: CallView, name: str) -> str | None:
+    return getattr(view, name) if view.direction == "inbound" else None
 
 
 def test_a_table_without_times_still_tells_the_calls() -> None:
