@@ -93,7 +93,9 @@ class _Telling:
         if is_dialled and facts.is_person:
             source = "" if facts.originated else row.linkedid
             dial_string = self._call.dial_string(row.channel)
-            yield e.DialStarted(row.at, source, row.linkedid, row.uniqueid, row.linkedid, row.number, dial_string)
+            yield e.DialStarted(
+                row.at, source, row.linkedid, row.uniqueid, row.linkedid, row.number, dial_string, facts.instead
+            )
 
     def _pair(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         """Local channels are named alike but for ;1 and ;2."""

@@ -38,6 +38,7 @@ class Facts:
     own_bridges: bool = False
     last_app: str = ""
     forwarded: bool = False
+    instead: bool = False
     in_voicemail: bool = False
     in_queue: bool = False
     queued_until: datetime | None = None
@@ -74,7 +75,9 @@ class Facts:
             limit, ended = self.queued_until, self.ended_at
             return limit is None or ended is None or ended < limit - TOGETHER
         extra = self.hangup.extra
-        return extra.get("dialstatus") == "CANCEL" or extra.get("hangupsource") == self.first.channel
+        if self.is_person and extra.get("hangupsource"):
+            return extra["hangupsource"] == self.first.channel
+        return extra.get("dialstatus") == "CANCEL"
 
 
 class CallFacts:
@@ -128,7 +131,10 @@ class CallFacts:
             self._targets |= {(row.uniqueid, *target): limit for target in _TARGET.findall(row.appdata)}
 
     def _learn_forwards(self) -> None:
-        """A phone that sent its call elsewhere is the next to end without an answer; CEL names only the caller."""
+        """A phone that sent its call elsewhere is the next to end without an answer; CEL names only the caller.
+
+        What is called in its place is the next to begin.
+        """
         for place, row in enumerate(self.rows):
             if row.event != "FORWARD":
                 continue
@@ -137,6 +143,10 @@ class CallFacts:
                 if later.event in ENDS and facts.dialled and facts.is_person and facts.answered_at is None:
                     facts.forwarded = True
                     break
+            began = (self.channels[later.uniqueid] for later in self.rows[place:] if later.event == "CHAN_START")
+            instead = next((one for one in began if one.dialled and one.is_person and not one.instead), None)
+            if instead is not None:
+                instead.instead = True
 
     # Who dialled whom, and who else was there
 
@@ -238,8 +248,7 @@ class CallFacts:
         if not caller.says_why and limit is not None and at - began >= limit - TOGETHER:
             return "NOANSWER"
         # Of several attempts the answered one is told, whatever became of the last.
-        gave_up = caller.gave_up() if told in ("", "ANSWER") else told == "CANCEL"
-        if caller.ended_at - at <= TOGETHER and gave_up:
+        if caller.ended_at - at <= TOGETHER and told in ("", "ANSWER", "CANCEL") and caller.gave_up():
             return "CANCEL"
         return told if told in ("BUSY", "CHANUNAVAIL", "CONGESTION", "NOANSWER") else None
 

@@ -86,12 +86,16 @@ class LocalPaired(ChannelEvent):
 
 @dataclass(slots=True)
 class DialStarted(ChannelEvent):
-    """A channel (`uniqueid`, empty when Asterisk itself originates) began to call another one."""
+    """A channel (`uniqueid`, empty when Asterisk itself originates) began to call another one.
+
+    `instead` where that is known to be in the place of a phone that sent the call elsewhere.
+    """
 
     target: str
     target_linkedid: str
     target_number: str | None
     dial_string: str
+    instead: bool = False
 
 
 @dataclass(slots=True)

@@ -32,7 +32,10 @@ class Kind(Enum):
 
 @dataclass(slots=True, eq=False)
 class Channel:
-    """One channel of Asterisk while it lives; legs and calls keep it after that for its number."""
+    """One channel of Asterisk while it lives; legs and calls keep it after that for its number.
+
+    `sends_on` while it is to dial where a phone sent the call, `instead` where it is what was dialled then.
+    """
 
     uniqueid: str
     name: str
@@ -46,6 +49,8 @@ class Channel:
     up: bool = False
     dialled: bool = False
     dialled_by: str | None = None
+    sends_on: bool = False
+    instead: bool = False
     bridge: str | None = None
     pair: str | None = None
     leg: "LegState | None" = None

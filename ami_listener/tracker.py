@@ -197,6 +197,7 @@ class Tracker:
             if call.caller is target and target.kind is Kind.TRUNK:
                 call.caller = None
         target.dialled, target.dialled_by = True, event.uniqueid
+        target.instead = event.instead or (source is not None and self._sends_on(source))
         if event.target_number and target.number is None:
             target.identify(event.target_number, None)
         if target.call is not call and target.call.age > call.age:
@@ -213,7 +214,7 @@ class Tracker:
         if call.originated and target.kind is Kind.PHONE and call.caller is None:
             call.caller = target
         if target is not call.caller and leg not in call.legs:
-            if call.legs and call.legs[-1].forwarded:
+            if target.instead:
                 leg.kind = LegKind.FORWARDED
             call.gave_up = call.gave_up and call.in_queue
             call.add_leg(leg)
@@ -221,10 +222,18 @@ class Tracker:
             call.visible = True
         self._board.touch(call)
 
+    def _sends_on(self, dialler: Channel) -> bool:
+        """Whether what it dials now is in the place of a phone: that comes next, and through a Local channel."""
+        sends_on, dialler.sends_on = dialler.sends_on, False
+        other_half = self._board.channels.get(dialler.pair or "")
+        return sends_on or (other_half is not None and other_half.instead)
+
     def _dial_ended(self, event: e.DialEnded) -> None:
-        target = self._board.channels.get(event.target)
+        target, source = self._board.channels.get(event.target), self._board.channels.get(event.uniqueid)
         if target is None:
             return
+        if source is not None and event.forwarded:
+            source.sends_on = True
         if target.leg is not None:
             # A queue says NOANSWER, and CANCEL when it then hangs that phone up.
             target.leg.status = target.leg.status or event.status

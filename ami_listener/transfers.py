@@ -16,7 +16,8 @@ def joined(main: Call, consultation: Call, transferer: Channel, asking: Channel)
         transferer: his channel in the main call.
         asking: his channel in the younger call.
     """
-    legs = list(consultation.legs)
+    # Who rang in vain before is no part of it, but where that is all: then it tells how the hand-over went.
+    legs = [leg for leg in consultation.legs if not leg.ended] or list(consultation.legs)
     for leg in legs:
         leg.handed_to = main
         if leg not in main.legs:

@@ -59,7 +59,7 @@ exten = _94XXX!,1,Answer()
  same = n,Set(STAGE_DID=${EXTEN})
  same = n,WaitExten(10)
  same = n,Hangup()
-exten = _9[567]XXXXXXXXX,1,Set(STAGE_GROUP=${IF($[${EXTEN:1:1} = 7]?stage-followed:stage-extension)})
+exten = _9[567]XXXXXX!,1,Set(STAGE_GROUP=${IF($[${EXTEN:1:1} = 7]?stage-followed:stage-extension)})
  same = n,Set(STAGE_KEPT=${IF($[${EXTEN:1:1} = 6]?:/n)})
  same = n,Dial(Local/${EXTEN:2:3}@${STAGE_GROUP}${STAGE_KEPT}&Local/${EXTEN:5:3}@${STAGE_GROUP}${STAGE_KEPT},4)
  same = n,Hangup()
@@ -67,6 +67,8 @@ exten = 1,1,Goto(leadline-inbound,${STAGE_DID},1)
 include = leadline-inbound
 [stage-extension]
 exten = _XXX,1,Dial(PJSIP/${EXTEN},60)
+[leadline-internal](+)
+exten = _9[567]XXXXXX,1,Goto(stage-inbound,${EXTEN},1)
 [stage-followed]
 exten = _XXX,1,Dial(Local/${EXTEN}@stage-extension/n,30)
 """

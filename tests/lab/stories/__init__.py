@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.lab.stage.expected import ExpectedCall
 from tests.lab.stage.stage import Scene
-from tests.lab.stories import features, handovers, outgoing, plain, queues, through_local, transfers
+from tests.lab.stories import features, groups, handovers, outgoing, plain, queues, through_local, transfers
 
 Story = Callable[[Scene], list[ExpectedCall]]
 
@@ -13,6 +13,7 @@ STORIES: dict[str, Story] = {
     **{f"transfer_{name}": story for name, story in transfers.STORIES.items()},
     **{f"queue_{name}": story for name, story in queues.STORIES.items()},
     **{f"feature_{name}": story for name, story in features.STORIES.items()},
+    **{f"group_{name}": story for name, story in groups.STORIES.items()},
     **{f"local_{name}": story for name, story in through_local.STORIES.items()},
     **{f"handover_{name}": story for name, story in handovers.STORIES.items()},
     **{f"outgoing_{name}": story for name, story in outgoing.STORIES.items()},

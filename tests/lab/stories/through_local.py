@@ -13,14 +13,14 @@ KEPT, OPTIMISED, FOLLOWED = 95, 96, 97
 """Kinds of numbers, see the stage's dialplan."""
 
 
-def _call(scene: Scene, kind: int, phones: list[Phone]) -> Caller:
+def ring_through_local(scene: Scene, kind: int, phones: list[Phone]) -> Caller:
     """A stranger calls a number at which the stage rings these phones through Local channels."""
     scene.did = f"{kind}{''.join(phone.user for phone in phones)}{scene.did[4:7]}"
     scene.numbers.append(scene.did)
     return scene.call_to(scene.did)
 
 
-def _queue(scene: Scene, phones: list[Phone], seconds: int = 20) -> str:
+def through_local_queue(scene: Scene, phones: list[Phone], seconds: int = 20) -> str:
     """Our number leads to a queue of these phones, each a member by its extension."""
     name = scene.stage.take_queue("ringall")
     for phone in phones:
@@ -55,7 +55,7 @@ def _waited(calls: list[ExpectedCall], queue: str, result: str) -> list[Expected
 
 def _second_answers(scene: Scene, kind: int) -> list[ExpectedCall]:
     phones = scene.phones(2)
-    caller = _call(scene, kind, phones)
+    caller = ring_through_local(scene, kind, phones)
     ringing = [phone.await_call() for phone in phones]
     return _answered(scene, caller, phones, ringing[1], phones[1])
 
@@ -73,7 +73,7 @@ def group_answered_optimised(scene: Scene) -> list[ExpectedCall]:
 def group_not_answered(scene: Scene) -> list[ExpectedCall]:
     """A group of two extensions rings until its time is over, which is shorter than theirs."""
     phones = scene.phones(2)
-    caller = _call(scene, KEPT, phones)
+    caller = ring_through_local(scene, KEPT, phones)
     caller.await_refusal()
     return [unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))]
 
@@ -81,7 +81,7 @@ def group_not_answered(scene: Scene) -> list[ExpectedCall]:
 def group_given_up(scene: Scene) -> list[ExpectedCall]:
     """The caller gives up while a group of two extensions rings."""
     phones = scene.phones(2)
-    caller = _call(scene, KEPT, phones)
+    caller = ring_through_local(scene, KEPT, phones)
     for phone in phones:
         phone.await_call()
     time.sleep(0.5)
@@ -92,7 +92,7 @@ def group_given_up(scene: Scene) -> list[ExpectedCall]:
 def group_refuses(scene: Scene) -> list[ExpectedCall]:
     """A group of two extensions: one is busy, one declines."""
     phones = scene.phones(2)
-    caller = _call(scene, KEPT, phones)
+    caller = ring_through_local(scene, KEPT, phones)
     phones[0].await_call().refuse(486)
     phones[1].await_call().refuse(603)
     caller.await_refusal()
@@ -107,7 +107,7 @@ def follower_answers(scene: Scene) -> list[ExpectedCall]:
 def followers_do_not_answer(scene: Scene) -> list[ExpectedCall]:
     """A group of extensions that are followed rings until its time is over."""
     phones = scene.phones(2)
-    caller = _call(scene, FOLLOWED, phones)
+    caller = ring_through_local(scene, FOLLOWED, phones)
     caller.await_refusal()
     return [unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))]
 
@@ -115,7 +115,7 @@ def followers_do_not_answer(scene: Scene) -> list[ExpectedCall]:
 def queue_answered(scene: Scene) -> list[ExpectedCall]:
     """A queue rings its members by their extensions, one answers."""
     phones = scene.phones(2)
-    queue = _queue(scene, phones)
+    queue = through_local_queue(scene, phones)
     caller = scene.call_in()
     ringing = [phone.await_call() for phone in phones]
     return _waited(_answered(scene, caller, phones, ringing[0], phones[0]), queue, "answered")
@@ -124,7 +124,7 @@ def queue_answered(scene: Scene) -> list[ExpectedCall]:
 def queue_member_declines(scene: Scene) -> list[ExpectedCall]:
     """A queue rings its members by their extensions: one declines, the other answers."""
     phones = scene.phones(2)
-    queue = _queue(scene, phones)
+    queue = through_local_queue(scene, phones)
     caller = scene.call_in()
     phones[0].await_call().refuse(603)
     return _waited(_answered(scene, caller, phones, phones[1].await_call(), phones[1]), queue, "answered")
@@ -133,7 +133,7 @@ def queue_member_declines(scene: Scene) -> list[ExpectedCall]:
 def queue_not_answered(scene: Scene) -> list[ExpectedCall]:
     """A queue rings its members by their extensions until its time is over."""
     phones = scene.phones(2)
-    queue = _queue(scene, phones, seconds=5)
+    queue = through_local_queue(scene, phones, seconds=5)
     caller = scene.call_in()
     caller.await_refusal()
     return _waited([unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))], queue, "no-answer")
@@ -142,7 +142,7 @@ def queue_not_answered(scene: Scene) -> list[ExpectedCall]:
 def queue_given_up(scene: Scene) -> list[ExpectedCall]:
     """The caller gives up while a queue rings its members by their extensions."""
     phones = scene.phones(2)
-    queue = _queue(scene, phones)
+    queue = through_local_queue(scene, phones)
     caller = scene.call_in()
     for phone in phones:
         phone.await_call()
