@@ -38,6 +38,7 @@ from leadline.settings import Settings
 from leads.admin.app import create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
 from leads.admin.feed import CallFeed
+from leads.admin.hashing_processes import HashingProcesses
 from leads.admin.phone_books import PhoneNames
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
@@ -74,7 +75,6 @@ async def run_server(settings: Settings) -> None:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            set_lasting_objects_aside()
             _log.info("leadline runs", panel=f"{settings.panel_host}:{settings.panel_port}")
             await stopping
         else:
@@ -139,9 +139,11 @@ async def _start(settings: Settings, parts: Parts) -> None:
         asterisks=_asterisks(pbxes),
         route_trial=trial_of(routing),
         phone_names=_phone_names(settings),
+        hashing=HashingProcesses(),
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel, parts)
+    set_lasting_objects_aside()
     await _listen(fastagi, settings, parts)
     # What nobody waits for comes last: nothing has begun where the server ends because a port is taken.
     listeners = [(pbx.name, pbx.listener) for pbx in pbxes if pbx.listener is not None]

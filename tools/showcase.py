@@ -8,7 +8,7 @@ from sqlalchemy import select
 from leads.domain.calls import CallView, Direction, Leg, Phase, Result, Role, Transfer, TransferType
 from leads.domain.directory import DisplayMode
 from leads.domain.directory import Role as PanelRole
-from leads.store.access import create_admin, hash_password
+from leads.store.access import create_admin
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.company import EmployeeEdit, PhoneEdit, save_employee
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
@@ -16,6 +16,7 @@ from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, create_lead, load_lead, save_lead
 from leads.store.models import Did, Employee, Extension, GroupMember, Lead, LeadStatus, RingGroup, Source
+from leads.store.password_hash import hash_password
 from tools import showcase_work
 
 REGION = "UA"

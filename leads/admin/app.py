@@ -15,11 +15,12 @@ from leads.admin.asterisks import Asterisks
 from leads.admin.connections import PanelRunner
 from leads.admin.context import PANEL, Clock, Panel
 from leads.admin.dialling import Dialling
+from leads.admin.entrance import Entrance
 from leads.admin.feed import CallFeed
 from leads.admin.i18n import load_catalogs
 from leads.admin.import_runner import Imports
 from leads.admin.live import LiveCalls
-from leads.admin.passwords import Passwords
+from leads.admin.passwords import Hashing, HashingThreads, Passwords
 from leads.admin.phone_books import Pace, PhoneBooks, PhoneNames
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
@@ -49,6 +50,7 @@ def create_panel(
     recordings: Recordings | None = None,
     asterisks: Asterisks | None = None,
     route_trial: RouteTrial | None = None,
+    hashing: Hashing | None = None,
     phone_names: PhoneNames | None = None,
 ) -> web.Application:
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
@@ -67,6 +69,7 @@ def create_panel(
         asterisks: whose calls these are; without it nothing is said of them.
         phone_names: writes names as phones show them; without it they stay as they are.
         route_trial: tells where a call would go now; without it the page says that it cannot.
+        hashing: checks passwords; without it threads of this process do.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
     assets = Assets()
@@ -83,7 +86,8 @@ def create_panel(
         clock=clock,
         assets=assets,
         catalogs=load_catalogs(),
-        passwords=Passwords(),
+        entrance=Entrance(),
+        passwords=Passwords(hashing or HashingThreads()),
         throttle=Throttle(clock),
         dialling=Dialling(clock),
         recordings=recordings or Recordings(),
@@ -139,7 +143,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     await panel.live.stop()
     await panel.imports.close()
     panel.long_reads.close()
-    panel.passwords.close()
+    await panel.passwords.close()
 
 
 async def _stop_streams(app: web.Application) -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from leads.admin.assets import Assets
+from leads.admin.entrance import Entrance
 from leads.admin.passwords import Passwords
 from leads.admin.throttle import Throttle
 from leads.domain.directory import Role
@@ -90,6 +91,7 @@ class Panel:
     clock: Clock
     assets: Assets
     catalogs: dict[str, NullTranslations]
+    entrance: Entrance
     passwords: Passwords
     throttle: Throttle
     dialling: "Dialling"

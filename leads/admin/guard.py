@@ -97,6 +97,7 @@ def visit_cookie(secure: bool) -> str:
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request through to its handler, or answer with a page that says why not."""
+    await panel_of(request).entrance.come_in()
     _speak(request, None)
     try:
         return await _admit(request, handler)

@@ -1,34 +1,66 @@
-"""Hashes passwords beside the event loop, few at a time: each costs 0.1 s of a processor and 64 MiB on purpose."""
+"""Checks and hashes passwords beside the event loop, few at a time; refuses work instead of letting a queue grow."""
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from leads.store.access import hash_password, verify_password
+from leads.store.password_hash import hash_password, verify_password
 
 AT_ONCE = 2
 MOST_WAITING = 20
 Answer = TypeVar("Answer")
 
 
-NICE = 10
-"""How far these threads stand back behind all others, and with them those that argon2 starts from them."""
-
-
 class TooBusyError(Exception):
     """So many people sign in at this moment that one more would wait too long."""
 
 
-class Passwords:
-    """A small pool of threads for argon2, which refuses work instead of letting a queue grow."""
+class Hashing(Protocol):
+    """Does the work, AT_ONCE at a time (leads.admin.hashing_processes)."""
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Tell whether the password is right, just as late without a hash."""
+        ...
+
+    async def hash(self, password: str) -> str:
+        """Make a new hash."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class HashingThreads:
+    """Does it on threads, for panels that no calls depend on."""
 
     def __init__(self) -> None:
         """Prepare the threads; they start with the first password."""
-        self._pool = ThreadPoolExecutor(AT_ONCE, "password", initializer=_let_others_first)
+        self._pool = ThreadPoolExecutor(AT_ONCE, "password")
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """As `Hashing` says."""
+        return await self._run(lambda: verify_password(password_hash, password))
+
+    async def hash(self, password: str) -> str:
+        """As `Hashing` says."""
+        return await self._run(lambda: hash_password(password))
+
+    async def _run(self, work: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Passwords:
+    """Lets so many people wait for `Hashing`, and no more."""
+
+    def __init__(self, hashing: Hashing) -> None:
+        """Nobody waits yet."""
+        self._hashing = hashing
         self._waiting = 0
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
@@ -37,7 +69,12 @@ class Passwords:
         Raises:
             TooBusyError: too many are waiting.
         """
-        return await self._run(lambda: verify_password(password_hash, password))
+        self.refuse_if_full()
+        self._waiting += 1
+        try:
+            return await self._hashing.verify(password_hash, password)
+        finally:
+            self._waiting -= 1
 
     async def hash(self, password: str) -> str:
         """A new hash of a password.
@@ -45,23 +82,22 @@ class Passwords:
         Raises:
             TooBusyError: too many are waiting.
         """
-        return await self._run(lambda: hash_password(password))
-
-    async def _run(self, work: Callable[[], Answer]) -> Answer:
-        if self._waiting >= MOST_WAITING:
-            raise TooBusyError
+        self.refuse_if_full()
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await self._hashing.hash(password)
         finally:
             self._waiting -= 1
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def refuse_if_full(self) -> None:
+        """Spare those who would be one too many all other work.
 
+        Raises:
+            TooBusyError: too many are waiting.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise TooBusyError
 
-def _let_others_first() -> None:
-    """Lower this thread's own priority: calls are answered by another thread of this process."""
-    with suppress(OSError):  # where threads have none of their own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICE)
+    async def close(self) -> None:
+        """Take no more."""
+        await self._hashing.close()

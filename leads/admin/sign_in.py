@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import timedelta
+from functools import lru_cache
 from zoneinfo import available_timezones
 
 from aiohttp import web
@@ -143,6 +144,7 @@ async def _whose(panel: Panel, login: str, address: str, password: str) -> int |
     Raises:
         TooBusyError: so many passwords wait to be looked at that this one was not.
     """
+    panel.passwords.refuse_if_full()
     panel.throttle.count(login, address)
     async with panel.database.read() as session:
         found = await access.find_password_hash(session, login)
@@ -209,17 +211,23 @@ def _refuse_for_now(request: web.Request, form: Form, wait: timedelta) -> web.Re
     return response
 
 
+@lru_cache(maxsize=1)
+def _zone_choices() -> list[tuple[str, str]]:
+    """The time zones to choose from; to find them means to open a file for each."""
+    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/")))
+    return [(zone, zone) for zone in zones]
+
+
 async def preferences_page(request: web.Request, form: Form, status: int = 200) -> web.Response:
     """A person's own page: away, language, time zone, key, password and sessions."""
     panel: Panel = panel_of(request)
     himself = panel.directory.current.employees.get(viewer_of(request).id)
-    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/")))
     return render(
         request,
         "me.html",
         status=status,
         form=form,
-        zones=[(zone, zone) for zone in zones],
+        zones=_zone_choices(),
         company_zone=panel.zone.key,
         sessions=await shown_sessions(request),
         duty=himself.duty if himself else None,

@@ -5,24 +5,21 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.directory import Role
 from leads.store import audit
 from leads.store.models import Employee, PanelSession
+from leads.store.password_hash import hash_password
 
 IDLE_TIME = timedelta(hours=8)
 LONGEST_SESSION = timedelta(days=7)
 SEEN_STEP = timedelta(minutes=1)
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 200
-_hasher = PasswordHasher()
 
 
 class AccessError(Exception):
@@ -55,25 +52,6 @@ class OpenSession:
     created_at: datetime
     seen_at: datetime
     user_agent: str
-
-
-def hash_password(password: str) -> str:
-    """Hash with argon2id. It takes about 0.1 s of a processor on purpose: never call it on the event loop."""
-    return _hasher.hash(password)
-
-
-@lru_cache(maxsize=1)
-def _nobodys_hash() -> str:
-    return _hasher.hash(secrets.token_urlsafe(16))
-
-
-def verify_password(password_hash: str | None, password: str) -> bool:
-    """Check a password; without a hash (no such login) it works just as long and says no. Not on the event loop."""
-    try:
-        _hasher.verify(password_hash or _nobodys_hash(), password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return password_hash is not None
 
 
 def check_password(password: str) -> None:

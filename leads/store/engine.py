@@ -9,17 +9,20 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import TimeoutError as TurnTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
-"""How long a writer waits for another one."""
+"""How long a writer waits for one of another process."""
+TURN_SECONDS = 20.0
+"""How long a writer waits for those of its own process who came before it."""
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
 """How long one statement may take on PostgreSQL before it is given up."""
@@ -46,7 +49,10 @@ class Database:
         self._file = self.file_of(url)
         self.in_memory: bool = self.dialect == "sqlite" and self._file is None
         self.engine: AsyncEngine = self._open()
-        self._turn = asyncio.Lock() if self.in_memory else None
+        # SQLite lets one write at a time, and whoever waits for it looks again now and then: under many writers some
+        # never find it free. Within a process they queue instead.
+        self._write_turn = asyncio.Lock() if self.dialect == "sqlite" else None
+        self._read_turn = self._write_turn if self.in_memory else None
         self._thread_engine: Engine | None = None
 
     @staticmethod
@@ -84,20 +90,22 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session that sees one consistent state and changes nothing."""
-        async with AsyncExitStack() as stack:
-            if self._turn is not None:
-                await stack.enter_async_context(self._turn)
-            yield await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
+        async with _in_turn(self._read_turn), AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits when the block ends well; on SQLite it holds the write lock from the beginning."""
-        async with AsyncExitStack() as stack:
-            if self._turn is not None:
-                await stack.enter_async_context(self._turn)
-            engine = self.engine.execution_options(**{_IMMEDIATE: True})
-            session = await stack.enter_async_context(AsyncSession(engine, expire_on_commit=False))
-            yield await stack.enter_async_context(_committing(session))
+        """A session that commits when the block ends well; on SQLite it holds the write lock from the beginning.
+
+        Writers of one process have it in the order in which they came; within a block never wait for another writer.
+        """
+        engine = self.engine.execution_options(**{_IMMEDIATE: True})
+        async with (
+            _in_turn(self._write_turn),
+            AsyncSession(engine, expire_on_commit=False) as session,
+            _committing(session),
+        ):
+            yield session
 
     async def run_write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one write transaction, at the least cost a batch of many statements can have.
@@ -109,13 +117,10 @@ class Database:
                 engine = create_engine(self.url.set(drivername="sqlite"))
                 _prepare_sqlite(engine)
                 self._thread_engine = engine.execution_options(**{_IMMEDIATE: True})
-            return await asyncio.to_thread(_write_on, self._thread_engine, work)
-        async with AsyncExitStack() as stack:
-            if self._turn is not None:
-                await stack.enter_async_context(self._turn)
-            connection = await stack.enter_async_context(self.engine.connect())
-            connection = await connection.execution_options(**{_IMMEDIATE: True})
-            await stack.enter_async_context(connection.begin())
+            async with _in_turn(self._write_turn):
+                return await asyncio.to_thread(_write_on, self._thread_engine, work)
+        immediate = self.engine.execution_options(**{_IMMEDIATE: True})
+        async with _in_turn(self._write_turn), immediate.begin() as connection:
             return await connection.run_sync(work)
 
     async def empty_log(self) -> bool:
@@ -138,6 +143,27 @@ class Database:
         if self._thread_engine is not None:
             await asyncio.to_thread(self._thread_engine.dispose)
             self._thread_engine = None
+
+
+@asynccontextmanager
+async def _in_turn(turn: asyncio.Lock | None) -> AsyncIterator[None]:
+    """Have one's turn for the block; those who wait have theirs in the order in which they came.
+
+    Raises:
+        TurnTimeoutError: others had theirs for too long.
+    """
+    if turn is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await turn.acquire()
+    except TimeoutError:
+        raise TurnTimeoutError(f"others wrote to the database for {TURN_SECONDS:.0f} s") from None
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def _empty_log(file: Path) -> bool:

@@ -22,7 +22,7 @@ from leads.admin import CallFeed, create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
 from leads.admin.route_trial import RouteTrial
 from leads.domain.directory import DisplayMode, Role
-from leads.store import access
+from leads.store import access, password_hash
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.models import Employee, Extension, GroupMember, RingGroup
@@ -40,8 +40,8 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _hash_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    access._nobodys_hash.cache_clear()
+    monkeypatch.setattr(password_hash, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    password_hash._nobodys_hash.cache_clear()
 
 
 @dataclass
@@ -80,7 +80,7 @@ async def _fill(url: str) -> Company:
     database, now = Database(url), Clock()()
     with pytest.MonkeyPatch.context() as monkeypatch:
         _hash_cheaply(monkeypatch)
-        hashed = access.hash_password(PASSWORD)
+        hashed = password_hash.hash_password(PASSWORD)
         async with database.write() as session:
             admin = await access.create_admin(session, "admin", "Олена", PASSWORD, now)
             people = {

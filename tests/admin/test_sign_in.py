@@ -11,9 +11,9 @@ from aiohttp.test_utils import make_mocked_request
 from sqlalchemy import select, update
 
 from leads.admin import CallFeed, create_panel
-from leads.admin.passwords import MOST_WAITING, Passwords, TooBusyError
+from leads.admin.passwords import MOST_WAITING, HashingThreads, Passwords, TooBusyError
 from leads.admin.sign_in import address_of
-from leads.store import access
+from leads.store import access, password_hash
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.models import Employee, PanelSession
@@ -60,7 +60,7 @@ async def test_an_unknown_login_costs_as_much_work_as_a_known_one(
     visitor: Visitors, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified: list[str] = []
-    hasher = access._hasher
+    hasher = password_hash._hasher
 
     class Watched:
         def verify(self, hashed: str, password: str) -> bool:
@@ -70,7 +70,7 @@ async def test_an_unknown_login_costs_as_much_work_as_a_known_one(
         def hash(self, password: str) -> str:
             return hasher.hash(password)
 
-    monkeypatch.setattr(access, "_hasher", Watched())
+    monkeypatch.setattr(password_hash, "_hasher", Watched())
     await visitor().sign_in("nobody")
     await visitor().sign_in("admin", "wrong password")
     assert len(verified) == 2
@@ -198,14 +198,14 @@ async def test_many_attempts_at_once_do_not_slip_through_together(visitor: Visit
 
 
 async def test_a_flood_of_sign_ins_is_refused_and_does_not_queue() -> None:
-    passwords = Passwords()
-    hashed = access.hash_password(PASSWORD)
+    passwords = Passwords(HashingThreads())
+    hashed = password_hash.hash_password(PASSWORD)
     answers = await asyncio.gather(
         *(passwords.verify(hashed, PASSWORD) for _person in range(MOST_WAITING + 5)), return_exceptions=True
     )
     assert sum(answer is True for answer in answers) == MOST_WAITING
     assert sum(isinstance(answer, TooBusyError) for answer in answers) == 5
-    passwords.close()
+    await passwords.close()
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
@@ -288,7 +288,7 @@ async def test_the_command_line_makes_admins_and_passwords(database: Database, c
         assert await access.find_session(session, access.session_hash(token), clock()) is None
         found = await access.find_password_hash(session, "root")
     assert found is not None
-    assert access.verify_password(found[1], "another long word")
+    assert password_hash.verify_password(found[1], "another long word")
 
 
 async def test_sessions_that_are_over_are_cleared_away(database: Database, company: Company, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from playwright.async_api import Page, expect
 
 from leadline.demo.outside_line import OutsideLine
 from leadline.demo.scenarios import Behaviour
-from leads.store.access import hash_password
+from leads.store.password_hash import hash_password
 from tests.admin.browser import Window, window
 from tests.admin.chromium import chromium_process
 from tests.admin.conftest import PASSWORD, Visitor

@@ -437,14 +437,15 @@ async def test_a_database_without_tables_is_told_and_loses_nothing(desk: Desk) -
 async def test_a_locked_database_is_told(sqlite_template: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
     (tmp_path / "own.db").write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/own.db")
+    database, other = (Database(f"sqlite+aiosqlite:///{tmp_path}/own.db") for _process in range(2))
     desk = await Desk(database).open()
-    async with database.write():
+    async with other.write():
         with pytest.raises(OperationalError, match="locked"):
             await desk.write(RINGING)
     await desk.write(RINGING)
     assert len(await desk.calls()) == 1
     await database.dispose()
+    await other.dispose()
 
 
 @pytest.mark.postgres

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection, delete, func, insert, literal_column, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import TimeoutError as TurnTimeoutError
 
 from leads.store.engine import Database, lock_numbers
 from leads.store.migrate import upgrade_database
@@ -122,6 +123,36 @@ async def test_batches_and_sessions_take_turns(database: Database) -> None:
     await asyncio.gather(*(job for _ in range(5) for job in (database.run_write(add_a), add_b())))
     async with database.read() as session:
         assert sorted(await session.scalar(select(Lead.name)) or "") == list("aaaaabbbbb")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_writers_of_one_process_come_in_their_order(database: Database) -> None:
+    """SQLite itself promises none: who looks again at the wrong moments never finds it free."""
+    came: list[int] = []
+
+    async def write(place: int) -> None:
+        if place % 2:
+            await database.run_write(lambda _connection: came.append(place))
+        else:
+            async with database.write():
+                came.append(place)
+
+    async with database.write():
+        writers = [asyncio.create_task(write(place)) for place in range(40)]
+        async with database.read() as session:
+            await session.execute(select(Lead.id))
+        assert came == []
+    await asyncio.gather(*writers)
+    assert came == list(range(40))
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_who_waits_too_long_for_his_turn_is_told_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leads.store.engine.TURN_SECONDS", 0.01)
+    async with database.write():
+        with pytest.raises(TurnTimeoutError):
+            await database.run_write(lambda _connection: None)
+    await database.run_write(lambda _connection: None)
 
 
 async def test_memory_is_one_database_for_all() -> None:
