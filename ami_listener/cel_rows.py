@@ -146,7 +146,7 @@ def read_row(serial: int, values: Mapping[str, Any], zone: tzinfo = UTC) -> CelR
         (_text(values.get("appname")) or "").lower(),
         _text(values.get("appdata"), _MAX_DATA) or "",
         _text(values.get("peer"), _MAX_DATA) or "",
-        _extra(values.get("extra"), event),
+        _extra(values.get("extra") or values.get("eventextra"), event),
         not named,
         not linkedid,
     )

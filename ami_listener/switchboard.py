@@ -224,4 +224,6 @@ class Switchboard:
         call.incomplete = call.incomplete or not call.begun
         if call.caller is not None and call.caller.call is call and call.caller.kind is not Kind.PSEUDO:
             call.visible = True
+        elif call.originated and call.legs:
+            call.visible = True  # Asterisk called somebody for us, whose line did not even ring
         self.touch(call)

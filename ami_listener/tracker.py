@@ -197,7 +197,10 @@ class Tracker:
             if call.caller is target and target.kind is Kind.TRUNK:
                 call.caller = None
         target.dialled, target.dialled_by = True, event.uniqueid
-        target.instead = event.instead or (source is not None and self._sends_on(source))
+        if event.instead or (source is not None and self._sends_on(source)):
+            target.instead = True
+            for leg in self._board.legs_behind(target):  # a Local channel's other half may be quicker
+                leg.kind = LegKind.FORWARDED
         if event.target_number and target.number is None:
             target.identify(event.target_number, None)
         if target.call is not call and target.call.age > call.age:

@@ -93,6 +93,9 @@ SAME: dict[str, Spelling] = {
     "zone by name": written("%Y-%m-%d %H:%M:%S.%f", after=" UTC"),
     "no zone": written("%Y-%m-%d %H:%M:%S.%f"),
     "capital letters": lambda rows: as_text(rows, header=str.upper),
+    "extra as cel_odbc has it": lambda rows: as_text(
+        rows, header=lambda name: "eventextra" if name == "extra" else name
+    ),
     "spaces in the header": lambda rows: as_text(rows, header=lambda name: f" {name} "),
     "byte order mark, CRLF": lambda rows: "\ufeff" + as_text(rows).replace("\n", "\r\n"),
     "semicolons": lambda rows: as_text(rows, delimiter=";"),

@@ -541,6 +541,42 @@ def test_originated_call_to_the_outside_first_is_never_shown_as_inbound() -> Non
     assert (call.caller, call.dialled, call.answered_by) == ("101", "0501234567", "0501234567")
 
 
+def test_originated_call_that_rings_nowhere_is_on_record() -> None:
+    pbx = Pbx()
+    one = pbx.channel("Local/0501234567@somewhere-00000001;1")
+    two = pbx.channel("Local/0501234567@somewhere-00000001;2", of=one)
+    pbx.dial("", one)
+    line = pbx.channel("trunk", of=one)
+    pbx.dial(two, line, "0501234567@trunk")
+    pbx.refuse(two, line, "CONGESTION", 34)
+    pbx.hangup(two)
+    pbx.hangup(one)
+    call = told(pbx)
+    assert (call.direction, call.dialled, call.result) == (Direction.OUTBOUND, "0501234567", Result.FAILED)
+
+
+def test_who_rings_in_anothers_place_may_ring_before_the_way_there_is_told() -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b, other = pbx.ring(a, "101"), pbx.ring(a, "102")
+    one, two = pbx.local("103", a)
+    c = pbx.channel("103", "103", of=a)
+    pbx.dial(two, c)
+    pbx.dial_end(a, b, "CANCEL", Forward="103")
+    pbx.dial(a, one)
+    pbx.hangup(b, 23)
+    pbx.hangup(other, 26)
+    pbx.answer(two, c, "b1")
+    pbx.answer(a, one, "b2")
+    pbx.part("b2", a, one)
+    pbx.part("b1", c, two)
+    assert [(leg.endpoint, leg.kind) for leg in told(pbx).legs] == [
+        ("PJSIP/101", LegKind.RANG),
+        ("PJSIP/102", LegKind.RANG),
+        ("PJSIP/103", LegKind.FORWARDED),
+    ]
+
+
 def test_parked_callers_do_not_hear_each_other() -> None:
     pbx = Pbx()
     a, c = pbx.inbound(), pbx.inbound("+380671112233")
