@@ -127,13 +127,14 @@ class _Telling:
         yield e.BridgeEntered(row.at, row.uniqueid, row.linkedid, row.linkedid)
 
     def _app_started(self, row: CelRow) -> Iterator[e.ChannelEvent]:
-        if row.app == "queue":
-            self._call.channels[row.uniqueid].in_queue = True
+        facts = self._call.channels[row.uniqueid]
+        if row.app == "queue" and not facts.in_queue:
+            facts.in_queue = True
             yield e.QueueJoined(row.at, row.uniqueid, row.linkedid, row.appdata.partition(",")[0])
 
     def _app_ended(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         facts = self._call.channels[row.uniqueid]
-        if row.app == "queue":
+        if row.app == "queue" and not self._call.goes_on(row):
             facts.in_queue = False
             last = facts.last_app == "queue" and self._ends_with(facts, row.at)
             yield e.QueueLeft(row.at, row.uniqueid, row.linkedid, last and facts.gave_up())

@@ -191,6 +191,12 @@ class CallFacts:
                 return one, limit
         return self.channels.get(facts.first.linkedid), None
 
+    def goes_on(self, end: CelRow) -> bool:
+        """Whether a queue only seems to end: it is logged anew when it answers for a member who does."""
+        following = (row for row in self.rows if row.uniqueid == end.uniqueid and row.order > end.order)
+        after = next(following, None)
+        return after is not None and (after.event, after.app, after.appdata) == ("APP_START", end.app, end.appdata)
+
     def sent_to(self, transfer: CelRow) -> str | None:
         """Where a blind transfer went that does not say so: what the other one dials next."""
         before: dict[str, str | None] = {}

@@ -156,6 +156,15 @@ def test_how_long_a_queue_was_to_ring_tells_who_ended_it_where_nothing_else_does
     assert view.result is result
 
 
+def test_a_queue_that_is_logged_twice_is_one() -> None:
+    rows = rows_of(next(path for path in FIXTURES if path.parent.name == "queue_ringall_answered"))
+    kinds = [(row["eventtype"], row["appname"]) for row in rows]
+    place, start = kinds.index(("ANSWER", "AppQueue")), rows[kinds.index(("APP_START", "Queue"))]
+    again = [start | {"eventtype": event, "eventtime": rows[place]["eventtime"]} for event in ("APP_END", "APP_START")]
+    twice = rows[: place + 1] + again + rows[place + 1 :]
+    assert [told(view) for view in calls(twice)] == [told(view) for view in calls(rows)]
+
+
 def test_an_outgoing_call_without_extension_dialled_what_dial_was_told() -> None:
     outgoing = next(path for path in FIXTURES if path.parent.name == "outgoing_busy")
     (whole,) = calls(rows_of(outgoing))
