@@ -37,6 +37,7 @@ def missing_listing(events: Iterable[Event]) -> list[dict[str, str]]:
                 if name != "Newchannel":
                     running[uniqueid] = _row(event, prefix)
         _note_bridge(event, name, running, in_bridges)
+    _note_conversations(running, in_bridges)
     return [*running.values(), {"Event": _LISTED}] if running else []
 
 
@@ -51,6 +52,15 @@ def _row(event: Event, prefix: str) -> dict[str, str]:
 def _headers(event: Event, prefix: str) -> Iterator[tuple[str, str]]:
     for name in ("Channel", "Uniqueid", "Linkedid", "CallerIDNum", "CallerIDName", "ChannelState"):
         yield name, event.get(prefix + name, "")
+
+
+def _note_conversations(running: Mapping[str, dict[str, str]], seen: set[str]) -> None:
+    """People of one call who are up and of whom no bridge tells any more were in one before, with those still there."""
+    bridges = {row["Linkedid"]: row["BridgeId"] for row in running.values() if "BridgeId" in row}
+    for uniqueid, row in running.items():
+        is_person = kind_of(row["Channel"], False) is not Kind.PSEUDO
+        if is_person and row["ChannelState"] == _UP and uniqueid not in seen:
+            row["BridgeId"] = bridges.get(row["Linkedid"], f"before {row['Linkedid']}")
 
 
 def _note_bridge(event: Event, name: str, running: Mapping[str, dict[str, str]], seen: set[str]) -> None:

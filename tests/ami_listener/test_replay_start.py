@@ -2,6 +2,7 @@
 
 from itertools import chain
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,12 @@ def test_a_phone_that_rings_already_is_answered() -> None:
     (view,) = finals(from_the_midst(after(ANSWERED, "DialBegin", 1))).values()
     assert (view.direction, view.answered_by, view.result) == (Direction.INBOUND, "200", Result.ANSWERED)
     assert (view.started_at, view.answered_at is None, view.incomplete) == (None, False, True)
+
+
+@pytest.mark.parametrize("parted", [1, 2])
+def test_people_who_are_up_and_part_have_talked(parted: int) -> None:
+    (view,) = finals(from_the_midst(after(ANSWERED, "BridgeLeave", parted))).values()
+    assert (view.result, view.answered_by, view.talk_seconds) == (Result.ANSWERED, "200", None)
 
 
 def test_people_at_the_ends_of_local_channels_hear_each_other() -> None:
