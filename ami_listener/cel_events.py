@@ -12,6 +12,7 @@ from ami_listener.cel_facts import ENDS, TOGETHER, CallFacts, Facts
 from ami_listener.cel_rows import CelRow
 
 _HOLDING = "holding_bridge"
+_LEAVES = frozenset({"BRIDGE_EXIT", "BRIDGE_END", *ENDS})
 _HIDDEN = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
 
 
@@ -70,6 +71,8 @@ class _Telling:
             if row.app == "voicemail" and not facts.in_voicemail and not facts.gone:
                 facts.in_voicemail = True
                 yield e.VoicemailReached(row.at, row.uniqueid, row.linkedid, _mailbox(row.appdata))
+            if row.event in _LEAVES and row.uniqueid in self._call.joins:
+                yield from self._join_silently(row)
             handler = self._handlers.get(row.event)
             if handler is not None:
                 yield from handler(row)
@@ -217,6 +220,14 @@ class _Telling:
             target = self._named(extra, "transfer_target_channel_uniqueid", "transfer_target_channel_name")
             yield e.AttendedTransferred(row.at, row.uniqueid, row.linkedid, second, facts.first.linkedid, target)
             yield from self._bring_together(row, second, f"of {facts.last.linkedid}")
+
+    def _join_silently(self, row: CelRow) -> Iterator[e.ChannelEvent]:
+        """With his first step out of either call he has joined them."""
+        first, second = self._call.joins[row.uniqueid]
+        for one in (first, second):
+            self._call.joins.pop(one.first.uniqueid, None)
+        told = first.first.uniqueid, first.last.linkedid, second.first.uniqueid, second.first.linkedid
+        yield e.AttendedTransferred(row.at, *told, None)
 
     def _bring_together(self, row: CelRow, second: str, bridge: str) -> Iterator[e.ChannelEvent]:
         """Where no row names bridges, those whom the second channel leaves behind are from now on in the first's."""

@@ -89,6 +89,7 @@ class CallFacts:
     Attributes:
         channels: by uniqueid, in the order in which they were first told of.
         names: the uniqueid of a channel by its name.
+        joins: the two channels of who joined his calls and left, by either's uniqueid, where no row says that he did.
     """
 
     def __init__(self, rows: Sequence[CelRow]) -> None:
@@ -98,10 +99,13 @@ class CallFacts:
         self.has_bridges = any(row.event in BRIDGED for row in rows)
         self.has_peers = any(row.event in BRIDGED and row.peer for row in rows)
         self.has_parking = any(row.event == "PARK_START" for row in rows)
+        self.joins: dict[str, tuple[Facts, Facts]] = {}
         self._targets: dict[tuple[str, str, str], timedelta | None] = {}
         for row in rows:
             self._learn(row)
         self._learn_forwards()
+        if not any(row.event == "ATTENDEDTRANSFER" for row in rows):
+            self._learn_joins()
 
     def _learn(self, row: CelRow) -> None:
         facts = self.channels.get(row.uniqueid)
@@ -147,6 +151,23 @@ class CallFacts:
             instead = next((one for one in began if one.dialled and one.is_person and not one.instead), None)
             if instead is not None:
                 instead.instead = True
+
+    def _learn_joins(self) -> None:
+        """Who was called in one call and stays in another: who called him left both at once, and so joined them."""
+        for facts in self.channels.values():
+            second = self.channels.get(facts.first.linkedid)
+            stays = facts.last.linkedid != facts.first.linkedid
+            first = self._left_with(second) if stays and second is not None and second is not facts else None
+            if first is not None and second is not None:
+                self.joins[first.first.uniqueid] = self.joins[second.first.uniqueid] = (first, second)
+
+    def _left_with(self, second: Facts) -> Facts | None:
+        """The older channel of the same phone that ended when this one did."""
+        phone, ended = second.first.channel.rpartition("-")[0], second.ended_at
+        older = [one for one in self.channels.values() if one.first.order < second.first.order]
+        same = (one for one in reversed(older) if one.first.channel.rpartition("-")[0] == phone)
+        together = (one for one in same if one.ended_at and ended and abs(one.ended_at - ended) <= TOGETHER)
+        return next(together, None)
 
     # Who dialled whom, and who else was there
 

@@ -124,6 +124,10 @@ COARSE: dict[str, Spelling] = {
     "no linkedid": without_columns("linkedid"),
     "no application": without_columns("appname", "appdata"),
     "no start or end of applications": without_events("APP_START", "APP_END"),
+    "the events of Asterisk's sample": without_events(
+        *("APP_END", "PARK_START", "PARK_END", "BLINDTRANSFER", "ATTENDEDTRANSFER", "LINKEDID_END"),
+        *("PICKUP", "FORWARD", "LOCAL_OPTIMIZE", "LOCAL_OPTIMIZE_BEGIN"),
+    ),
     "no HANGUP": without_events("HANGUP"),
     "no caller id": without_columns("cid_num", "cid_name", "cid_ani", "cid_dnid", "cid_rdnis"),
     "no extension": without_columns("exten"),

@@ -27,6 +27,7 @@ NOT_TOLD: dict[str, set[str]] = {
     | {"transfer_attended_by_keys_not_answered"},
     "no linkedid": SEMI_ATTENDED,
     "no application": SEMI_ATTENDED | {"feature_conference"},
+    "the events of Asterisk's sample": JOINED_WHILE_IT_RANG,
     "no extension": {"feature_picked_up_in_group"},
     "no channel": {"feature_menu_given_up"}
     | {f"transfer_{kind}_by_keys_not_answered" for kind in ("attended", "semi_attended")},
