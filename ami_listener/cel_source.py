@@ -180,8 +180,12 @@ class TableSource:
         return {"id": await self._table.last()}
 
     async def read(self, place: Place) -> Slice:
-        """The next rows by id."""
+        """The next rows by id; from the beginning of a table that was emptied, where ids begin anew."""
         found = await self._table.after(place["id"], ROWS)
+        if not found and await self._table.last() < place["id"]:
+            return Slice(
+                [], {"id": 0}, False, note=f"{self.name}: the table was emptied; it is read from its beginning"
+            )
         rows: list[tuple[CelRow, Place]] = []
         unreadable = 0
         before = place["id"]

@@ -253,6 +253,21 @@ async def test_a_table_is_read_on_by_id(table: tuple[CelSource, str]) -> None:
     assert abs((newest - max(row.at for row in after)).total_seconds()) < 1.1
 
 
+async def test_a_table_that_was_emptied_is_read_from_its_beginning(table: tuple[CelSource, str]) -> None:
+    source, writer = table
+    await insert(writer, rows_of(ANSWERED)[:5])
+    place = await source.present()
+    await execute(writer, "DELETE FROM cel" if writer.startswith("sqlite") else "TRUNCATE cel")
+    if writer.startswith("postgres"):
+        await execute(writer, "ALTER SEQUENCE cel_id_seq RESTART")
+    found, place, notes = await read_all(source, place)
+    assert (found, place) == ([], {"id": 0})
+    await insert(writer, rows_of(ANSWERED)[5:])
+    found, place, _ = await read_all(source, place)
+    assert events(found) == ALL[5:]
+    assert "the table was emptied" in notes[0]
+
+
 async def _of_file(path: Path) -> list[CelRow]:
     source = open_source(f"csv:{path}", UTC)
     return (await read_all(source, await open_source("csv:/none", UTC).present()))[0]
