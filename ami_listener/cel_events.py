@@ -125,9 +125,12 @@ class _Telling:
             return
         # Bridges are not logged here: whoever was dialled and answered talks with the caller.
         caller = self._call.channels.get(row.linkedid)
+        bridge = self._brought.get(row.uniqueid) or f"of {row.linkedid}"
         if facts.dialled and caller is not None and caller.answered_at is None and not caller.gone:
-            yield e.BridgeEntered(row.at, row.linkedid, row.linkedid, row.linkedid)
-        yield e.BridgeEntered(row.at, row.uniqueid, row.linkedid, row.linkedid)
+            self._bridges[row.linkedid] = bridge
+            yield e.BridgeEntered(row.at, row.linkedid, row.linkedid, bridge)
+        self._bridges[row.uniqueid] = bridge
+        yield e.BridgeEntered(row.at, row.uniqueid, row.linkedid, bridge)
 
     def _app_started(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         facts = self._call.channels[row.uniqueid]
@@ -230,11 +233,15 @@ class _Telling:
         yield e.AttendedTransferred(row.at, *told, None)
 
     def _bring_together(self, row: CelRow, second: str, bridge: str) -> Iterator[e.ChannelEvent]:
-        """Where no row names bridges, those whom the second channel leaves behind are from now on in the first's."""
-        left = [uniqueid for uniqueid, one in self._bridges.items() if one == bridge and uniqueid != second]
-        for uniqueid in left if bridge != f"of {row.linkedid}" else ():
-            self._bridges[uniqueid] = self._brought[uniqueid] = f"of {row.linkedid}"
-            yield e.BridgeEntered(row.at, uniqueid, row.linkedid, f"of {row.linkedid}")
+        """Where no row names bridges, those whom the second channel leaves behind, or rings, come to the first's."""
+        to = f"of {row.linkedid}"
+        for uniqueid, facts in self._call.channels.items():
+            if uniqueid == second or f"of {facts.first.linkedid}" != bridge or bridge == to or facts.gone:
+                continue
+            self._brought[uniqueid] = to
+            if self._bridges.get(uniqueid) == bridge:
+                self._bridges[uniqueid] = to
+                yield e.BridgeEntered(row.at, uniqueid, row.linkedid, to)
 
     def _picked_up(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         picker = self._named(row.extra, "pickup_channel_uniqueid", "pickup_channel") or self._call.picker_of(row)
@@ -242,6 +249,9 @@ class _Telling:
         if picker is not None and facts is not None:
             self._brought[picker] = f"of {row.linkedid}"
             yield e.PickedUp(row.at, picker, facts.first.linkedid, row.uniqueid)
+            if picker in self._bridges:
+                self._bridges[picker] = self._brought[picker]
+                yield e.BridgeEntered(row.at, picker, row.linkedid, self._brought[picker])
 
     def _parked(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         self._call.channels[row.uniqueid].parked = True

@@ -128,6 +128,7 @@ COARSE: dict[str, Spelling] = {
         *("APP_END", "PARK_START", "PARK_END", "BLINDTRANSFER", "ATTENDEDTRANSFER", "LINKEDID_END"),
         *("PICKUP", "FORWARD", "LOCAL_OPTIMIZE", "LOCAL_OPTIMIZE_BEGIN"),
     ),
+    "no bridges": without_events("BRIDGE_ENTER", "BRIDGE_EXIT"),
     "no HANGUP": without_events("HANGUP"),
     "no caller id": without_columns("cid_num", "cid_name", "cid_ani", "cid_dnid", "cid_rdnis"),
     "no extension": without_columns("exten"),

@@ -22,9 +22,10 @@ SEMI_ATTENDED = {f"transfer_semi_attended_by_keys_{end}" for end in ("busy", "de
 JOINED_WHILE_IT_RANG = {f"transfer_semi_attended_by_refer_{end}" for end in ("busy", "declined", "not_answered")}
 NOT_TOLD: dict[str, set[str]] = {
     "no extra": JOINED_WHILE_IT_RANG,
-    "no extra, no peer": JOINED_WHILE_IT_RANG
-    | {"handover_caller_joins_while_it_rings", "transfer_semi_attended_by_refer_answered"}
-    | {"transfer_attended_by_keys_not_answered"},
+    "no extra, no peer": JOINED_WHILE_IT_RANG | {"transfer_attended_by_keys_not_answered"},
+    "no bridges": SEMI_ATTENDED
+    | {"transfer_attended_by_keys_not_answered", "feature_conference"}
+    | {f"feature_parked{how}" for how in ("", "_and_forgotten", "_and_gone", "_by_key")},
     "no linkedid": SEMI_ATTENDED,
     "no application": SEMI_ATTENDED | {"feature_conference"},
     "the events of Asterisk's sample": JOINED_WHILE_IT_RANG,
