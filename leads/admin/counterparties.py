@@ -73,7 +73,7 @@ routes = web.RouteTableDef()
 async def counterparty_list(request: web.Request) -> web.Response:
     """One page of the counterparties that the viewer may see."""
     panel, viewer = panel_of(request), viewer_of(request)
-    wanted, asked = asked_counterparties(request)
+    wanted, asked = asked_counterparties(request, forgiving=True)
     async with panel.database.read() as session:
         page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
@@ -81,6 +81,7 @@ async def counterparty_list(request: web.Request) -> web.Response:
     return render(
         request,
         "counterparties/list.html",
+        status=422 if asked.query.errors else 200,
         **asked.shown(),
         page=page,
         wanted=wanted,
@@ -91,16 +92,18 @@ async def counterparty_list(request: web.Request) -> web.Response:
     )
 
 
-def asked_counterparties(request: web.Request) -> tuple[CounterpartyFilter, Asked[CounterpartyOrder]]:
-    """What the address of the list, or of its export, asks for."""
-    asked = read_list(request, CounterpartyOrder.NAME, (CounterpartyOrder.CREATED,))
+def asked_counterparties(
+    request: web.Request, *, forgiving: bool = False
+) -> tuple[CounterpartyFilter, Asked[CounterpartyOrder]]:
+    """What the address of the list, or of its export, asks for; see `read_list`."""
+    asked = read_list(request, CounterpartyOrder.NAME, (CounterpartyOrder.CREATED,), forgiving=forgiving)
     wanted = CounterpartyFilter(
         search=asked.search,
         folder=asked.query.text("folder") or None,
         responsible_id=asked.responsible_id,
-        name=asked.query.text("name"),
+        name=asked.query.words("name"),
         number=asked.number(panel_of(request).region),
-        person=asked.query.text("person"),
+        person=asked.query.words("person"),
         created=asked.days("created"),
     )
     return wanted, asked

@@ -25,22 +25,31 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def checked(text: str, longest: int, *, lines: bool = False) -> str:
-    """Refuse text that no form of ours sends: control characters, lone surrogates, or beyond `longest`.
+    """Refuse text that cannot be kept: control characters, lone surrogates, or beyond `longest`.
 
     Raises:
         ValueError: the text is such.
     """
     if len(text) > longest:
         raise ValueError("too long")
-    for letter in text:
-        category = unicodedata.category(letter)
-        if category == "Cs" or (category == "Cc" and not (lines and letter in _LINE_BREAKS)):
-            raise ValueError("holds characters that cannot be kept")
+    if _unkept(text, lines=lines) is not None:
+        raise ValueError("holds characters that cannot be kept")
     return text
 
 
+def _unkept(text: str, *, lines: bool) -> int | None:
+    """The place of the first character that cannot be kept; line breaks and tabs only where `lines` may be."""
+    for place, letter in enumerate(text):
+        category = unicodedata.category(letter)
+        if category == "Cs" or (category == "Cc" and not (lines and letter in _LINE_BREAKS)):
+            return place
+    return None
+
+
 def parse_fields(encoded: bytes | str) -> dict[str, list[str]]:
-    """Decode an urlencoded form or query strictly: bad UTF-8 and too many fields are refused.
+    """Decode an urlencoded form or query: bad UTF-8 and too many fields are refused.
+
+    The values are as they were typed, however long and whatever they hold: their readers say what is wrong with them.
 
     Raises:
         ValueError: it is no such text (UnicodeError among it).
@@ -49,8 +58,24 @@ def parse_fields(encoded: bytes | str) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS):
         checked(name, 100)
-        fields.setdefault(name, []).append(checked(value.replace("\r\n", "\n"), 20_000, lines=True))
+        fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
     return fields
+
+
+def too_long(text: str, longest: int) -> str:
+    """Say how long a text may be, and how long it is."""
+    allowed = ngettext("At most %(count)s character.", "At most %(count)s characters.", longest)
+    present = _("Here are %(count)s.", count=len(text))
+    return f"{allowed} {present}"
+
+
+def cannot_be_kept(text: str, place: int) -> str:
+    """Say which character of a text cannot be kept: it is invisible, so it is told by its place and code."""
+    return _(
+        "Character %(place)s is an invisible control character (%(code)s), which cannot be kept. Remove it.",
+        place=place + 1,
+        code=f"U+{ord(text[place]):04X}",
+    )
 
 
 class Form:
@@ -121,12 +146,15 @@ class Form:
     ) -> str:
         """Like `text` for one value of a repeated field, with messages under `name`."""
         value = typed.strip()
+        unkept = _unkept(value, lines=True)
         if required and not value:
             self.fail(name, _("Fill this in."))
         elif len(value) > longest:
-            self.fail(name, ngettext("At most %(count)s character.", "At most %(count)s characters.", longest))
+            self.fail(name, too_long(value, longest))
+        elif unkept is not None:
+            self.fail(name, cannot_be_kept(value, unkept))
         elif not lines and any(letter in value for letter in _LINE_BREAKS):
-            self.fail(name, _("Line breaks do not belong here."))
+            self.fail(name, _("Line breaks and tabs do not belong here."))
         return value[:longest]
 
     def integer(self, name: str, low: int, high: int, *, typed: str | None = None) -> int:
@@ -184,26 +212,48 @@ class Form:
 
 
 class Query:
-    """The query string of a list page: what is asked for, and addresses that change one part of it."""
+    """The query string of a list page: what is asked for, and addresses that change one part of it.
 
-    def __init__(self, request: web.Request) -> None:
-        """Read the query of `request`, which the middleware has checked."""
+    `errors` says of texts that people typed why they are not looked for; see `words`.
+    """
+
+    def __init__(self, request: web.Request, *, forgiving: bool = False) -> None:
+        """Read the query of `request`; a page that shows `errors` is `forgiving`."""
         self.path = request.path
+        self.errors: dict[str, str] = {}
         self._fields = parse_fields(request.rel_url.raw_query_string)
+        self._forgiving = forgiving
+
+    def typed(self, name: str) -> str:
+        """What stands in a field, as typed."""
+        return self._fields.get(name, [""])[0]
 
     def text(self, name: str, longest: int = 200) -> str:
         """A text, empty when not asked for."""
-        values = self._fields.get(name, [""])
-        value = values[0].strip()
-        if len(values) > 1 or len(value) > longest:
-            raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+        value = self.typed(name).strip()
+        if len(self._fields.get(name, ())) > 1 or self._fault(value, longest):
+            raise _foreign_address()
         return value
+
+    def words(self, name: str, longest: int = 200) -> str:
+        """A text that people type; one that cannot be looked for is as none, and `errors` says why."""
+        fault = self._fault(self.typed(name).strip(), longest)
+        if not fault or not self._forgiving:
+            return self.text(name, longest)
+        self.errors[name] = fault
+        return ""
+
+    def _fault(self, value: str, longest: int) -> str:
+        unkept = _unkept(value, lines=True)
+        if len(value) > longest:
+            return too_long(value, longest)
+        return "" if unkept is None else cannot_be_kept(value, unkept)
 
     def choice(self, name: str, allowed: Collection[str], default: str) -> str:
         """One of `allowed`, such as the columns that a list can be sorted by."""
         value = self.text(name) or default
         if value not in allowed:
-            raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+            raise _foreign_address()
         return value
 
     def identifier(self, name: str) -> int | None:
@@ -213,7 +263,7 @@ class Query:
             return None
         if value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) <= BIGGEST_ID:
             return int(value)
-        raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+        raise _foreign_address()
 
     def url(self, **changes: object) -> str:
         """This page's address with some parts changed; None and "" leave a part out."""
@@ -225,3 +275,7 @@ class Query:
     def url_at(self, path: str) -> str:
         """The address of another page for the same list, from its beginning."""
         return f"{path}{self.url(after=None, before=None).removeprefix(self.path)}"
+
+
+def _foreign_address() -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=_("This address is not one of this page's."))

@@ -48,6 +48,10 @@ _REFUSALS = {
     Access.EXPORT: N_("You may not export. An administrator can give supervisors that right."),
     Access.ADMIN: N_("Only administrators can open this page."),
 }
+_TOO_LARGE = N_(
+    "A form may have %(size)s KB, about 40 pages of text. Go back: what you typed is still there. "
+    "Shorten it, and send it again."
+)
 _log = structlog.get_logger(__name__)
 
 SECURITY_HEADERS = {
@@ -228,7 +232,7 @@ async def _read_form(request: web.Request, viewer: Viewer | None) -> None:
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
     except ValueError:
-        raise web.HTTPBadRequest(text=_("The form holds characters that cannot be kept, or is too long.")) from None
+        raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
     _check_token(request, viewer, form.value("csrf"))
     request[_FORM] = form
     return None
@@ -298,7 +302,10 @@ def _error_page(request: web.Request, status: int, message: str, allow: str | No
         500: _("Something went wrong here"),
         503: _("Not available at this moment"),
     }
-    standard = {404: _("It may have been removed, or the address is mistyped."), 413: _("The form is too large.")}
+    standard = {
+        404: _("It may have been removed, or the address is mistyped."),
+        413: _(_TOO_LARGE, size=LARGEST_BODY // 1024),
+    }
     if status in standard and (message.startswith(f"{status}:") or not message):
         message = standard[status]
     elif message.startswith(f"{status}:"):

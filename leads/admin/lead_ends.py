@@ -169,12 +169,14 @@ async def _company(session: AsyncSession, viewer: Viewer, counterparty_id: int) 
 
 
 async def _choose_page(request: web.Request, session: AsyncSession, lead: LeadCard) -> web.Response:
-    query = Query(request)
-    wanted = CounterpartyFilter(search=searched(query.text("q"), panel_of(request).region))
+    query = Query(request, forgiving=True)
+    wanted = CounterpartyFilter(search=searched(query.words("q"), panel_of(request).region))
     page = await list_counterparties(
         session, wanted, CounterpartyOrder.NAME, Request(MOST_FOUND, False), viewer_of(request).scope
     )
-    return render(request, "leads/choose.html", lead=lead, query=query, rows=page.rows)
+    return render(
+        request, "leads/choose.html", status=422 if query.errors else 200, lead=lead, query=query, rows=page.rows
+    )
 
 
 def _close_page(
@@ -193,14 +195,15 @@ def _close_page(
 
 
 async def _find_double_page(request: web.Request, session: AsyncSession, lead: LeadCard) -> web.Response:
-    query = Query(request)
-    typed = query.text("q")
-    wanted = LeadFilter(search=searched(typed, panel_of(request).region))
+    query = Query(request, forgiving=True)
+    wanted = LeadFilter(search=searched(query.words("q"), panel_of(request).region))
     page = await list_leads(
         session, wanted, LeadOrder.LAST_CALL, Request(MOST_FOUND + 1, True), viewer_of(request).scope
     )
     rows = [row for row in page.rows if row.id != lead.id][:MOST_FOUND]
-    return render(request, "leads/find_double.html", lead=lead, query=query, rows=rows)
+    return render(
+        request, "leads/find_double.html", status=422 if query.errors else 200, lead=lead, query=query, rows=rows
+    )
 
 
 async def _merge_page(request: web.Request, session: AsyncSession, lead: LeadCard, other_id: int) -> web.Response:

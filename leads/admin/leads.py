@@ -55,7 +55,7 @@ routes = web.RouteTableDef()
 async def lead_list(request: web.Request) -> web.Response:
     """One page of the leads that the viewer may see."""
     panel, viewer = panel_of(request), viewer_of(request)
-    wanted, asked = asked_leads(request)
+    wanted, asked = asked_leads(request, forgiving=True)
     async with panel.database.read() as session:
         page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
@@ -66,6 +66,7 @@ async def lead_list(request: web.Request) -> web.Response:
     return render(
         request,
         "leads/list.html",
+        status=422 if asked.query.errors else 200,
         **asked.shown(),
         page=page,
         wanted=wanted,
@@ -81,16 +82,17 @@ async def lead_list(request: web.Request) -> web.Response:
     )
 
 
-def asked_leads(request: web.Request) -> tuple[LeadFilter, Asked[LeadOrder]]:
-    """What the address of the list, or of its export, asks for."""
-    asked = read_list(request, LeadOrder.LAST_CALL, (LeadOrder.LAST_CALL, LeadOrder.CREATED))
+def asked_leads(request: web.Request, *, forgiving: bool = False) -> tuple[LeadFilter, Asked[LeadOrder]]:
+    """What the address of the list, or of its export, asks for; see `read_list`."""
+    newest_first = (LeadOrder.LAST_CALL, LeadOrder.CREATED)
+    asked = read_list(request, LeadOrder.LAST_CALL, newest_first, forgiving=forgiving)
     wanted = LeadFilter(
         search=asked.search,
         state=LeadState(asked.query.choice("state", set(LeadState), LeadState.OPEN)),
         status_id=asked.query.identifier("status"),
         responsible_id=asked.responsible_id,
         source_id=NOBODY if asked.query.text("source") == NO_SOURCE else asked.query.identifier("source"),
-        name=asked.query.text("name"),
+        name=asked.query.words("name"),
         number=asked.number(panel_of(request).region),
         created=asked.days("created"),
         last_call=asked.days("last-call"),

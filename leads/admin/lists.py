@@ -42,7 +42,7 @@ class Asked(Generic[Order]):
 
     def number(self, region: str) -> str:
         """The piece of a number that the list is narrowed to."""
-        return cards.searched(self.query.text("number"), region)
+        return cards.searched(self.query.words("number"), region)
 
     def days(self, name: str) -> Stretch | None:
         """The days of the viewer that the list is narrowed to, the first and the last among them; None for all.
@@ -69,23 +69,26 @@ class Asked(Generic[Order]):
         return day
 
 
-def read_list(request: web.Request, usual: Order, newest_first: Collection[Order]) -> Asked[Order]:
+def read_list(
+    request: web.Request, usual: Order, newest_first: Collection[Order], *, forgiving: bool = False
+) -> Asked[Order]:
     """Read the address of a list's page.
 
     Args:
         request: that asked.
         usual: the order of a list that nobody ordered; its class has all that there are.
         newest_first: orders that begin with their greatest value unless the address says else.
+        forgiving: whether a page is shown that says in its fields what cannot be looked for; else that is refused.
 
     Raises:
         HTTPBadRequest: the address is none of the list's.
     """
-    query = Query(request)
+    query = Query(request, forgiving=forgiving)
     sort = type(usual)(query.choice("sort", set(type(usual)), usual))
     order = query.choice("order", ("asc", "desc"), "desc" if sort in newest_first else "asc")
     return Asked(
         query,
-        search=cards.searched(query.text("q"), panel_of(request).region),
+        search=cards.searched(query.words("q"), panel_of(request).region),
         responsible_id=NOBODY if query.text("responsible") == _NOBODY else query.identifier("responsible"),
         sort=sort,
         place=Request(

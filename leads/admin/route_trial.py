@@ -25,10 +25,11 @@ routes = web.RouteTableDef()
 @admin_only
 async def try_route(request: web.Request) -> web.Response:
     """Ask, and show what the server would decide at this moment; nothing rings, and nothing is recorded."""
-    panel, query = panel_of(request), Query(request)
+    panel, query = panel_of(request), Query(request, forgiving=True)
     directory = panel.directory.current
-    number, to = query.text("number", LONGEST_NUMBER), query.text("to", LONGEST_NUMBER)
-    form = Form.filled(number=number, to=to)
+    number, to = query.words("number", LONGEST_NUMBER), query.words("to", LONGEST_NUMBER)
+    form = Form.filled(number=query.typed("number"), to=query.typed("to"))
+    form.errors.update(query.errors)
     asked = "number" in request.query
     if asked and number and read_number(number, panel.region).kind is NumberKind.INVALID:
         form.fail("number", _("Not a telephone number. Write it like +380 44 123 4567, or leave it empty if hidden."))

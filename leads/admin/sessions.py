@@ -1,5 +1,6 @@
 """A person's signed-in browsers: which they are, and signing them out, one or all (X1)."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +30,8 @@ _SYSTEMS = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 routes = web.RouteTableDef()
 
@@ -71,6 +74,8 @@ def browser_name(user_agent: str) -> str:
 async def end_one(request: web.Request) -> web.Response:
     """Sign one browser of the viewer's out."""
     panel, viewer, key = panel_of(request), viewer_of(request), form_of(request).value("session")
+    if not _HASH.fullmatch(key):
+        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
     async with panel.database.write() as session:
         await access.end_session_of(session, viewer.id, key)
     panel.check_sessions()

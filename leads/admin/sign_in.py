@@ -162,14 +162,9 @@ def new_password(form: Form, name: str) -> str:
     try:
         access.check_password(password)
     except access.AccessError:
-        form.fail(
-            name,
-            _(
-                "From %(low)s to %(high)s characters.",
-                low=access.SHORTEST_PASSWORD,
-                high=access.LONGEST_PASSWORD,
-            ),
-        )
+        lengths = {"low": access.SHORTEST_PASSWORD, "high": access.LONGEST_PASSWORD}
+        form.fail(name, _("From %(low)s to %(high)s characters.", **lengths))
+    form.checked_text(name, password, longest=access.LONGEST_PASSWORD)
     return password
 
 

@@ -114,6 +114,8 @@ async def done(request: web.Request) -> web.Response:
             await refuse_stranger(session, viewer, CallPerson(task.lead_id, task.counterparty_id))
     back = "/day" if form.value("back") == "day" else task.card
     reason = form.text("reason", longest=LONGEST, lines=True)
+    if form.errors:
+        return render(request, "planning/reason.html", status=422, form=form, task=task)
     try:
         async with panel.database.write() as session:
             await close_task(session, task.id, reason, by=viewer.id, now=panel.clock())
