@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Column(StrEnum):
-    """What a column holds; several may hold numbers."""
+    """What a column holds; several may hold numbers. CARD tells namesakes apart; see leads.domain.csv_cells."""
 
     NAME = "name"
     NUMBER = "number"
@@ -39,6 +39,7 @@ class Column(StrEnum):
     STATUS = "status"
     SOURCE = "source"
     RESPONSIBLE = "responsible"
+    CARD = "card"
 
 
 HEADERS: Mapping[Column, str] = {
@@ -53,6 +54,7 @@ HEADERS: Mapping[Column, str] = {
     Column.STATUS: N_("Status"),
     Column.SOURCE: N_("Source"),
     Column.RESPONSIBLE: N_("Responsible"),
+    Column.CARD: N_("Mark in Leadline"),
 }
 OF_EVERY_CARD = (
     Column.EMAIL,
@@ -76,6 +78,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column.FOLDER,
         Column.NUMBER,
         *OF_EVERY_CARD,
+        Column.CARD,
     ),
 }
 _ALSO: Mapping[Column, str] = {

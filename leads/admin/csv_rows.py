@@ -90,7 +90,7 @@ def read_counterparties(rows: CsvRows, mapped: Mapped, words: Words) -> Iterator
         except RowError as error:
             yield _refusal(line, row, mapped, str(error))
             continue
-        if person is not None and present is not None and present.name == company.name:
+        if person is not None and present is not None and _same_card(present, company):
             if len(present.persons) >= MOST_PERSONS:
                 yield _refusal(line, row, mapped, _("At most %(count)s contact persons.", count=MOST_PERSONS))
             else:
@@ -101,6 +101,10 @@ def read_counterparties(rows: CsvRows, mapped: Mapped, words: Words) -> Iterator
         present = company if person is None else replace(company, persons=(person,))
     if present is not None:
         yield present
+
+
+def _same_card(present: CounterpartyRow, row: CounterpartyRow) -> bool:
+    return present.name == row.name and (not row.card or row.card == present.card)
 
 
 def _lead(values: _Values, words: Words) -> LeadRow:
@@ -132,9 +136,9 @@ def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, Perso
     language = _chosen(values, Column.LANGUAGE, words.languages)
     responsible = _chosen(values, Column.RESPONSIBLE, words.people)
     email, person = values.text(Column.EMAIL), values.text(Column.CONTACT_PERSON)
-    folder = values.text(Column.FOLDER)
+    folder, card = values.text(Column.FOLDER), values.text(Column.CARD)
     if person:
-        company = CounterpartyRow(values.line, name, folder)
+        company = CounterpartyRow(values.line, name, folder, card=card)
         return company, PersonRow(person, values.numbers, email, language, responsible)
     own = CounterpartyRow(
         line=values.line,
@@ -148,6 +152,7 @@ def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, Perso
         status_id=_chosen(values, Column.STATUS, words.statuses),
         source_id=_chosen(values, Column.SOURCE, words.sources),
         responsible_id=responsible,
+        card=card,
     )
     return own, None
 

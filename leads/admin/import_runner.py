@@ -20,7 +20,7 @@ from leads.admin.i18n import _
 from leads.admin.import_refusals import reason_of
 from leads.store import imports
 from leads.store.cards import CardError
-from leads.store.counterparty_import import Became, CounterpartyRow, import_counterparty
+from leads.store.counterparty_import import Became, CardsOfFile, CounterpartyRow, import_counterparty
 from leads.store.engine import Database, breathe
 from leads.store.import_tables import ImportKind, ImportState
 from leads.store.import_undo import undo_items
@@ -182,6 +182,7 @@ class _Run:
 
     def __init__(self, database: Database, clock: Clock, order: Order, batch_id: int) -> None:
         self._database, self._clock, self._order, self._batch = database, clock, order, batch_id
+        self._cards = CardsOfFile()
 
     async def run(self) -> None:
         order, position = self._order, 0
@@ -264,6 +265,7 @@ class _Run:
                 self._database,
                 self._batch,
                 row,
+                self._cards,
                 update_known=self._order.update_known,
                 by=self._order.by,
                 clock=self._clock,

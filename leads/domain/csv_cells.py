@@ -4,6 +4,8 @@ A name that begins with `=` would be calculated by whoever opens the file; an ap
 """
 
 import re
+from datetime import UTC, datetime
+from zlib import crc32
 
 _RISKY = re.compile(r"'*[=+\-@\t\r]")
 _E164 = re.compile(r"\+[0-9]{3,15}")
@@ -17,3 +19,11 @@ def protected(text: str) -> str:
 def original(cell: str) -> str:
     """The text that `protected` made `cell` of; a cell that it would not have changed stays as it is."""
     return cell[1:] if cell.startswith("'") and _RISKY.match(cell) else cell
+
+
+def card_mark(identity: int, created_at: datetime) -> str:
+    """What tells one card of one database from its namesakes, here and in every other database.
+
+    The key alone would not: another database has a card of its own under it.
+    """
+    return f"{identity}-{crc32(created_at.astimezone(UTC).isoformat().encode()):08x}"

@@ -8,6 +8,7 @@ from enum import Enum
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.csv_cells import card_mark
 from leads.store.cards import ConflictError, NoSuchCardError
 from leads.store.counterparty_card import (
     CounterpartyCard,
@@ -40,7 +41,10 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class CounterpartyRow:
-    """A counterparty of a file with the contact persons that stand below it; `numbers` are E.164."""
+    """A counterparty of a file with the contact persons that stand below it; `numbers` are E.164.
+
+    `card` is the mark that an export of ours gave it.
+    """
 
     line: int
     name: str
@@ -54,6 +58,28 @@ class CounterpartyRow:
     source_id: int | None = None
     responsible_id: int | None = None
     persons: tuple[PersonRow, ...] = ()
+    card: str = ""
+
+
+class CardsOfFile:
+    """Which counterparty each marked card of a file turned out to be: no two marks are the same one."""
+
+    def __init__(self) -> None:
+        """Begin with a file of which nothing is imported yet."""
+        self._found: dict[str, int] = {}
+        self._taken: set[int] = set()
+
+    def note(self, row: CounterpartyRow, counterparty_id: int) -> None:
+        """Note who the row was."""
+        if row.card:
+            self._found[row.card] = counterparty_id
+            self._taken.add(counterparty_id)
+
+    def could_be(self, row: CounterpartyRow, counterparty_id: int) -> bool:
+        """Whether the row may be about this counterparty, as far as the rows before it tell."""
+        if row.card in self._found:
+            return self._found[row.card] == counterparty_id
+        return not row.card or counterparty_id not in self._taken
 
 
 class Became(Enum):
@@ -68,6 +94,7 @@ async def import_counterparty(
     database: Database,
     batch_id: int,
     row: CounterpartyRow,
+    cards: CardsOfFile,
     *,
     update_known: bool,
     by: int,
@@ -82,14 +109,15 @@ async def import_counterparty(
     """
     for attempt in range(_ATTEMPTS):
         async with database.read() as session:
-            known = await _find(session, row)
+            known = await _find(session, row, cards)
             try:
                 card = None if known is None else await load_counterparty(session, known, None)
             except NoSuchCardError:
                 card = None
         if card is None:
-            await _make(database, batch_id, row, by=by, clock=clock, region=region)
+            cards.note(row, await _make(database, batch_id, row, by=by, clock=clock, region=region))
             return Became.MADE
+        cards.note(row, card.id)
         present = edit_of(card)
         wanted = _merged(present, row)
         if not update_known or wanted == present:
@@ -107,7 +135,7 @@ async def import_counterparty(
     return Became.SKIPPED
 
 
-async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: int, clock: Clock, region: str) -> None:
+async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: int, clock: Clock, region: str) -> int:
     edit = _merged(CounterpartyEdit("", "", "", "", "", None, None, (), ()), row)
     saved = await save_counterparty(database, None, 0, edit, by=by, clock=clock, region=region)
     async with database.write() as session:
@@ -115,16 +143,30 @@ async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: 
         version = await session.scalar(made)
         if version is not None:
             session.add(ImportItem(batch_id=batch_id, counterparty_id=saved.id, version=version))
+    return saved.id
 
 
-async def _find(session: AsyncSession, row: CounterpartyRow) -> int | None:
-    """The counterparty of that name that has the row's numbers, its own before those of its contact persons; the first
-    of that name where numbers do not tell, because one of the two has none.
+async def _find(session: AsyncSession, row: CounterpartyRow, cards: CardsOfFile) -> int | None:
+    """The counterparty of that name that has the row's mark, else the row's numbers, its own before those of its
+    contact persons; the first of that name where numbers do not tell, because one of the two has none.
 
-    Two that have numbers of their own, and none in common, are two, although they may share a contact person.
+    Two that have numbers of their own, and none in common, are two, although they may share a contact person; and so
+    are two that have marks of their own.
     """
-    named = select(Counterparty.id).where(Counterparty.sort_name == sort_key(row.name), Counterparty.name == row.name)
-    ids = list(await session.scalars(named.order_by(Counterparty.id)))
+    named = select(Counterparty.id, Counterparty.created_at).where(
+        Counterparty.sort_name == sort_key(row.name), Counterparty.name == row.name
+    )
+    marks = {
+        identity: card_mark(identity, created_at)
+        for identity, created_at in await session.execute(named.order_by(Counterparty.id))
+        if cards.could_be(row, identity)
+    }
+    marked = next((identity for identity, mark in marks.items() if mark == row.card), None)
+    return marked if marked is not None else await _nearest(session, row, list(marks))
+
+
+async def _nearest(session: AsyncSession, row: CounterpartyRow, ids: list[int]) -> int | None:
+    """Whichever of these namesakes the row is about, by numbers."""
     if not ids:
         return None
     owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)

@@ -57,6 +57,7 @@ class ExportedPerson:
 class ExportedCounterparty:
     """A counterparty as it goes into a file, with its contact persons."""
 
+    id: int
     name: str
     folder: str
     numbers: tuple[str, ...]
@@ -175,6 +176,7 @@ async def _counterparties(session: AsyncSession, ids: Sequence[int]) -> list[Exp
     )
     found = {
         row[0]: ExportedCounterparty(
+            row[0],
             row[1],
             row[2],
             numbers.get(row[0], ()),

@@ -32,7 +32,7 @@ from leads.store.counterparty_card import (
     load_counterparty,
     save_counterparty,
 )
-from leads.store.counterparty_import import CounterpartyRow, PersonRow, import_counterparty
+from leads.store.counterparty_import import CardsOfFile, CounterpartyRow, PersonRow, import_counterparty
 from leads.store.daily_plans import plan_day
 from leads.store.directory import DirectoryCache
 from leads.store.duty_tables import EmployeeDuty
@@ -353,7 +353,9 @@ class World:
         row = CounterpartyRow(2, "ТОВ", numbers=step.numbers, persons=(PersonRow("Ія", step.more),))
         fixed: dict[str, Any] = {"by": 1, "clock": lambda: NOW, "region": "UA", "planning": PLANNING}
         try:
-            await import_counterparty(self.database, batch, row, update_known=bool(step.other % 2), **fixed)
+            await import_counterparty(
+                self.database, batch, row, CardsOfFile(), update_known=bool(step.other % 2), **fixed
+            )
         finally:
             await self._end(batch, 1)
 
