@@ -44,6 +44,18 @@ async def test_the_day_shows_calls_missed_calls_and_tasks(
     assert (await yurii.get("/day")).text.count("Overdue") == 2
 
 
+async def test_the_number_of_who_has_no_name_stands_there_once(
+    yurii: Visitor, database: Database, company: Company, clock: Clock
+) -> None:
+    edit = LeadEdit("", (NUMBER,), "", "", "", None, 1, company.yurii, None)
+    lead = f"/leads/{await create_lead(database, edit, by=None, clock=clock, region='UA')}"
+    await yurii.get("/me")
+    await yurii.post(f"{lead}/plan", {"plan_day": "2026-03-02", "plan_note": "про двері"})
+    page = (await yurii.get("/day")).text
+    assert page.count('<span class="number">+380 50 123 4567</span>') == 1
+    assert '<p class="soft">про двері</p>' in page
+
+
 async def test_a_missed_call_is_closed_with_a_reason(
     yurii: Visitor, lead: str, database: Database, company: Company, clock: Clock
 ) -> None:
