@@ -49,19 +49,12 @@ async def sign_in(request: web.Request) -> web.Response:
     wait = panel.throttle.wait(login, address)
     if wait:
         return _refuse_for_now(request, form, wait)
-    employee_id = await _whose(panel, login, address, password)
-    if employee_id is None:
+    found = await _whose(panel, login, address, password)
+    token = None if found is None else await _begin_session(request, *found, address)
+    if token is None:
         form.fail("password", _("Login or password is wrong."))
         return render(request, "sign_in.html", status=422, form=form)
     panel.throttle.succeeded(login, address)
-    old = request.cookies.get(session_cookie(panel.secure))
-    async with panel.database.write() as session:
-        if old:
-            await access.end_session(session, access.session_hash(old))
-        token = await access.open_session(
-            session, employee_id, panel.clock(), _printable(request.headers.get("User-Agent", ""))
-        )
-        await audit.note_sign_in(session, employee_id, address, panel.clock())
     response = redirect(request, _local_path(form.value("next")) or "/live")
     response.set_cookie(
         session_cookie(panel.secure),
@@ -73,6 +66,21 @@ async def sign_in(request: web.Request) -> web.Response:
         path="/",
     )
     return response
+
+
+async def _begin_session(request: web.Request, employee_id: int, password_hash: str, address: str) -> str | None:
+    """A session in place of the browser's old one; None where the password was changed since it was checked."""
+    panel = panel_of(request)
+    old = request.cookies.get(session_cookie(panel.secure))
+    async with panel.database.write() as session:
+        if not await access.holds_password(session, employee_id, password_hash):
+            return None
+        if old:
+            await access.end_session(session, access.session_hash(old))
+        agent = _printable(request.headers.get("User-Agent", ""))
+        token = await access.open_session(session, employee_id, panel.clock(), agent)
+        await audit.note_sign_in(session, employee_id, address, panel.clock())
+    return token
 
 
 @routes.post("/sign-out")
@@ -126,8 +134,10 @@ async def change_password(request: web.Request) -> web.Response:
         form.fail("old_password", waiting_text(wait))
         return await preferences_page(request, form, status=429)
     new = new_password(form, "new_password")
-    if not form.errors and await _whose(panel, viewer.login, address, form.value("old_password")) != viewer.id:
-        form.fail("old_password", _("This is not your password."))
+    if not form.errors:
+        found = await _whose(panel, viewer.login, address, form.value("old_password"))
+        if found is None or found[0] != viewer.id:
+            form.fail("old_password", _("This is not your password."))
     if form.errors:
         return await preferences_page(request, form, status=422)
     panel.throttle.succeeded(viewer.login, address)
@@ -138,8 +148,8 @@ async def change_password(request: web.Request) -> web.Response:
     return redirect(request, "/me", flash=_("Your password is changed. Other browsers are signed out."))
 
 
-async def _whose(panel: Panel, login: str, address: str, password: str) -> int | None:
-    """The key of whose login and password these are; each attempt counts, unless it is refused unheard.
+async def _whose(panel: Panel, login: str, address: str, password: str) -> tuple[int, str] | None:
+    """The key and the hash of whose login and password these are; each attempt counts, unless it is refused unheard.
 
     Raises:
         TooBusyError: so many passwords wait to be looked at that this one was not.
@@ -153,7 +163,7 @@ async def _whose(panel: Panel, login: str, address: str, password: str) -> int |
     except TooBusyError:
         panel.throttle.take_back(login, address)
         raise
-    return found[0] if found is not None and right else None
+    return found if right else None
 
 
 def new_password(form: Form, name: str) -> str:

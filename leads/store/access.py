@@ -132,6 +132,18 @@ async def find_password_hash(session: AsyncSession, login: str) -> tuple[int, st
     return (row[0], str(row[1])) if row else None
 
 
+async def holds_password(session: AsyncSession, employee_id: int, password_hash: str) -> bool:
+    """Whether this is still the password of somebody who may sign in; it stays so until the transaction ends.
+
+    Checking a password takes a while, in which it may be changed. Whoever changes it writes the employee's row before
+    he ends the sessions, so he ends the one that is begun after this, or this sees his change.
+    """
+    statement = select(Employee.id).where(
+        Employee.id == employee_id, Employee.active, Employee.password_hash == password_hash
+    )
+    return await session.scalar(statement.with_for_update(key_share=True)) is not None
+
+
 async def open_session(session: AsyncSession, employee_id: int, now: datetime, user_agent: str) -> str:
     """Begin a session and clear away those that are over; returns its id, which only the browser's cookie keeps."""
     await session.execute(

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import make_mocked_request
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin import CallFeed, create_panel
 from leads.admin.passwords import MOST_WAITING, HashingThreads, Passwords, TooBusyError
@@ -296,3 +298,38 @@ async def test_sessions_that_are_over_are_cleared_away(database: Database, compa
         await access.open_session(session, company.yurii, clock() - timedelta(hours=9), "")
         await access.open_session(session, company.yurii, clock(), "")
     assert len(await _sessions(database)) == 1
+
+
+@pytest.mark.parametrize("changed", ["while it is checked", "while the session is begun"])
+async def test_no_session_outlives_a_change_of_its_password(
+    visitor: Visitors, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """A sign-in and a change of the password meet in either order; the old password opens nothing afterwards."""
+    new = password_hash.hash_password("another long password")
+    begin = access.open_session
+    change: list[asyncio.Task[None]] = []
+
+    async def change_password() -> None:
+        async with database.write() as session:
+            await access.keep_password_hash(session, company.yurii, new)
+
+    async def check(_self: object, _hash: str | None, _password: str) -> bool:
+        if changed == "while it is checked":
+            await change_password()
+        return True
+
+    async def begin_slowly(session: AsyncSession, *rest: Any) -> str:
+        token = await begin(session, *rest)
+        change.append(asyncio.create_task(change_password()))
+        await asyncio.wait(change, timeout=0.3)  # It has to wait for this sign-in's end.
+        return token
+
+    monkeypatch.setattr("leads.admin.passwords.Passwords.verify", check)
+    if changed == "while the session is begun":
+        monkeypatch.setattr(access, "open_session", begin_slowly)
+    one = visitor()
+    await one.sign_in("yurii")
+    await asyncio.gather(*change)
+    assert (await one.get("/live")).location.startswith("/sign-in")
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(PanelSession)) == 0
