@@ -15,7 +15,15 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.store.listing import Condition
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
-from leads.store.search import SHORTEST_INNER, fts_query, key_pieces, like_pattern, search_patterns
+from leads.store.search import (
+    IE_IN_KEYS,
+    IO_IN_KEYS,
+    SHORTEST_INNER,
+    fts_query,
+    key_pieces,
+    like_pattern,
+    search_patterns,
+)
 
 Model = type[Lead] | type[Counterparty]
 
@@ -54,7 +62,8 @@ def key_holds(dialect: str, model: Model, key: InstrumentedAttribute[str], typed
     pieces = key_pieces(typed)
     if not pieces:
         return ()
-    here = and_(*(_holds(dialect, key, piece) for piece in pieces))
+    alike = func.replace(key, IO_IN_KEYS, IE_IN_KEYS)
+    here = and_(*(_holds(dialect, alike, piece) for piece in pieces))
     return _within_search(dialect, model, search_patterns(typed), here)
 
 
@@ -86,7 +95,7 @@ def _within_search(
     return (Condition(here, select(model.id).where(here)),)
 
 
-def _holds(dialect: str, text: InstrumentedAttribute[str], piece: str) -> ColumnElement[bool]:
+def _holds(dialect: str, text: ColumnElement[str] | InstrumentedAttribute[str], piece: str) -> ColumnElement[bool]:
     if dialect == "postgresql":
         return text.like(like_pattern(piece), escape="\\")
     return func.instr(text, piece) > 0

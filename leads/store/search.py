@@ -40,9 +40,17 @@ def sort_key(name: str) -> str:
 
 
 def key_pieces(query: str) -> tuple[str, ...]:
-    """The pieces of a sort key that all must occur in one that `query` asks for; empty when it asks for nothing."""
-    keys = (sort_key(word).removeprefix(_AFTER_NAMES) for word in query[:_LONGEST_QUERY].split())
+    """The pieces of a sort key that all must occur in one that `query` asks for; empty when it asks for nothing.
+
+    They have ё as е, and so must the key have.
+    """
+    words = query[:_LONGEST_QUERY].split()
+    keys = (sort_key(word).removeprefix(_AFTER_NAMES).replace(IO_IN_KEYS, IE_IN_KEYS) for word in words)
     return tuple(key for key in keys if key)[:_MOST_WORDS]
+
+
+IO_IN_KEYS, IE_IN_KEYS = _PLACES[ord("ё")], _PLACES[ord("е")]
+"""Keys order ё after е; whoever looks for a name means either with both, as `fold` has it."""
 
 
 def search_text(*texts: str, numbers: Iterable[str] = ()) -> str:

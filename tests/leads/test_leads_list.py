@@ -252,6 +252,24 @@ async def test_search_finds_inside_words_and_takes_signs_for_themselves(database
     assert leads[0].name in await _found(database, f"0{number[4:6]} {number[6:9]}-{number[9:]}")
 
 
+@pytest.mark.parametrize("name", ["Семёнов Пётр", "Семенов Петр"])
+async def test_the_column_of_names_takes_two_letters_for_one_as_the_search_does(database: Database, name: str) -> None:
+    async with database.write() as session:
+        status = await session.scalar(select(LeadStatus.id).order_by(LeadStatus.id).limit(1))
+        session.add(
+            Lead(
+                **{"name": name, "named": True, "main_number": "+380501234567", "status_id": status},
+                **{"created_at": NOW, "updated_at": NOW, "sort_name": sort_key(name), "search_text": search_text(name)},
+            )
+        )
+    for typed in ("семёнов", "Семенов", "ПЁТР", "петр", "мён петр", "семёнов п"):
+        for wanted in (LeadFilter(typed), LeadFilter(name=typed)):
+            async with database.read() as session:
+                page = await list_leads(session, wanted, LeadOrder.NAME, Request(10), None)
+            assert [row.name for row in page.rows] == [name], wanted
+    assert (await _found(database, "симёнов")) == set()
+
+
 @pytest.mark.parametrize(
     "cursor", ["", "x", "W10", "WzAsMSwxXQ", "WzAsIlx1MDAwMCIsMV0", "bnVsbA", "é", "W1sxXSwieCIsMV0"]
 )
