@@ -47,7 +47,7 @@ async def test_a_new_employee_can_sign_in_and_is_routed_to(
     ("changed", "message"),
     [
         ({"name": " "}, "Fill this in."),
-        ({"name": "a\tb"}, "Line breaks do not belong here."),
+        ({"name": "a\tb"}, "Line breaks and tabs do not belong here."),
         ({"login": "y u"}, "Latin letters, digits"),
         ({"login": "yurii"}, "Щербань Юрій has this login."),
         ({"password": ""}, "With a login goes a password."),
