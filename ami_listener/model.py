@@ -34,7 +34,8 @@ class Kind(Enum):
 class Channel:
     """One channel of Asterisk while it lives; legs and calls keep it after that for its number.
 
-    `sends_on` while it is to dial where a phone sent the call, `instead` where it is what was dialled then.
+    `sends_on` while it is to dial where a phone sent the call, `instead` where it is what was dialled then;
+    `conference` tells of what kind its `bridge` is.
     """
 
     uniqueid: str
@@ -52,6 +53,7 @@ class Channel:
     sends_on: bool = False
     instead: bool = False
     bridge: str | None = None
+    conference: bool = False
     pair: str | None = None
     leg: "LegState | None" = None
     cause: int = 0

@@ -253,6 +253,7 @@ class Tracker:
         if channel is None:
             return
         left = self._board.bridges.enter(channel, event.bridge)
+        channel.conference = event.conference
         people = self._board.bridges.people_heard_by(channel)
         if len(people) > 1 and event.conference:
             self._board.confer(people, event.at)
@@ -274,6 +275,10 @@ class Tracker:
         if channel is not None:
             call = channel.call
             self._hand_over(call, TransferState(TransferType.BLIND, channel, event.to, [], parked=call.is_parked))
+            # Who was sent into a conference may be heard there before Asterisk tells that he was sent.
+            for sent in [one for one in call.real_channels() if one is not channel and one.bridge and one.conference]:
+                if len(people := self._board.bridges.people_heard_by(sent)) > 1:
+                    self._board.confer(people, event.at)
 
     def _attended_transferred(self, event: e.AttendedTransferred) -> None:
         first, second = self._board.channels.get(event.uniqueid), self._board.channels.get(event.second)

@@ -50,6 +50,20 @@ def test_the_record_is_what_took_place(path: Path) -> None:
     assert (tracker.live_calls, tracker.live_channels, tracker.live_bridges) == (0, 0, 0)
 
 
+def test_who_is_sent_into_a_conference_may_be_there_before_asterisk_tells_that_he_was_sent() -> None:
+    path = next(path for path in FIXTURES if path.parent.name == "feature_conference")
+    events = events_of(path)
+    sent = next(n for n, event in enumerate(events) if event["Event"] == "BlindTransfer")
+    arrived = next(
+        n
+        for n, event in enumerate(events)
+        if event["Event"] == "BridgeEnter" and event["Uniqueid"] == events[sent]["TransfereeUniqueid"] and n > sent
+    )
+    events.insert(sent, events.pop(arrived))
+    told = [as_told(view) for view in in_order(finals(play(events, new_tracker())))]
+    assert differences(json.loads((path.parent / "expected.json").read_text())["calls"], told) == []
+
+
 STORY = st.sampled_from(FIXTURES)
 EXAMPLES = settings(max_examples=150, deadline=None)
 LAST_LISTING: Event = {"Event": "CoreShowChannelsComplete"}
