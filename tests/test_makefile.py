@@ -12,9 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("LEADLINE_", "MAKE", "MFLAGS"))
-    }
+    ours = ("LEADLINE_", "MAKE", "MFLAGS", "PYTHON")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(
         command, cwd=cwd, env=inherited | environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -23,7 +23,7 @@ from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.task_tables import Task
 
 Clock = Callable[[], datetime]
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 100
 """Things that change hands in one transaction: calls must not wait for it."""
 
 

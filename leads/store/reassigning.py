@@ -17,7 +17,7 @@ from leads.store.models import Change, Employee, Lead
 from leads.store.visibility import leads_of
 
 Clock = Callable[[], datetime]
-MOST_AT_ONCE = 200
+MOST_AT_ONCE = 100
 """Leads in one transaction: calls must not wait for it."""
 
 

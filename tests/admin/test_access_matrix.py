@@ -212,6 +212,7 @@ async def world(
     return made
 
 
+@pytest.mark.timeout(300)
 async def test_each_route_answers_everybody_as_the_matrix_says(world: World, database: Database) -> None:
     wrong: list[str] = []
     for right in ("without", "with"):
