@@ -319,7 +319,8 @@ class _Shape:
                     if responsibles is None or each in responsibles
                 ]
                 rank = case(ranks, value=func.coalesce(Lead.responsible_id, NOBODY), else_=0)
-                in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
+                if responsibles is None:
+                    in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
             case LeadOrder.SOURCE:
                 ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
@@ -328,7 +329,8 @@ class _Shape:
                     if self.wanted.source_id in (None, each)
                 ]
                 rank = case(ranks, value=func.coalesce(Lead.source_id, NOBODY), else_=0)
-                in_use = select(SourceWord.id).where(exists().where(Lead.source_id == SourceWord.id, *filters))
+                if self.wanted.source_id is None:
+                    in_use = select(SourceWord.id).where(exists().where(Lead.source_id == SourceWord.id, *filters))
             case LeadOrder.LAST_CALL:
                 never, called = Lead.last_call_at.is_(None), Lead.last_call_at.is_not(None)
                 groups = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 from sqlalchemy.orm import selectinload
 
 from leads.domain.directory import Role
@@ -308,3 +308,31 @@ async def test_statuses_are_counted_under_the_other_filters(
         monkeypatch.setattr("leads.store.leads.MOST_COUNTED", 1)
         many = await status_counts(session, LeadFilter(state=LeadState.ALL), None)
     assert {(total.number, total.exact) for total in many.values()} == {(1, False)}
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted", "asked"),
+    [
+        (LeadOrder.RESPONSIBLE, LeadFilter(), True),
+        (LeadOrder.RESPONSIBLE, LeadFilter(responsible_id=NOBODY), False),
+        (LeadOrder.SOURCE, LeadFilter(), True),
+        (LeadOrder.SOURCE, LeadFilter(source_id=NOBODY), False),
+    ],
+)
+async def test_whose_leads_there_are_is_asked_only_where_they_may_be_of_many(
+    database: Database, order: LeadOrder, wanted: LeadFilter, asked: bool
+) -> None:
+    """Where nobody has been given any, the answer costs a look at all of them."""
+    await _fill(database)
+    statements: list[str] = []
+
+    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", executed)
+    async with database.read() as session:
+        page = await list_leads(session, wanted, order, Request(10), None)
+    event.remove(engine, "before_cursor_execute", executed)
+    assert page.rows
+    assert any("EXISTS (SELECT" in statement for statement in statements) == asked
