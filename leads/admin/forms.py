@@ -78,6 +78,14 @@ def cannot_be_kept(text: str, place: int) -> str:
     )
 
 
+def _fault(text: str, longest: int) -> str:
+    """Say why a text cannot be kept; nothing where it can."""
+    if len(text) > longest:
+        return too_long(text, longest)
+    unkept = _unkept(text, lines=True)
+    return "" if unkept is None else cannot_be_kept(text, unkept)
+
+
 class Form:
     """The fields of one form: what was typed, what is wrong with it, and what somebody else saved meanwhile.
 
@@ -146,13 +154,10 @@ class Form:
     ) -> str:
         """Like `text` for one value of a repeated field, with messages under `name`."""
         value = typed.strip()
-        unkept = _unkept(value, lines=True)
         if required and not value:
             self.fail(name, _("Fill this in."))
-        elif len(value) > longest:
-            self.fail(name, too_long(value, longest))
-        elif unkept is not None:
-            self.fail(name, cannot_be_kept(value, unkept))
+        elif fault := _fault(value, longest):
+            self.fail(name, fault)
         elif not lines and any(letter in value for letter in _LINE_BREAKS):
             self.fail(name, _("Line breaks and tabs do not belong here."))
         return value[:longest]
@@ -231,23 +236,17 @@ class Query:
     def text(self, name: str, longest: int = 200) -> str:
         """A text, empty when not asked for."""
         value = self.typed(name).strip()
-        if len(self._fields.get(name, ())) > 1 or self._fault(value, longest):
+        if len(self._fields.get(name, ())) > 1 or _fault(value, longest):
             raise _foreign_address()
         return value
 
     def words(self, name: str, longest: int = 200) -> str:
         """A text that people type; one that cannot be looked for is as none, and `errors` says why."""
-        fault = self._fault(self.typed(name).strip(), longest)
+        fault = _fault(self.typed(name).strip(), longest)
         if not fault or not self._forgiving:
             return self.text(name, longest)
         self.errors[name] = fault
         return ""
-
-    def _fault(self, value: str, longest: int) -> str:
-        unkept = _unkept(value, lines=True)
-        if len(value) > longest:
-            return too_long(value, longest)
-        return "" if unkept is None else cannot_be_kept(value, unkept)
 
     def choice(self, name: str, allowed: Collection[str], default: str) -> str:
         """One of `allowed`, such as the columns that a list can be sorted by."""

@@ -137,9 +137,14 @@ async def _source(
     in_use = None
     if order is CounterpartyOrder.RESPONSIBLE:
         ranks = {each: place for place, each in enumerate([NOBODY, *(one for one, _name in await employees(session))])}
-        groups = [Group(place, each, partial(_segments, base, _charge(each))) for each, place in ranks.items()]
+        groups = [
+            Group(place, each, partial(_segments, base, _charge(each)))
+            for each, place in ranks.items()
+            if wanted.responsible_id in (None, each)
+        ]
         rank = case(ranks, value=func.coalesce(Counterparty.responsible_id, NOBODY), else_=0)
-        in_use = select(Employee.id).where(exists().where(Counterparty.responsible_id == Employee.id, *base))
+        if wanted.responsible_id is None:
+            in_use = select(Employee.id).where(exists().where(Counterparty.responsible_id == Employee.id, *base))
     elif order is CounterpartyOrder.FOLDER:
         names = ["", *await folders(session)]
         groups = [

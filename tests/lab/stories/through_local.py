@@ -60,6 +60,13 @@ def _second_answers(scene: Scene, kind: int) -> list[ExpectedCall]:
     return _answered(scene, caller, phones, ringing[1], phones[1])
 
 
+def _nobody_answers(scene: Scene, kind: int) -> list[ExpectedCall]:
+    phones = scene.phones(2)
+    caller = ring_through_local(scene, kind, phones)
+    caller.await_refusal()
+    return [unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))]
+
+
 def group_answered(scene: Scene) -> list[ExpectedCall]:
     """A group of two extensions rings, the second answers, and the Local channels stay."""
     return _second_answers(scene, KEPT)
@@ -72,10 +79,7 @@ def group_answered_optimised(scene: Scene) -> list[ExpectedCall]:
 
 def group_not_answered(scene: Scene) -> list[ExpectedCall]:
     """A group of two extensions rings until its time is over, which is shorter than theirs."""
-    phones = scene.phones(2)
-    caller = ring_through_local(scene, KEPT, phones)
-    caller.await_refusal()
-    return [unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))]
+    return _nobody_answers(scene, KEPT)
 
 
 def group_given_up(scene: Scene) -> list[ExpectedCall]:
@@ -106,10 +110,7 @@ def follower_answers(scene: Scene) -> list[ExpectedCall]:
 
 def followers_do_not_answer(scene: Scene) -> list[ExpectedCall]:
     """A group of extensions that are followed rings until its time is over."""
-    phones = scene.phones(2)
-    caller = ring_through_local(scene, FOLLOWED, phones)
-    caller.await_refusal()
-    return [unanswered(scene, caller, "no-answer", rung(phones, "no-answer"))]
+    return _nobody_answers(scene, FOLLOWED)
 
 
 def queue_answered(scene: Scene) -> list[ExpectedCall]:
