@@ -38,6 +38,7 @@ from leads.admin.rendering import redirect, render
 from leads.admin.tasks import card_work
 from leads.domain.statuses import StatusSet
 from leads.store import board
+from leads.store.at_stake import LeadsToCloseError
 from leads.store.cards import (
     ConflictError,
     LeadClosedError,
@@ -45,7 +46,6 @@ from leads.store.cards import (
     WrongFieldError,
     history_with_leads,
 )
-from leads.store.closing import LeadsToCloseError
 from leads.store.counterparties import (
     CounterpartyFilter,
     CounterpartyOrder,

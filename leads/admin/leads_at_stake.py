@@ -9,8 +9,8 @@ from leads.admin.context import Viewer
 from leads.admin.forms import Form
 from leads.admin.i18n import _, ngettext
 from leads.admin.rendering import number_text
+from leads.store.at_stake import Decided, stakes
 from leads.store.cards import Owner
-from leads.store.closing import Decided, open_leads
 from leads.store.counterparty_card import Becoming, CounterpartyCard, Saved
 from leads.store.lead_card import LeadCard
 from leads.store.pins import Sharer, shared_numbers
@@ -19,11 +19,16 @@ from leads.store.visibility import counterparty_is_visible, lead_is_visible
 
 @dataclass(frozen=True, slots=True)
 class AtStake:
-    """A lead that a save would close; `name` and `href` are empty where it is not the viewer's to see."""
+    """A lead with numbers of the form; `name` and `href` are empty where it is not the viewer's to see.
+
+    `responsible` is empty where it is the viewer or nobody; one that he may not close stays, whatever is ticked.
+    """
 
     id: int
     name: str
     href: str
+    responsible: str
+    may_close: bool
     ticked: bool
 
 
@@ -66,10 +71,11 @@ async def at_stake(session: AsyncSession, viewer: Viewer, form: Form) -> list[At
     """The leads that the form asks about, as they are now."""
     decided = decided_in(form)
     rows = []
-    for lead in await open_leads(session, decided.asked):
-        mine = await lead_is_visible(session, lead.id, viewer.scope)
-        name, href = (number_text(lead.name), f"/leads/{lead.id}") if mine else ("", "")
-        rows.append(AtStake(lead.id, name, href, lead.id in decided.close))
+    for stake in await stakes(session, decided.asked, viewer.scope):
+        lead = stake.lead
+        name, href = (number_text(lead.name), f"/leads/{lead.id}") if stake.visible else ("", "")
+        responsible = "" if lead.responsible_id == viewer.id else stake.responsible or ""
+        rows.append(AtStake(lead.id, name, href, responsible, stake.may_close, lead.id in decided.close))
     return rows
 
 

@@ -56,3 +56,17 @@ def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 def later(one: datetime | None, other: datetime | None) -> datetime | None:
     """The last of two moments, of which either may not have been."""
     return max((time for time in (one, other) if time is not None), default=None)
+
+
+def has_an_owner(*, named: bool, chosen: bool, talked: bool, saves: int) -> bool:
+    """Whether a lead is somebody's already; one that only calls in vain have made so far is nobody's (L1).
+
+    It has a provisional responsible then, from whom nothing is taken when it becomes another's counterparty.
+
+    Args:
+        named: a person typed its name.
+        chosen: a person chose who is responsible for it.
+        talked: somebody talked with it.
+        saves: how often a person saved its card.
+    """
+    return named or chosen or talked or saves > 0

@@ -30,22 +30,6 @@ class PlaceForNumbersError(CardError):
     """The lead's numbers are on neither card, and two could take them: a person must say which (L4)."""
 
 
-class LeadsToCloseError(CardError):
-    """The numbers are on active leads that nobody was asked about; `leads` are those, for a person to decide (L6)."""
-
-    def __init__(self, leads: tuple[Owner, ...]) -> None:
-        super().__init__(f"leads {[lead.id for lead in leads]} have these numbers")
-        self.leads = leads
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """The leads that a person was asked about, and those of them that shall close; the others keep their numbers."""
-
-    asked: frozenset[int] = frozenset()
-    close: frozenset[int] = frozenset()
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What a person chose for a lead: a counterparty, perhaps its contact person, and which of the two gets numbers."""
@@ -88,16 +72,6 @@ async def open_lead(session: AsyncSession, lead_id: int, version: int | None, sc
     if version is not None and lead.version != version:
         raise await cards.conflict(session, lead_id=lead_id)
     return lead
-
-
-async def open_leads(session: AsyncSession, lead_ids: Iterable[int]) -> list[Owner]:
-    """Those of these leads that are open."""
-    rows = await session.execute(
-        select(Lead.id, Lead.name, Lead.responsible_id)
-        .where(Lead.id.in_(list(lead_ids)), Lead.closed_at.is_(None))
-        .order_by(Lead.id)
-    )
-    return [Owner(*row) for row in rows]
 
 
 async def numbers_of(session: AsyncSession, *lead_ids: int | None) -> set[str]:

@@ -9,15 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.planning import Act, Step
 from leads.store import cards
+from leads.store.at_stake import Decided, leads_that_stay
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
-from leads.store.closing import (
-    Decided,
-    LeadsToCloseError,
-    close_lead,
-    close_leads_with,
-    lock_with_leads,
-    open_lead,
-)
+from leads.store.closing import close_lead, close_leads_with, lock_with_leads, open_lead
 from leads.store.counterparty_rows import all_numbers, derive, describe, numbers_on, plain, whole
 from leads.store.engine import Database
 from leads.store.lead_card import LANGUAGES
@@ -210,7 +204,7 @@ async def save_counterparty(
         clock: tells the present moment, UTC.
         region: how national numbers are completed.
         scope: whose cards he may see; None for all.
-        decided: what he said of the leads that have these numbers; None closes them all.
+        decided: what he said of the leads that have these numbers; None closes all that he may close.
         becoming: the lead that this counterparty is made from; it closes in any case.
         planning: what a change of status needs to plan the next call; without it none is planned.
 
@@ -231,7 +225,7 @@ async def save_counterparty(
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
         before, status_before = all_numbers(card), card.status_id
-        kept = await _kept(session, every - before, decided, lead)
+        kept = await leads_that_stay(session, every - before, decided, scope, lead)
         numbers, persons = _without(numbers, kept), [(person, _without(theirs, kept)) for person, theirs in persons]
         journal = Journal(now, by, counterparty_id=counterparty_id)
         with session.no_autoflush:
@@ -255,26 +249,6 @@ async def save_counterparty(
         if planning is not None and status_before not in (None, card.status_id):
             step = await plan_after_status(session, card, planning, now, by)
         return Saved(card.id, closed, left, step)
-
-
-async def _kept(
-    session: AsyncSession, added: Collection[str], decided: Decided | None, becoming: Lead | None
-) -> dict[str, Owner]:
-    """Of the numbers added, those of leads that a person let stay.
-
-    A number is never on an active lead and on a counterparty (L7), so they cannot come.
-    """
-    if decided is None:
-        return {}
-    found = {
-        number: Owner(lead.id, lead.name, lead.responsible_id)
-        for number, lead in (await cards.active_leads_with(session, added)).items()
-        if becoming is None or lead.id != becoming.id
-    }
-    if any(lead.id not in decided.asked for lead in found.values()):
-        # About all of them, because the form shows one list.
-        raise LeadsToCloseError(tuple({lead.id: lead for lead in found.values()}.values()))
-    return {number: lead for number, lead in found.items() if lead.id not in decided.close}
 
 
 def _without(numbers: tuple[str, ...], kept: Collection[str]) -> tuple[str, ...]:

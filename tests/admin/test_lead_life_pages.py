@@ -249,8 +249,15 @@ async def test_other_peoples_leads_are_out_of_reach(admin: Visitor, yurii: Visit
     assert 'name="merge"' not in refused.text
     assert (await yurii.post(mine, {**typed, "merge": _id(theirs)})).status == 404
     asked = await yurii.post("/counterparties", {**COMPANY, "number": ["0501234567"]})
-    assert "another employee's lead" in _text(asked.text)
+    assert "another employee's lead · responsible: Марія Коваленко" in _text(asked.text)
+    assert f'name="close_lead" value="{_id(theirs)}" disabled' in asked.text
     assert "Чужий" not in asked.text
+    forged = {"number": ["0501234567", "0443334455"], "asked_lead": _id(theirs), "close_lead": _id(theirs)}
+    made = await yurii.post("/counterparties", {**COMPANY, **forged, "responsible_id": str(company.yurii)})
+    assert "Left with their leads, and so not added here: +380 50 123 4567." in _text(
+        (await yurii.get(made.location)).text
+    )
+    assert "This lead is closed" not in _text((await admin.get(theirs)).text)
 
 
 async def test_events_are_calls_planned_calls_tasks_and_changes_and_are_narrowed(

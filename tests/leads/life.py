@@ -20,10 +20,11 @@ from leads.domain.calls import CallView
 from leads.domain.lead_life import NumbersTo
 from leads.domain.planning import HandDate, PlanState
 from leads.store import imports
+from leads.store.at_stake import Decided
 from leads.store.callers import lead_for
 from leads.store.calls import CallWriter
 from leads.store.cards import CardError, NoSuchCardError
-from leads.store.closing import Choice, Decided, choose_counterparty
+from leads.store.closing import Choice, choose_counterparty
 from leads.store.company import CompanyError
 from leads.store.counterparty_card import (
     Becoming,

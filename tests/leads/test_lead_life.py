@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 
 from leads.domain.lead_life import NumbersTo
 from leads.store import listing, reassigning
+from leads.store.at_stake import Decided, LeadsToCloseError
 from leads.store.board import calls_of_counterparty
 from leads.store.calls import CallWriter
 from leads.store.cards import (
@@ -20,7 +21,7 @@ from leads.store.cards import (
     WrongFieldError,
     history,
 )
-from leads.store.closing import Choice, Decided, LeadsToCloseError, PlaceForNumbersError, choose_counterparty
+from leads.store.closing import Choice, PlaceForNumbersError, choose_counterparty
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.counterparty_card import (
     Becoming,
@@ -75,7 +76,13 @@ class Life:
     async def pin(self, holding: Sharer, *, pinned: bool = True, scope: frozenset[int] | None = None) -> int:
         return await pin(self.database, holding.holding, pinned, scope, by=1, clock=self.clock)
 
-    async def company(self, *numbers: str, decided: Decided | None = None, becoming: Becoming | None = None) -> Saved:
+    async def company(
+        self,
+        *numbers: str,
+        decided: Decided | None = None,
+        becoming: Becoming | None = None,
+        scope: frozenset[int] | None = None,
+    ) -> Saved:
         edit = replace(COMPANY, numbers=numbers or COMPANY.numbers, persons=(OLHA,))
         return await save_counterparty(
             self.database,
@@ -87,6 +94,7 @@ class Life:
             region="UA",
             decided=decided,
             becoming=becoming,
+            scope=scope,
         )
 
     async def get(self, lead_id: int) -> Lead:
@@ -206,6 +214,43 @@ async def test_leads_with_the_numbers_are_asked_about_and_one_unticked_stays(lif
     assert [(number, lead.id) for number, lead in saved.kept] == [(MOBILE, stays)]
     assert await life.owned(saved.id) == (("+380441230000", HOME), [()])
     assert (await life.get(stays)).closed_at is None
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+async def test_a_lead_that_somebody_may_not_see_is_told_of_and_stays(life: Life, *, ticked: bool) -> None:
+    await life.staff()
+    theirs = await life.lead(MOBILE, responsible_id=2)
+    mine = await life.lead(HOME, name="Мій", responsible_id=1)
+    numbers, scope = ("+380441230000", MOBILE, HOME), frozenset({1})
+    with pytest.raises(LeadsToCloseError) as caught:
+        await life.company(*numbers, decided=Decided(), scope=scope)
+    assert {lead.id for lead in caught.value.leads} == {theirs, mine}
+    both = frozenset({theirs, mine})
+    saved = await life.company(*numbers, decided=Decided(both, both) if ticked else None, scope=scope)
+    assert ([lead.id for lead in saved.closed], [lead.id for _number, lead in saved.kept]) == ([mine], [theirs])
+    assert await life.owned(saved.id) == (("+380441230000", HOME), [()])
+    assert await life.numbers(theirs) == [(MOBILE, True)]
+
+
+async def test_a_lead_that_only_calls_in_vain_made_is_nobodys_and_can_be_closed_by_all(life: Life) -> None:
+    await life.staff()
+    writer = await life.writer()
+    await writer.write([RINGING], [])
+    lead_id, seen = 1, frozenset({1})
+    assert await life.numbers(lead_id) == [(CALLER, True)]
+    saved = await life.company(CALLER, decided=Decided(seen, seen), scope=frozenset({2}))
+    assert [lead.id for lead in saved.closed] == [lead_id]
+
+
+@pytest.mark.parametrize("made", [{"named": True}, {"responsible_by_hand": True}, {"first_talk_at": NOW}])
+async def test_a_lead_that_somebody_did_anything_with_is_his(life: Life, made: dict[str, object]) -> None:
+    await life.staff()
+    await (await life.writer()).write([RINGING], [])
+    async with life.database.write() as session:
+        await session.execute(update(Lead).values(**made))
+    seen = frozenset({1})
+    saved = await life.company(CALLER, decided=Decided(seen, seen), scope=frozenset({2}))
+    assert (saved.closed, [lead.id for _number, lead in saved.kept]) == ((), [1])
 
 
 async def test_a_supervisor_opens_a_lead_again_with_the_numbers_that_are_free(life: Life) -> None:
@@ -450,12 +495,13 @@ async def test_a_pinned_number_is_the_pinned_ones_for_everybody(life: Life) -> N
         await life.pin(shared[MOBILE][0], scope=frozenset({7}))
 
 
+@pytest.mark.parametrize("scope", [None, frozenset({7})])
 @pytest.mark.parametrize("call_first", [True, False])
 async def test_a_call_and_a_counterparty_end_with_the_counterparty_in_either_order(
-    life: Life, call_first: bool
+    life: Life, call_first: bool, scope: frozenset[int] | None
 ) -> None:
     writer = await life.writer()
-    works = [writer.write([RINGING], []), life.company(CALLER)]
+    works = [writer.write([RINGING], []), life.company(CALLER, scope=scope)]
     for work in works if call_first else reversed(works):
         await work
     await _with_the_counterparty(life)
@@ -466,7 +512,7 @@ async def test_calls_and_counterparties_at_the_same_moment_end_with_the_counterp
     for place in range(8):
         number = f"+38050123{place:04d}"
         view = replace(RINGING, linkedid=f"{place}.1", caller=number)
-        works = [writer.write([view], []), life.company(number)]
+        works = [writer.write([view], []), life.company(number, scope=frozenset({7}) if place % 4 else None)]
         await asyncio.gather(*(works if place % 2 else reversed(works)))
         await writer.write([ended(view)], [])
     await _with_the_counterparty(life)
