@@ -41,9 +41,22 @@
     first.focus();
   });
 
-  // A question before what cannot be undone: <form data-confirm="…">.
+  // A question before what cannot be undone: <form data-confirm="…">. What is pressed twice is done once: a form that was
+  // sent takes no second press until the next page, or until whoever stopped the first has waited a while.
+  const STOPPED = 10_000;
   document.addEventListener("submit", (event) => {
-    const question = event.target.dataset.confirm;
-    if (question && !confirm(question)) event.preventDefault();
+    const form = event.target;
+    const question = form.dataset.confirm;
+    if (form.ariaBusy === "true") {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else if (question && !confirm(question)) event.preventDefault();
+    else if (form.getAttribute("method") === "post") {
+      form.ariaBusy = "true";
+      setTimeout(() => form.removeAttribute("aria-busy"), STOPPED);
+    }
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
   });
 })();

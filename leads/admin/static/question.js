@@ -120,7 +120,7 @@
     const form = event.target;
     if (form.matches("[data-open-card]")) {
       event.preventDefault();
-      openCard({});
+      await openCard({});
     } else if (form.matches("[data-call]")) {
       event.preventDefault();
       const { csrf: _csrf, ...fields } = Object.fromEntries(new FormData(form));
@@ -129,7 +129,8 @@
       } catch {
         say(texts.failed);
       }
-    }
+    } else return;
+    form.removeAttribute("aria-busy"); // it may be sent again
   });
 
   // By the key's place where it is a letter, so that Ctrl+Q is the same key under a Cyrillic layout.
