@@ -1,4 +1,4 @@
-"""What the showcase's company has to do and has set up: plans, tasks, notes, hours, imports, outages."""
+"""What the showcase's company has to do and has set up: plans, tasks, notes, hours, imports, hand-overs, outages."""
 
 from datetime import date, datetime, timedelta
 
@@ -9,9 +9,12 @@ from leads.store.closing import Choice, choose_counterparty
 from leads.store.company import ignore_number
 from leads.store.duty import add_holiday, save_working_times, set_away
 from leads.store.engine import Database
+from leads.store.handover_tables import Handover
+from leads.store.handovers import begin_list
 from leads.store.import_tables import ImportKind, ImportState
 from leads.store.imports import Counts, Refusal, advance, begin
 from leads.store.lead_card import LeadEdit, create_lead
+from leads.store.leads import LeadFilter
 from leads.store.merging import merge_leads
 from leads.store.models import Call, Counterparty, Did, Extension, Lead, OutageKind, RingGroup, Source
 from leads.store.people_of_calls import CallPerson
@@ -37,6 +40,7 @@ async def add(database: Database, now: datetime, people: dict[str, int]) -> dict
     ended = await _ended_leads(database, now, people, windows)
     await _outages(database, now)
     imported = await _import(database, now, people["admin"])
+    handed_over = await _hand_over(database, now, people["103"], people["101"])
     async with database.read() as session:
         firsts = {
             name: await session.scalar(select(func.min(column)))
@@ -53,6 +57,7 @@ async def add(database: Database, now: datetime, people: dict[str, int]) -> dict
         "unnamed_lead": unnamed or 0,
         "counterparty": windows,
         "import": imported,
+        "handover": handed_over,
         "call": calls[1],
         "running_call": calls[-3],
         "plan": planned or 0,
@@ -160,3 +165,12 @@ async def _import(database: Database, now: datetime, by: int) -> int:
             lambda bound: advance(bound, batch, counts, refused, started, read=4096, state=ImportState.DONE)
         )
     return batch
+
+
+async def _hand_over(database: Database, now: datetime, by: int, to: int) -> int:
+    """A list that is changing hands on another server."""
+    async with database.write() as session:
+        one = await begin_list(session, LeadFilter(), to, 1240, by=by, now=now)
+        running = await session.get_one(Handover, one)
+        running.counts, running.runner = {"given": 486, "theirs": 31, "left": 3}, "another"
+    return one

@@ -56,6 +56,8 @@ PAGES: tuple[Page, ...] = (
     Page("lead-choose-person", "/leads/{lead}/close?counterparty={counterparty}"),
     Page("lead-merge-find", "/leads/{lead}/merge"),
     Page("lead-merge", "/leads/{lead}/merge?other={other_lead}"),
+    Page("handovers", "/handovers", "james"),
+    Page("handover", "/handovers/{handover}", "james"),
     Page("lead-erase", "/leads/{lead}/erase"),
     Page("counterparties", "/counterparties"),
     Page("counterparty", "/counterparties/{counterparty}"),

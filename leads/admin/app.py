@@ -17,6 +17,7 @@ from leads.admin.context import PANEL, Clock, Panel
 from leads.admin.dialling import Dialling
 from leads.admin.entrance import Entrance
 from leads.admin.feed import CallFeed
+from leads.admin.handover_runner import Handovers
 from leads.admin.i18n import load_catalogs
 from leads.admin.import_runner import Imports
 from leads.admin.live import LiveCalls
@@ -95,6 +96,7 @@ def create_panel(
         long_reads=LongReads(database),
         route_trial=route_trial,
         imports=Imports(database, clock),
+        handovers=Handovers(database, directory, clock),
         phone_books=PhoneBooks(phone_names or _as_they_are, Throttle(clock), Pace(clock)),
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
@@ -135,11 +137,16 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     panel = app[PANEL]
     await panel.live.start()
     watch = SessionWatch(panel.database, (panel.live.streams, panel.questions.streams), panel.clock)
-    watching = asyncio.create_task(watch.run(), name="sessions of open pages")
+    beside = (
+        asyncio.create_task(watch.run(), name="sessions of open pages"),
+        asyncio.create_task(panel.handovers.run(), name="hand-overs"),
+    )
     yield
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    for task in beside:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await panel.handovers.close()
     await panel.live.stop()
     await panel.imports.close()
     panel.long_reads.close()

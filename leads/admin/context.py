@@ -20,6 +20,7 @@ from leads.domain.visibility import Scope, answers_for_others
 if TYPE_CHECKING:
     from leads.admin.asterisks import Asterisks
     from leads.admin.dialling import Dialling
+    from leads.admin.handover_runner import Handovers
     from leads.admin.import_runner import Imports
     from leads.admin.live import LiveCalls
     from leads.admin.phone_books import PhoneBooks
@@ -100,6 +101,7 @@ class Panel:
     long_reads: "LongReads"
     route_trial: "RouteTrial | None"
     imports: "Imports"
+    handovers: "Handovers"
     phone_books: "PhoneBooks"
 
     def check_sessions(self) -> None:

@@ -3,14 +3,15 @@
 from aiohttp import web
 
 from leads.admin.cards import people_choices
-from leads.admin.context import Viewer, panel_of, supervisor_only, viewer_of
+from leads.admin.context import panel_of, supervisor_only, viewer_of
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
 from leads.admin.leads import asked_leads
 from leads.admin.rendering import redirect, render
+from leads.store import handovers
 from leads.store.cards import WrongFieldError
 from leads.store.leads import count_open
-from leads.store.reassigning import Given, give_leads, give_list
+from leads.store.reassigning import give_leads
 
 routes = web.RouteTableDef()
 _NOBODY = "nobody"
@@ -23,7 +24,7 @@ async def give(request: web.Request) -> web.Response:
 
     For all that the list holds, whoever asked sees first how many they are.
     """
-    form, viewer, list_page = form_of(request), viewer_of(request), _list_page(request)
+    panel, viewer, form, list_page = panel_of(request), viewer_of(request), form_of(request), _list_page(request)
     ids = {identity for typed in form.values("lead") if (identity := form.identifier("lead", typed=typed))}
     to, everything = form.value("to"), form.flag("all")
     if not everything and not (ids and to):
@@ -31,12 +32,12 @@ async def give(request: web.Request) -> web.Response:
     if not to:
         return redirect(request, list_page, flash=_("Choose who gets the leads."))
     responsible = None if to == _NOBODY else form.identifier("to")
-    if everything and not form.flag("sure"):
-        return await _ask(request, responsible)
+    if everything:
+        return await (_give_list if form.flag("sure") else _ask)(request, responsible)
     try:
-        given = await _give(request, viewer, None if everything else ids, responsible)
+        given = await give_leads(panel.database, ids, responsible, by=viewer.id, clock=panel.clock, scope=viewer.scope)
     except WrongFieldError:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
+        raise _forged() from None
     flash = ngettext("%(count)s lead changed hands.", "%(count)s leads changed hands.", given.given)
     if given.closed:
         stay = ngettext("%(count)s is closed and stays.", "%(count)s are closed and stay.", given.closed)
@@ -57,7 +58,7 @@ async def _ask(request: web.Request, responsible: int | None) -> web.Response:
         people = dict(await people_choices(session))
         count = await count_open(session, wanted, viewer.scope)
     if responsible is not None and responsible not in people:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise _forged()
     if not count:
         return redirect(request, _list_page(request), flash=_("The list holds no open lead."))
     return render(
@@ -71,10 +72,28 @@ async def _ask(request: web.Request, responsible: int | None) -> web.Response:
     )
 
 
-async def _give(request: web.Request, viewer: Viewer, ids: set[int] | None, responsible: int | None) -> Given:
-    panel = panel_of(request)
-    if ids is not None:
-        return await give_leads(panel.database, ids, responsible, by=viewer.id, clock=panel.clock, scope=viewer.scope)
+async def _give_list(request: web.Request, responsible: int | None) -> web.Response:
+    """Give all that the list holds: a few at once, more beside everything else, with a page that tells how far."""
+    panel, viewer = panel_of(request), viewer_of(request)
     wanted, _asked = asked_leads(request)
-    given = await give_list(panel.database, wanted, responsible, by=viewer.id, clock=panel.clock, scope=viewer.scope)
-    return Given(given, 0)
+    async with panel.database.read() as session:
+        total = await count_open(session, wanted, viewer.scope)
+    now, runner = panel.clock(), panel.handovers.at_once
+    try:
+        async with panel.database.write() as session:
+            handover_id = await handovers.begin_list(
+                session, wanted, responsible, total, by=viewer.id, now=now, runner=runner
+            )
+    except WrongFieldError:
+        raise _forged() from None
+    if not await panel.handovers.take_up(handover_id, total):
+        return redirect(request, f"/handovers/{handover_id}")
+    async with panel.database.read() as session:
+        done = await handovers.find(session, handover_id)
+    given = done.counts.get("given", 0) if done is not None else 0
+    flash = ngettext("%(count)s lead changed hands.", "%(count)s leads changed hands.", given)
+    return redirect(request, _list_page(request), flash=flash)
+
+
+def _forged() -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=_("This form was not sent by this page."))

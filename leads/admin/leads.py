@@ -29,6 +29,7 @@ from leads.store.cards import (
     history,
     read_numbers,
 )
+from leads.store.handovers import begun_by
 from leads.store.lead_card import UNCHANGED, LeadCard, LeadEdit, create_lead, load_lead, save_lead
 from leads.store.leads import (
     NOBODY,
@@ -63,6 +64,7 @@ async def lead_list(request: web.Request) -> web.Response:
         status_names = await pages.status_choices(session)
         counts = await status_counts(session, wanted, viewer.scope)
         sources = await source_names(session)
+        given = await begun_by(session, viewer.id, running=True) if viewer.answers_for_others else []
     return render(
         request,
         "leads/list.html",
@@ -79,6 +81,7 @@ async def lead_list(request: web.Request) -> web.Response:
         sources=sources,
         narrowed=wanted != LeadFilter(),
         total=pages.total_text(page.total),
+        given=given,
     )
 
 

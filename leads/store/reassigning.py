@@ -1,6 +1,8 @@
-"""Gives many leads to another employee at once (L8); routing follows from the next call on."""
+"""Gives many leads to another employee at once (L8); routing follows from the next call on.
 
-import time
+A whole list is given in pieces by leads.store.handing_over, each of them with `give_some`.
+"""
+
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.visibility import Scope
 from leads.store import cards
-from leads.store.engine import Database, breathe
-from leads.store.leads import LeadFilter, leads_in_list
-from leads.store.listing import next_ids
+from leads.store.engine import Database
 from leads.store.models import Change, Employee, Lead
 from leads.store.visibility import leads_of
 
@@ -23,19 +23,20 @@ MOST_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What became of the leads: `given` changed hands; `closed` ones are read-only and stay as they are."""
+    """What became of the leads: `given` changed hands, `theirs` had done so before; `closed` ones stay as they are."""
 
     given: int
-    closed: int
+    closed: int = 0
+    theirs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Giving:
-    """To whom, at whose word, and when."""
+class Giving:
+    """To whom (None: nobody), at whose word, and when."""
 
     responsible_id: int | None
     by: int | None
-    clock: Clock
+    now: datetime
 
 
 async def give_leads(
@@ -54,78 +55,49 @@ async def give_leads(
     Raises:
         WrongFieldError: there is no such employee.
     """
-    given = closed = 0
+    given = closed = theirs = 0
     wanted = sorted(set(lead_ids))
-    giving = _Giving(responsible_id, by, clock)
     visible = () if scope is None else (leads_of(scope).check,)
     for start in range(0, len(wanted), MOST_AT_ONCE):
         async with database.write() as session:
-            done = await _give(session, wanted[start : start + MOST_AT_ONCE], giving, *visible)
-        given, closed = given + done.given, closed + done.closed
-    return Given(given, closed)
+            giving = Giving(responsible_id, by, clock())
+            done = await give_some(session, wanted[start : start + MOST_AT_ONCE], giving, *visible)
+        given, closed, theirs = given + done.given, closed + done.closed, theirs + done.theirs
+    return Given(given, closed, theirs)
 
 
-async def give_list(
-    database: Database,
-    wanted: LeadFilter,
-    responsible_id: int | None,
-    *,
-    by: int | None,
-    clock: Clock,
-    scope: Scope = None,
-) -> int:
-    """Do the same with all open leads of a list, however long it is; tells how many changed hands.
-
-    They are looked for without holding anybody up, and change hands some at a time, between which calls have the
-    database. Whatever has left the list by then stays as it is. Broken off half-way, it is finished by doing it again.
+async def give_some(
+    session: AsyncSession, ids: Collection[int], giving: Giving, *conditions: ColumnElement[bool]
+) -> Given:
+    """Give those of the leads that meet the conditions now, at most MOST_AT_ONCE of them.
 
     Raises:
         WrongFieldError: there is no such employee.
     """
-    giving = _Giving(responsible_id, by, clock)
-    async with database.read() as session:
-        await cards.employee_name(session, responsible_id)
-        listed = await leads_in_list(session, wanted, scope)
-    given, after = 0, 0
-    while True:
-        async with database.read() as session:
-            ids, last = await next_ids(session, Lead.id, listed, after)
-        for start in range(0, len(ids), MOST_AT_ONCE):
-            began = time.monotonic()
-            async with database.write() as session:
-                done = await _give(session, ids[start : start + MOST_AT_ONCE], giving, listed)
-            given += done.given
-            await breathe(began)
-        if last is None:
-            return given
-        after = last
-
-
-async def _give(
-    session: AsyncSession, ids: Collection[int], giving: _Giving, *conditions: ColumnElement[bool]
-) -> Given:
     name = await cards.employee_name(session, giving.responsible_id)
     found = await session.execute(
         select(Lead.id, Lead.responsible_id, Lead.closed_at)
         .where(Lead.id.in_(ids), Lead.merged_into_id.is_(None), *conditions)
-        .where(Lead.responsible_id.is_distinct_from(giving.responsible_id))
         .order_by(Lead.id)
         .with_for_update(key_share=True)
     )
     rows = found.all()
-    had = {row[0]: row[1] for row in rows if row[2] is None}
+    had = {row[0]: row[1] for row in rows if row[2] is None and row[1] != giving.responsible_id}
+    closed = sum(row[2] is not None for row in rows)
     if had:
-        now = giving.clock()
         people = await session.execute(
             select(Employee.id, Employee.name).where(Employee.id.in_({*had.values()} - {None}))
         )
         names = {row[0]: row[1] for row in people}
-        fixed = {"at": now, "employee_id": giving.by, "counterparty_id": None, "field": "responsible", "after": name}
+        fixed = {"at": giving.now, "employee_id": giving.by, "counterparty_id": None, "field": "responsible"}
         await session.execute(
             insert(Change),
-            [{**fixed, "lead_id": one, "before": names.get(before or 0, "")} for one, before in had.items()],
+            [
+                {**fixed, "lead_id": one, "before": names.get(before or 0, ""), "after": name}
+                for one, before in had.items()
+            ],
         )
-        values = {"responsible_id": giving.responsible_id, "responsible_by_hand": True, "updated_at": now}
+        values = {"responsible_id": giving.responsible_id, "responsible_by_hand": True, "updated_at": giving.now}
         statement = update(Lead).where(Lead.id.in_(had)).values(**values, version=Lead.version + 1)
         await session.execute(statement.execution_options(synchronize_session=False))
-    return Given(len(had), len(rows) - len(had))
+    return Given(len(had), closed, len(rows) - len(had) - closed)

@@ -11,8 +11,10 @@ from leads.admin.context import Panel
 from leads.domain.calls import Phase
 from leads.store import recordings
 from leads.store.engine import Database
+from leads.store.handovers import begin_list
 from leads.store.import_tables import ImportKind
 from leads.store.imports import begin
+from leads.store.leads import LeadFilter
 from leads.store.models import ContactPerson, Counterparty, Did, Extension, Lead, PhoneNumber, Recording, Source
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
@@ -135,6 +137,12 @@ async def add_import(database: Database, clock: Clock, by: int) -> int:
         return await begin(session, ImportKind.LEADS, "list.csv", 1, update_known=False, by=by, now=clock())
 
 
+async def add_handover(database: Database, clock: Clock, by: int) -> int:
+    """A list that somebody gave away; there is nothing in it."""
+    async with database.write() as session:
+        return await begin_list(session, LeadFilter(status_id=99), None, 0, by=by, now=clock())
+
+
 Fields = Mapping[str, object]
 KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
     "/leads/": lambda owned: owned.leads,
@@ -148,8 +156,8 @@ KEYS: dict[str, Callable[[Owned], tuple[int, ...]]] = {
 """The keys that stand for {id} in routes that begin so, for what somebody owns."""
 
 
-def company_keys(company: Company, did: int, imported: int) -> dict[str, int]:
-    """The keys of the company's own things, by how their routes begin; they are nobody's."""
+def company_keys(company: Company, did: int, imported: int, handed_over: int) -> dict[str, int]:
+    """The keys of the company's own things, and of the administrator's, by how their routes begin."""
     return {
         "/company/employees/": company.yurii,
         "/company/groups/": company.sales,
@@ -159,6 +167,7 @@ def company_keys(company: Company, did: int, imported: int) -> dict[str, int]:
         "/company/statuses/leads/": 1,
         "/company/statuses/counterparties/": 1,
         "/imports/": imported,
+        "/handovers/": handed_over,
     }
 
 

@@ -29,6 +29,7 @@ from tests.admin.access_world import (
     LAST,
     LISTS,
     Owned,
+    add_handover,
     add_import,
     add_number,
     add_things,
@@ -205,7 +206,8 @@ async def world(
     ]
     visitors = {person.login: visitor() for person in PEOPLE}
     imported = await add_import(database, clock, company.admin)
-    keys = company_keys(company, await add_number(database), imported)
+    handed_over = await add_handover(database, clock, company.admin)
+    keys = company_keys(company, await add_number(database), imported, handed_over)
     made = World((owners[0], owners[1]), visitors, keys)
     for person in PEOPLE[1:]:
         await made.sign_in(person.login)

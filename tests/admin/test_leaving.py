@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
-from leads.store import audit, leaving
+from leads.store import audit, handing_over, leaving
 from leads.store.audit_table import AuditEntry
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
@@ -28,6 +28,7 @@ from leads.store.phone_book_tables import PhoneBookKey
 from routing.decide import decide
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
+from tests.leads.handing import hand_all_over
 
 CARD: dict[str, Any] = {"version": "1", "name": "Щербань Юрій", "login": "yurii", "role": "employee"}
 CARD |= {"ring_seconds": "20", "phone_number": "101", "phone_endpoint": "PJSIP/101"}
@@ -63,11 +64,11 @@ async def _responsible(database: Database) -> dict[str, int | None]:
 async def test_everything_open_changes_hands_and_the_past_stays(
     database: Database, company: Company, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaving, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(handing_over, "MOST_AT_ONCE", 2)
     await _fill(database, company, clock, leads=5)
     async with database.write() as session:
         await make_key(session, company.phone_101, clock())
-    had = await leaving.let_go(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
+    had = await hand_all_over(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
     assert (had.leads, had.counterparties, had.contact_persons, had.our_numbers, had.phones) == (5, 1, 1, 1, ("101",))
     held = await _responsible(database)
     assert held.pop("closed") == company.yurii
@@ -86,13 +87,13 @@ async def test_everything_open_changes_hands_and_the_past_stays(
         assert phone.employee_id is None
         assert (await session.scalars(select(PhoneBookKey))).all() == []
         assert not (await session.scalars(select(GroupMember).where(GroupMember.extension_id == phone.id))).all()
-    assert (await leaving.let_go(database, company.yurii, left.version, None, by=None, clock=clock)).leads == 0
+    assert (await hand_all_over(database, company.yurii, left.version, None, by=None, clock=clock)).total == 0
 
 
 async def test_what_he_loses_is_in_the_audit_log(database: Database, company: Company, clock: Clock) -> None:
     await _fill(database, company, clock)
     audit.act_as(audit.Actor(company.admin, "Олена", clock()))
-    await leaving.let_go(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
+    await hand_all_over(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
     async with database.read() as session:
         lines = {(one.kind, str(one.before), str(one.after)) for one in await session.scalars(select(AuditEntry))}
     assert ("employee", "{'phones': ['101']}", "{'phones': []}") in lines
@@ -124,26 +125,6 @@ async def test_without_a_successor_nothing_changes(
     assert await _responsible(database) == before
     async with database.read() as session:
         assert (await session.get_one(Employee, company.yurii)).active
-
-
-async def test_what_was_broken_off_is_finished_by_doing_it_again(
-    database: Database, company: Company, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await _fill(database, company, clock)
-
-    async def broken(*_: object) -> int:
-        raise OSError("the machine went down")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(leaving, "_KINDS", (leaving._move_leads, broken))
-        with pytest.raises(OSError, match="went down"):
-            await leaving.let_go(database, company.yurii, 1, company.maria, by=company.admin, clock=clock)
-    async with database.read() as session:
-        version = (await session.get_one(Employee, company.yurii)).version
-        assert (await leaving.belongings(session, company.yurii)).counterparties == 1
-    await leaving.let_go(database, company.yurii, version, company.maria, by=company.admin, clock=clock)
-    async with database.read() as session:
-        assert not (await leaving.belongings(session, company.yurii)).need_a_successor
 
 
 async def test_the_panel_asks_who_takes_over(

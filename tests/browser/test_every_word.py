@@ -79,7 +79,7 @@ SEND = """async ([path, fields, headers]) => {
     const answer = await fetch(path, { method: "POST", body: new URLSearchParams(fields), headers });
     return [answer.headers.get("Content-Type"), await answer.text()];
 }"""
-ENDS = re.compile(r"/(?:remove|erase|revoke|undo|leave|delete|close|merge|cancel|done|reopen|away)$")
+ENDS = re.compile(r"/(?:remove|erase|revoke|undo|leave|delete|close|merge|cancel|done|reopen|away|stop)$")
 """Forms that take away what others need are sent last; those that end the session are not sent."""
 ENDS_SESSION = re.compile(r"^/me/sessions/|/sign-(?:out|in)$")
 WORD = re.compile(r"[A-Za-z]{2,}")

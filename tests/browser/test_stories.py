@@ -1,4 +1,4 @@
-"""What people do in the panel in a day, from the first click to the last (L4, L5, L10, L12, L15, C5, C14, K2, S1, X1).
+"""What people do in the panel in a day, from first click to last (L4, L5, L8, L10, L12, L15, C5, C14, K2, S1, X1).
 
 Stories with a person alone are here, on one company that each of them leaves fit for the others; what needs phones is
 in tests/lab/test_panel_calls.py.
@@ -9,10 +9,12 @@ import re
 
 import pytest
 from playwright.async_api import expect
+from sqlalchemy import delete
 
-from leads.admin import import_runner
+from leads.admin import handover_runner, import_runner
+from leads.store.models import Lead
 from tests.browser.desk import Desk, Desks
-from tools.showroom import REPORT, Showroom
+from tools.showroom import NOW, REPORT, Showroom
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -65,6 +67,46 @@ async def test_a_file_is_looked_at_imported_and_undone(desks: Desks, monkeypatch
     assert desk.asked == ["Remove what this import made and restore what it changed?"]
     await desk.goto("/leads?q=ярмарок+0031")
     await expect(page.get_by_text("No lead fits")).to_be_visible()
+
+
+async def test_a_whole_list_changes_hands_while_one_watches(
+    desks: Desks, room: Showroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred leads for Bondar: the bar moves by itself, Stop keeps the keyboard's place, the rest follows."""
+    goes_on = asyncio.Semaphore(0)
+
+    async def hold(_began: float) -> None:
+        await goes_on.acquire()
+
+    monkeypatch.setattr(handover_runner, "breathe", hold)
+    fair = {"name": "Виставка", "named": True, "status_id": 3, "created_at": NOW, "updated_at": NOW}
+    async with room.panel.database.write() as session:
+        session.add_all(Lead(**fair, search_text="виставка") for _ in range(201))
+    desk = await desks.fresh("admin")
+    page = desk.page
+    await desk.goto("/leads?q=виставка")
+    await page.get_by_label("Give leads to").select_option(label="Андрій Бондар")
+    await page.get_by_role("button", name="Give the whole list …").click()
+    await expect(page.locator("main")).to_contain_text("201 open leads fit")
+    await page.get_by_role("button", name="Give them all").click()
+    bar = page.locator("progress")
+    await expect(bar).to_have_attribute("value", "49")
+    stop = page.get_by_role("button", name="Stop")
+    await stop.focus()
+    goes_on.release()
+    await expect(bar).to_have_attribute("value", "99", timeout=15_000)
+    await expect(stop).to_be_focused()
+    await desk.goto("/leads")
+    await page.locator(".notice").get_by_role("link", name="A list for Андрій Бондар").click()
+    goes_on.release()
+    await expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=15_000)
+    await expect(page.locator("dt", has_text="Changed hands").locator("+ dd")).to_have_text("201")
+    goes_on.release()
+    await desk.goto("/leads?q=виставка")
+    await expect(page.locator("tbody tr").first).to_contain_text("Андрій Бондар")
+    assert desk.complaints == []
+    async with room.panel.database.write() as session:
+        await session.execute(delete(Lead).where(Lead.name == "Виставка"))
 
 
 async def test_a_phone_book_key_is_shown_once_works_and_is_revoked(desks: Desks) -> None:

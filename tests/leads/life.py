@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text, update
 
 from leads.domain.calls import CallView
+from leads.domain.directory import Role
 from leads.domain.lead_life import NumbersTo
 from leads.domain.planning import HandDate, PlanState
 from leads.store import imports
@@ -39,11 +40,11 @@ from leads.store.directory import DirectoryCache
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
 from leads.store.erasing import CallRunsError, erase, mentions_of, traces_of
+from leads.store.handover_tables import Handover
 from leads.store.import_tables import ImportBatch, ImportKind, ImportState
 from leads.store.import_undo import undo_items
 from leads.store.lead_card import LeadEdit, create_lead, save_lead
 from leads.store.lead_import import Known, LeadRow, add_leads, update_lead
-from leads.store.leaving import let_go
 from leads.store.merging import merge_leads
 from leads.store.models import (
     Call,
@@ -64,6 +65,7 @@ from leads.store.reassigning import give_leads
 from leads.store.reopening import reopen_by_hand
 from leads.store.task_tables import Task
 from leads.store.tasks import close_task, give_task
+from tests.leads.handing import hand_all_over
 from tests.leads.views import NOW, RINGING, ended, outgoing, talking
 
 NUMBERS = ("+380501112233", "+380501112244", "+380501112255", "+380501112266")
@@ -72,6 +74,8 @@ NEVER_LEADS = (IGNORED, MOBILE, "anonymous", "", "12")
 """Callers whose calls make no lead (L2)."""
 NO_COMPANY = 99_999_999
 STAFF = (1, 2, 3)
+BOSS = 9
+"""The administrator, who lets people go."""
 STATUSES = (1, 2, 3, 4)
 ZONE = ZoneInfo("Europe/Kyiv")
 PLANNING = Planning(ZONE, HandDate.MOVE)
@@ -122,6 +126,8 @@ class World:
         database, beside = Database(url), Database(url)
         async with database.write() as session:
             await session.execute(insert(Employee), [{"id": k, "name": f"e{k}", "created_at": NOW} for k in STAFF])
+            can_sign_in = {"role": Role.ADMIN, "login": "boss", "password_hash": "x", "created_at": NOW}
+            session.add(Employee(id=BOSS, name="boss", **can_sign_in))
             session.add_all(Extension(number=f"10{k}", endpoint=f"PJSIP/10{k}", employee_id=k) for k in STAFF)
             await session.execute(text(f"INSERT INTO employee_mobile VALUES ('{MOBILE}', 1)"))
             session.add(IgnoredNumber(number=IGNORED))
@@ -134,7 +140,7 @@ class World:
     async def clear(self) -> None:
         self.ringing = None
         async with self.database.write() as session:
-            for table in (Call, Change, PhoneNumber, ImportBatch, PlanningDay, EmployeeDuty):
+            for table in (Call, Change, PhoneNumber, ImportBatch, PlanningDay, EmployeeDuty, Handover):
                 await session.execute(delete(table))
             await session.execute(
                 update(Lead).values(counterparty_id=None, contact_person_id=None, merged_into_id=None)
@@ -381,7 +387,10 @@ class World:
         leaver, successor = STAFF[step.one % 3], STAFF[step.other % 3]
         async with self.database.read() as session:
             version = (await session.scalars(select(Employee.version).where(Employee.id == leaver))).one()
-        await let_go(self.database, leaver, version, successor, by=None, clock=lambda: NOW)
+        await hand_all_over(self.database, leaver, version, successor, by=BOSS, clock=lambda: NOW)
+        async with self.database.write() as session:  # He comes back, so that somebody is there to go on with.
+            await session.execute(update(Employee).where(Employee.id == leaver).values(active=True))
+            await session.execute(update(Extension).where(Extension.number == f"10{leaver}").values(employee_id=leaver))
 
     async def _erase_lead(self, step: Step) -> None:
         await self._erase(lead_id=(await self.lead(step.one))[0])

@@ -1,7 +1,6 @@
 """A lead's life: closed to a counterparty, opened again, merged, given away; a number has one owner all the while."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,7 +8,6 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from leads.domain.lead_life import NumbersTo
-from leads.store import listing, reassigning
 from leads.store.at_stake import Decided, LeadsToCloseError
 from leads.store.board import calls_of_counterparty
 from leads.store.calls import CallWriter
@@ -38,10 +36,10 @@ from leads.store.leads import LeadFilter, LeadOrder, LeadState, count_open, list
 from leads.store.listing import Request
 from leads.store.lookup import CallerLookup
 from leads.store.merging import merge_leads, merged_into
-from leads.store.models import Call, ContactPerson, Employee, Extension, Lead, NumberChange, PhoneNumber
+from leads.store.models import Call, ContactPerson, Employee, Extension, Lead, PhoneNumber
 from leads.store.people_of_calls import Wanted, people_for
 from leads.store.pins import Sharer, pin, shared_numbers
-from leads.store.reassigning import Given, give_leads, give_list
+from leads.store.reassigning import Given, give_leads
 from leads.store.reopening import NoNumberFreeError, reopen_by_hand
 from leads.store.visibility import counterparty_is_visible
 from tests.leads.views import CALLER, NOW, RINGING, ended, talking
@@ -404,7 +402,7 @@ async def test_many_leads_are_given_to_somebody_but_no_closed_one(life: Life) ->
     await life.company(HOME)
     wanted = (open_lead, his, closed, 999)
     given = await give_leads(life.database, wanted, 1, by=2, clock=life.clock)
-    assert given == Given(1, 1)
+    assert given == Given(given=1, closed=1, theirs=1)
     lead = await life.get(open_lead)
     assert (lead.responsible_id, lead.responsible_by_hand, lead.version) == (1, True, 2)
     assert (await life.get(closed)).responsible_id is None
@@ -416,44 +414,18 @@ async def test_many_leads_are_given_to_somebody_but_no_closed_one(life: Life) ->
         await give_leads(life.database, wanted, 99, by=2, clock=life.clock)
 
 
-async def test_a_whole_list_is_given_in_short_transactions_to_its_last_open_lead(
-    life: Life, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_open_leads_of_a_list_are_counted_to_the_last(life: Life) -> None:
     await life.staff()
-    numbers = [f"+38050555{place:04d}" for place in range(12)]
-    mine = [await life.lead(number, responsible_id=1) for number in numbers]
-    his, closed = await life.lead(OFFICE, responsible_id=2), await life.lead(HOME, responsible_id=1)
+    for place in range(12):
+        await life.lead(f"+38050555{place:04d}", responsible_id=1)
+    await life.lead(OFFICE, responsible_id=2)
+    await life.lead(HOME, responsible_id=1)
     await life.company(HOME)
-    monkeypatch.setattr(reassigning, "MOST_AT_ONCE", 2)
-    monkeypatch.setattr(listing, "_WINDOW", 5)
     wanted = LeadFilter(state=LeadState.ALL, responsible_id=1)
     async with life.database.read() as session:
         assert await count_open(session, wanted, None) == 12
         assert await count_open(session, LeadFilter(search="0555", responsible_id=1), frozenset({1})) == 12
         assert await count_open(session, wanted, frozenset({2})) == 0
-    narrow = LeadFilter(search=numbers[3], responsible_id=1)
-    assert await give_list(life.database, narrow, 2, by=2, clock=life.clock, scope=frozenset({1})) == 1
-    assert await give_list(life.database, wanted, 2, by=2, clock=life.clock, scope=frozenset({2})) == 0
-    with pytest.raises(WrongFieldError):
-        await give_list(life.database, wanted, 99, by=2, clock=life.clock)
-    assert await give_list(life.database, LeadFilter(status_id=99), 2, by=2, clock=life.clock) == 0
-    began = {change.id async for change in _changes(life)}
-    assert await give_list(life.database, wanted, 2, by=2, clock=life.clock) == 11
-    leads = [await life.get(one) for one in mine]
-    assert {(lead.responsible_id, lead.responsible_by_hand, lead.version) for lead in leads} == {(2, True, 2)}
-    assert ((await life.get(his)).version, (await life.get(closed)).responsible_id) == (1, 1)
-    async with life.database.read() as session:
-        row = (await history(session, lead_id=mine[0]))[0]
-    assert (row.field, row.before, row.after, row.by) == ("responsible", "e1", "e2", "e2")
-    noted = {change.number async for change in _changes(life) if change.id not in began}
-    assert noted == {number for number in numbers if number != numbers[3]}
-
-
-async def _changes(life: Life) -> AsyncIterator[NumberChange]:
-    """What the copy in Asterisk is told."""
-    async with life.database.read() as session:
-        for change in await session.scalars(select(NumberChange)):
-            yield change
 
 
 async def test_a_pinned_number_is_the_pinned_ones_for_everybody(life: Life) -> None:

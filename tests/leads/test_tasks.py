@@ -16,7 +16,6 @@ from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, li
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
-from leads.store.leaving import let_go
 from leads.store.listing import Request
 from leads.store.models import Call, ContactPerson, Counterparty, Did, Employee, IgnoredNumber, Lead
 from leads.store.people_of_calls import CallPerson
@@ -34,6 +33,7 @@ from leads.store.tasks import (
     untold_tasks,
 )
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
+from tests.leads.handing import hand_all_over
 from tests.leads.planning import HOT, NUMBER, OTHER, Desk
 from tests.leads.views import ended, talking
 
@@ -247,8 +247,7 @@ async def test_a_leavers_tasks_go_to_his_successor_who_is_told(desk: Desk) -> No
         await give_task(session, person, 1, "a", None, by=1, now=desk.now)
         can_sign_in = {"role": Role.ADMIN, "login": "e2", "password_hash": "x"}
         await session.execute(update(Employee).where(Employee.id == 2).values(**can_sign_in))
-    had = await let_go(desk.database, 1, 1, 2, by=None, clock=desk.clock)
-    assert (had.tasks, had.need_a_successor) == (1, True)
+    assert (await hand_all_over(desk.database, 1, 1, 2, by=None, clock=desk.clock)).tasks == 1
     async with desk.database.read() as session:
         assert [row.text for row in await untold_tasks(session, 2)] == ["a"]
 

@@ -5,6 +5,7 @@ from alembic import context
 from leads.store import (  # noqa: F401 - their tables join the metadata
     audit_table,
     duty_tables,
+    handover_tables,
     import_tables,
     lead_past,
     phone_book_tables,
