@@ -22,7 +22,7 @@ from leads.admin.i18n import load_catalogs
 from leads.admin.import_runner import Imports
 from leads.admin.live import LiveCalls
 from leads.admin.passwords import Hashing, HashingThreads, Passwords
-from leads.admin.phone_books import Pace, PhoneBooks, PhoneNames
+from leads.admin.phone_books import CutBooks, Pace, PhoneBooks, PhoneNames
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
@@ -97,7 +97,7 @@ def create_panel(
         route_trial=route_trial,
         imports=Imports(database, clock),
         handovers=Handovers(database, directory, clock),
-        phone_books=PhoneBooks(phone_names or _as_they_are, Throttle(clock), Pace(clock)),
+        phone_books=PhoneBooks(phone_names or _as_they_are, Throttle(clock), Pace(clock), CutBooks(clock)),
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:

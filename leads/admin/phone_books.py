@@ -24,13 +24,20 @@ from leads.admin.throttle import Throttle
 from leads.domain.directory import DisplayMode
 from leads.domain.visibility import Scope, scope_of
 from leads.store import phone_book
-from leads.store.phone_book import BookPhone, Entry, KeyRow
+from leads.store.phone_book import BookPhone, KeyRow
+from leads.store.phone_book_pages import BookPart, Entry, book_parts, read_book, read_mark
 
 PhoneNames = Callable[[str, str | None, DisplayMode, int], str | None]
 """A name in the form of a display: name, its own language, what the display draws, its room; None shows nothing."""
-CARDS = {"yealink.xml": 1000, "phonebook.xml": 2000, "gs_phonebook.xml": 2000, "cisco.xml": 24, "contacts.vcf": 500}
-"""How many cards go into one answer of each kind: as many as such phones keep, and Cisco 32 entries."""
-MOST_PAGES = 50
+ENTRIES = {"yealink": 1000, "grandstream": 1900, "cisco": 32, "vcard": 500}
+"""How many entries go into one answer of each kind. A Cisco takes 32; a Grandstream keeps 2,000, so that some may be
+added before it has read all parts of its book."""
+MOST_PARTS = 99
+_MOST_IN_PART = 5000
+"""However many were added to a part since its book was cut."""
+_MOST_VCARD_PAGES = 200
+_REMEMBERED_FOR = timedelta(minutes=10)
+_BOOKS_REMEMBERED = 100
 FETCHES = 120
 """How often a phone may ask at once; then one question is free again each second."""
 MOST_REMEMBERED = 5000
@@ -62,6 +69,31 @@ class Pace:
         return timedelta(0)
 
 
+class CutBooks:
+    """Where the parts of books begin that phones read at this moment, in bounded memory.
+
+    A phone that asks for its book's parts by number gets them all of one moment: who is added meanwhile would else move
+    others from one part to the next.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """No book is being read."""
+        self._clock = clock
+        self._books: OrderedDict[tuple[int, Scope], tuple[datetime, list[BookPart]]] = OrderedDict()
+
+    def recall(self, phone: BookPhone, scope: Scope) -> list[BookPart] | None:
+        """The parts that this phone's book was cut into a short while ago, if it was."""
+        made_at, parts = self._books.get((phone.extension_id, scope), (None, None))
+        return None if made_at is None or self._clock() - made_at >= _REMEMBERED_FOR else parts
+
+    def remember(self, phone: BookPhone, scope: Scope, parts: list[BookPart]) -> None:
+        """Keep the parts of a phone's book, the last one's as long as there is room."""
+        self._books[phone.extension_id, scope] = self._clock(), parts
+        self._books.move_to_end((phone.extension_id, scope))
+        while len(self._books) > _BOOKS_REMEMBERED:
+            self._books.popitem(last=False)
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneBooks:
     """What phone books need of the panel: names as displays show them, and limits of their own."""
@@ -69,48 +101,88 @@ class PhoneBooks:
     names: PhoneNames
     guesses: Throttle
     pace: Pace
+    cut: CutBooks
 
 
-@routes.get(f"/phonebook/{_KEY}/{{file:yealink.xml|cisco.xml|contacts.vcf|phonebook.xml|gs_phonebook.xml}}")
+@routes.get(f"/phonebook/{_KEY}/yealink.xml")
 @public
-async def book(request: web.Request) -> web.StreamResponse:
-    """The phone book, or the part of it that was asked for."""
+async def yealink_book(request: web.Request) -> web.Response:
+    """A menu of the book's parts, or one of them; a short book as it is."""
     panel, phone = panel_of(request), await _find_phone(request)
-    query, file = Query(request), request.match_info["file"]
+    query, size = Query(request), ENTRIES["yealink"]
     scope = scope_of(phone.employee_id, phone.role, panel.directory.current)
     search, at = cards.searched(query.text("q"), panel.region), query.text("at", cards.LONGEST_CURSOR) or None
-    if file == "contacts.vcf":
-        return await _send_vcards(request, phone, scope)
+    last = read_mark(query.text("last", cards.LONGEST_CURSOR))
     async with panel.database.read() as session:
-        if file == "yealink.xml" and not search and at is None:
-            starts = await phone_book.page_starts(session, scope, CARDS[file], MOST_PAGES)
-            if len(starts) > 1:
-                # A place of its own for the first part too, or it would be the menu again.
-                menu = [(_shown(panel, phone, name), _address(request, at=place or "c")) for place, name in starts]
-                return _xml(yealink_menu(menu))
-        page = await phone_book.read_book(session, scope, CARDS[file], at, search)
-    lines = _lines(panel, phone, page.entries)
-    if file == "yealink.xml":
-        return _xml(yealink(lines))
-    if file == "cisco.xml":
-        following = _address(request, at=page.after, q=query.text("q")) if page.after else None
-        return _xml(cisco(lines, following, (_("Dial"), _("Next"), _("Exit"))))
-    return _xml(grandstream(lines))
+        if not search and at is None:
+            parts = await book_parts(session, scope, size, MOST_PARTS)
+            if len(parts) > 1:
+                return _xml(yealink_menu([_menu_item(request, phone, part) for part in parts]))
+        page = await read_book(session, scope, size if search else _MOST_IN_PART, at, search=search, last=last)
+    return _xml(yealink(_lines(panel, phone, page.entries)))
 
 
+def _menu_item(request: web.Request, phone: BookPhone, part: BookPart) -> tuple[str, str]:
+    last = "" if part.last is None else str(part.last)
+    return _shown(panel_of(request), phone, part.name), _address(request, at=part.start, last=last)
+
+
+@routes.get(f"/phonebook/{_KEY}/cisco.xml")
+@public
+async def cisco_book(request: web.Request) -> web.Response:
+    """A page of the book, and the way to the next."""
+    panel, phone = panel_of(request), await _find_phone(request)
+    query = Query(request)
+    scope = scope_of(phone.employee_id, phone.role, panel.directory.current)
+    search, at = cards.searched(query.text("q"), panel.region), query.text("at", cards.LONGEST_CURSOR) or None
+    async with panel.database.read() as session:
+        page = await read_book(session, scope, ENTRIES["cisco"], at, search=search)
+    following = _address(request, at=page.after, q=query.text("q")) if page.after else None
+    return _xml(cisco(_lines(panel, phone, page.entries), following, (_("Dial"), _("Next"), _("Exit"))))
+
+
+@routes.get(f"/phonebook/{_KEY}/{{file:phonebook.xml|gs_phonebook.xml}}")
 @routes.get(f"/phonebook/{_KEY}/{{page:[1-9][0-9]?}}/{{file:phonebook.xml|gs_phonebook.xml}}")
 @public
-async def grandstream_page(request: web.Request) -> web.Response:
-    """One part of a book for phones that cannot follow from one to the next, and take 2,000 contacts at most."""
+async def grandstream_book(request: web.Request) -> web.Response:
+    """One part of a book, the first if none is named, for phones that cannot follow from one to the next."""
     panel, phone = panel_of(request), await _find_phone(request)
-    scope = scope_of(phone.employee_id, phone.role, panel.directory.current)
-    number, size = int(request.match_info["page"]), CARDS["phonebook.xml"]
+    scope, number = scope_of(phone.employee_id, phone.role, panel.directory.current), _part_number(request)
     async with panel.database.read() as session:
-        starts = await phone_book.page_starts(session, scope, size, min(number, MOST_PAGES))
-        if len(starts) < number:
+        # Whoever begins reads a new book, the others what it was cut into then.
+        parts = panel.phone_books.cut.recall(phone, scope) if number > 1 else None
+        if parts is None:
+            parts = await book_parts(session, scope, ENTRIES["grandstream"], MOST_PARTS)
+            panel.phone_books.cut.remember(phone, scope, parts)
+        if number > len(parts):
             return _xml(grandstream(()))
-        page = await phone_book.read_book(session, scope, size, starts[-1][0])
+        part = parts[number - 1]
+        page = await read_book(session, scope, _MOST_IN_PART, part.start, last=part.last)
     return _xml(grandstream(_lines(panel, phone, page.entries)))
+
+
+def _part_number(request: web.Request) -> int:
+    return int(request.match_info.get("page", "1"))
+
+
+@routes.get(f"/phonebook/{_KEY}/contacts.vcf")
+@public
+async def vcard_book(request: web.Request) -> web.StreamResponse:
+    """The whole book, written while it is read."""
+    phone = await _find_phone(request)
+    scope = scope_of(phone.employee_id, phone.role, panel_of(request).directory.current)
+    headers = {
+        "Content-Type": "text/vcard; charset=utf-8",
+        "Content-Disposition": 'attachment; filename="contacts.vcf"',
+    }
+    response = web.StreamResponse(headers=headers)
+    try:
+        await response.prepare(request)
+        async for lines in _all_lines(panel_of(request), phone, scope):
+            await response.write(vcards(lines).encode())
+    except (OSError, TimeoutError):
+        pass  # Who asked is gone.
+    return response
 
 
 @routes.get("/phone-book")
@@ -186,27 +258,11 @@ async def _keys_page(request: web.Request, made: KeyRow | None = None, address: 
     return render(request, "phone_book.html", phones=await _phones(request), made=made, address=address)
 
 
-async def _send_vcards(request: web.Request, phone: BookPhone, scope: Scope) -> web.StreamResponse:
-    """The whole book, written while it is read."""
-    headers = {
-        "Content-Type": "text/vcard; charset=utf-8",
-        "Content-Disposition": 'attachment; filename="contacts.vcf"',
-    }
-    response = web.StreamResponse(headers=headers)
-    try:
-        await response.prepare(request)
-        async for lines in _all_lines(panel_of(request), phone, scope):
-            await response.write(vcards(lines).encode())
-    except (OSError, TimeoutError):
-        pass  # Who asked is gone.
-    return response
-
-
 async def _all_lines(panel: Panel, phone: BookPhone, scope: Scope) -> AsyncIterator[list[Line]]:
     at: str | None = None
-    for _page in range(MOST_PAGES * 4):
+    for _page in range(_MOST_VCARD_PAGES):
         async with panel.database.read() as session:
-            page = await phone_book.read_book(session, scope, CARDS["contacts.vcf"], at)
+            page = await read_book(session, scope, ENTRIES["vcard"], at)
         yield _lines(panel, phone, page.entries)
         at = page.after
         if at is None:

@@ -33,6 +33,8 @@ def sort_key(name: str) -> str:
     """
     folded = _APOSTROPHES.sub("'", unicodedata.normalize("NFC", name).casefold())
     folded = _SEPARATORS.sub(" ", _UNSORTED.sub("", folded)).strip()
+    if not folded.isprintable():  # Invisible signs, as they come with copied text: no place in a list knows them.
+        folded = "".join(letter for letter in folded if letter.isprintable())
     if not any(letter.isalpha() for letter in folded):
         return f"{_AFTER_NAMES}{folded}"[:_LONGEST_KEY]
     folded = _DIGITS.sub(_by_value, folded)

@@ -144,13 +144,13 @@ async def test_long_books_come_in_parts(
     for place in range(5):
         edit = LeadEdit(f"Ліс {place}", (f"050444444{place}",), "", "", "", None, 1, company.yurii, None)
         await create_lead(database, edit, by=None, clock=Clock(), region="UA")
-    monkeypatch.setattr(phone_books, "CARDS", dict.fromkeys(phone_books.CARDS, 2))
+    monkeypatch.setattr(phone_books, "ENTRIES", dict.fromkeys(phone_books.ENTRIES, 2))
     key = await _key(yurii, company.phone_101)
     phone = visitor()
     wanted = ["TOV Gava", "Olena Rebryk", *(f"Lis {place}" for place in range(5)), "Shcherban Yurii"]
 
     menu = ET.fromstring((await phone.get(f"/phonebook/{key}/yealink.xml")).text)
-    assert [prompt.text for prompt in menu.iter("Prompt")] == ["TOV Gava …", "Lis 1 …", "Lis 3 …", "Shcherban Yurii …"]
+    assert [prompt.text for prompt in menu.iter("Prompt")] == ["TOV Gava …", "Lis 0 …", "Lis 2 …", "Lis 4 …"]
     parts = [(uri.text or "").removeprefix(phone.base) for uri in menu.iter("URI")]
     assert [name for part in parts for name in _names((await phone.get(part)).text)] == wanted
 

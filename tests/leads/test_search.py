@@ -97,3 +97,9 @@ def test_queries_are_harmless(query: str) -> None:
         quoted = fts_query([piece])
         assert quoted.startswith('"')
         assert quoted[1:-1].replace('""', "") == piece.replace('"', "")
+
+
+def test_signs_that_nobody_sees_have_no_place_in_an_order() -> None:
+    for invisible in ("\u200b", "\u00ad", "\ufeff", "\u200e"):
+        assert sort_key(f"Щер{invisible}бань") == sort_key("Щербань")
+    assert sort_key("Щербань\u00a0Юрій") == sort_key("Щербань Юрій")
