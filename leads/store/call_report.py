@@ -5,7 +5,7 @@ between colleagues, are left out. A missed call was called back if any later out
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,7 @@ from sqlalchemy.orm import aliased
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
+from leads.store.figures import Figures
 from leads.store.lead_past import leads_at
 from leads.store.local_time import local_day, local_hour
 from leads.store.models import Call, ContactPerson, Counterparty, Did
@@ -43,7 +44,7 @@ class CallGrouping(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CallFigures:
+class CallFigures(Figures):
     """What is counted of some calls; seconds are sums, of those answered inbound calls whose waiting is known."""
 
     inbound: int = 0
@@ -55,10 +56,6 @@ class CallFigures:
     outgoing: int = 0
     reached: int = 0
     talk_seconds: float = 0.0
-
-    def __add__(self, other: "CallFigures") -> "CallFigures":
-        """The figures of both."""
-        return CallFigures(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     @property
     def mean_wait(self) -> float | None:

@@ -12,7 +12,7 @@ Leads that were merged into others count nowhere; their calls are the others'.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case
 
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.periods import Period
+from leads.store.figures import Figures
 from leads.store.lead_past import LeadPast, leads_at
 from leads.store.models import Call, Lead
 
@@ -52,7 +53,7 @@ class Figure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LeadFigures:
+class LeadFigures(Figures):
     """The figures of one group."""
 
     leads: int = 0
@@ -60,10 +61,6 @@ class LeadFigures:
     calls: int = 0
     converted: int = 0
     converted_new: int = 0
-
-    def __add__(self, other: "LeadFigures") -> "LeadFigures":
-        """The figures of both."""
-        return LeadFigures(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     @property
     def conversion(self) -> float | None:
