@@ -83,15 +83,34 @@ def plan_form(planned: PlanRow | None, viewer: Viewer) -> Form:
 
 
 @routes.post(f"/leads/{ID}/plan")
-async def plan_lead(request: web.Request) -> web.Response:
-    """Plan or move the call with a lead."""
-    return await _plan(request, CallPerson(lead_id=int(request.match_info["id"])))
-
-
 @routes.post(f"/counterparties/{ID}/plan")
-async def plan_counterparty(request: web.Request) -> web.Response:
-    """Plan or move the call with a counterparty."""
-    return await _plan(request, CallPerson(counterparty_id=int(request.match_info["id"])))
+async def plan(request: web.Request) -> web.Response:
+    """Plan or move the call with a lead or counterparty."""
+    person = person_of_card(request)
+    panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
+    async with panel.database.read() as session:
+        await refuse_stranger(session, viewer, person)
+        calendar = await company_calendar(session, panel.zone)
+    edit = _read(form, panel, viewer, calendar)
+    status = 422
+    if not form.errors:
+        version = form.identifier("plan_version")
+        try:
+            await plan_by_hand(panel.database, person, version, edit, by=viewer.id, clock=panel.clock)
+        except (NoSuchCardError, LeadClosedError):
+            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
+        except SavedMeanwhileError:
+            status = 409
+        else:
+            flash = _("A call is planned for %(day)s.", day=day_text(edit.day))
+            return redirect(request, person.card, flash=flash)
+    async with panel.database.read() as session:
+        planned = next((row for row in await plans_of(session, person) if row.state is PlanState.OPEN), None)
+    if status == 409:
+        form = _beside(form, edit, planned, viewer)
+        if not form.theirs:
+            return redirect(request, person.card, flash=_("A call is planned for %(day)s.", day=day_text(edit.day)))
+    return render(request, "planning/plan.html", status=status, form=form, card=person.card)
 
 
 @routes.post(f"/plans/{ID}/cancel")
@@ -118,33 +137,6 @@ async def call(request: web.Request) -> web.Response:
     if status == web.HTTPAccepted.status_code:
         await note_dialled(panel.database, planned.id, viewer.id, pressed)
     return tell_call(request, planned.card, status, text)
-
-
-async def _plan(request: web.Request, person: CallPerson) -> web.Response:
-    panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
-    async with panel.database.read() as session:
-        await refuse_stranger(session, viewer, person)
-        calendar = await company_calendar(session, panel.zone)
-    edit = _read(form, panel, viewer, calendar)
-    status = 422
-    if not form.errors:
-        version = form.identifier("plan_version")
-        try:
-            await plan_by_hand(panel.database, person, version, edit, by=viewer.id, clock=panel.clock)
-        except (NoSuchCardError, LeadClosedError):
-            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
-        except SavedMeanwhileError:
-            status = 409
-        else:
-            flash = _("A call is planned for %(day)s.", day=day_text(edit.day))
-            return redirect(request, person.card, flash=flash)
-    async with panel.database.read() as session:
-        planned = next((row for row in await plans_of(session, person) if row.state is PlanState.OPEN), None)
-    if status == 409:
-        form = _beside(form, edit, planned, viewer)
-        if not form.theirs:
-            return redirect(request, person.card, flash=_("A call is planned for %(day)s.", day=day_text(edit.day)))
-    return render(request, "planning/plan.html", status=status, form=form, card=person.card)
 
 
 def _beside(form: Form, edit: PlanEdit, planned: PlanRow | None, viewer: Viewer) -> Form:
@@ -191,6 +183,12 @@ def read_day(form: Form, name: str, today: date) -> date:
         form.fail(name, _("This day is over.") if day < today else _("Choose a day within five years."))
         return today  # because a moment of the first or the last day of all cannot be put into another zone
     return day
+
+
+def person_of_card(request: web.Request) -> CallPerson:
+    """Whose card the address belongs to: it begins with /leads/ or /counterparties/ and the key."""
+    key = int(request.match_info["id"])
+    return CallPerson(lead_id=key) if request.path.startswith("/leads/") else CallPerson(counterparty_id=key)
 
 
 async def refuse_stranger(session: AsyncSession, viewer: Viewer, person: CallPerson) -> None:

@@ -12,7 +12,7 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.planning import may_see, read_day, refuse_stranger
+from leads.admin.planning import may_see, person_of_card, read_day, refuse_stranger
 from leads.admin.rendering import redirect, render
 from leads.domain.planning import Calendar
 from leads.store import board
@@ -65,27 +65,39 @@ async def card_work(session: AsyncSession, panel: Panel, viewer: Viewer, person:
 
 
 @routes.post(f"/leads/{ID}/tasks")
-async def task_about_lead(request: web.Request) -> web.Response:
-    """Give somebody a task about a lead."""
-    return await _give(request, CallPerson(lead_id=int(request.match_info["id"])))
-
-
 @routes.post(f"/counterparties/{ID}/tasks")
-async def task_about_counterparty(request: web.Request) -> web.Response:
-    """Give somebody a task about a counterparty."""
-    return await _give(request, CallPerson(counterparty_id=int(request.match_info["id"])))
+async def give(request: web.Request) -> web.Response:
+    """Give somebody a task about a lead or counterparty."""
+    person = person_of_card(request)
+    panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
+    async with panel.database.read() as session:
+        if not _rings(request, person):
+            await refuse_stranger(session, viewer, person)
+        calendar = await company_calendar(session, panel.zone)
+    text, due_on = form.text("task_text", required=True, longest=LONGEST, lines=True), _due(form, panel, calendar)
+    employee = form.identifier("task_employee") or viewer.id
+    if not form.errors:
+        try:
+            async with panel.database.write() as session:
+                person = await give_task(session, person, employee, text, due_on, by=viewer.id, now=panel.clock())
+        except GoneError:
+            form.fail("task_employee", _("Choose somebody who works here."))
+        else:
+            return await _to_card(request, person, _("The task is given."))
+    async with panel.database.read() as session:
+        people = await people_choices(session, viewer.id)
+    return render(request, "planning/task.html", status=422, form=form, card=person.card, people=people)
 
 
 @routes.post(f"/leads/{ID}/notes")
-async def note_about_lead(request: web.Request) -> web.Response:
-    """Note something about a lead."""
-    return await _note(request, CallPerson(lead_id=int(request.match_info["id"])))
-
-
 @routes.post(f"/counterparties/{ID}/notes")
-async def note_about_counterparty(request: web.Request) -> web.Response:
-    """Note something about a counterparty."""
-    return await _note(request, CallPerson(counterparty_id=int(request.match_info["id"])))
+async def note(request: web.Request) -> web.Response:
+    """Note something about a lead or counterparty."""
+    person = person_of_card(request)
+    async with panel_of(request).database.read() as session:
+        if not _rings(request, person):
+            await refuse_stranger(session, viewer_of(request), person)
+    return await _keep_note(request, person, person.card, None)
 
 
 @routes.post(f"/calls/{ID}/notes")
@@ -130,27 +142,6 @@ async def done(request: web.Request) -> web.Response:
     return redirect(request, back if mine else "/day", flash=_("Done."))
 
 
-async def _give(request: web.Request, person: CallPerson) -> web.Response:
-    panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
-    async with panel.database.read() as session:
-        if not _rings(request, person):
-            await refuse_stranger(session, viewer, person)
-        calendar = await company_calendar(session, panel.zone)
-    text, due_on = form.text("task_text", required=True, longest=LONGEST, lines=True), _due(form, panel, calendar)
-    employee = form.identifier("task_employee") or viewer.id
-    if not form.errors:
-        try:
-            async with panel.database.write() as session:
-                person = await give_task(session, person, employee, text, due_on, by=viewer.id, now=panel.clock())
-        except GoneError:
-            form.fail("task_employee", _("Choose somebody who works here."))
-        else:
-            return await _to_card(request, person, _("The task is given."))
-    async with panel.database.read() as session:
-        people = await people_choices(session, viewer.id)
-    return render(request, "planning/task.html", status=422, form=form, card=person.card, people=people)
-
-
 def _due(form: Form, panel: Panel, calendar: Calendar) -> date | None:
     if not form.value("task_due"):
         return None
@@ -159,13 +150,6 @@ def _due(form: Form, panel: Panel, calendar: Calendar) -> date | None:
     if day < today:
         form.fail("task_due", _("This day is over."))
     return day
-
-
-async def _note(request: web.Request, person: CallPerson) -> web.Response:
-    async with panel_of(request).database.read() as session:
-        if not _rings(request, person):
-            await refuse_stranger(session, viewer_of(request), person)
-    return await _keep_note(request, person, person.card, None)
 
 
 async def _keep_note(request: web.Request, person: CallPerson, back: str, call_id: int | None) -> web.Response:
