@@ -154,7 +154,9 @@ async def _save(request: web.Request, counterparty_id: int | None) -> web.Respon
         try:
             return await _saved(request, await _write(request, counterparty_id, form, edit))
         except LeadClosedError:
-            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
+            form = form.replaced(lead_id="", lead_version="")
+            form.fail("lead_id", _("The lead was closed meanwhile. Save again to make this counterparty without it."))
+            return await _again(request, counterparty_id, form, None, 409)
         except WrongFieldError as error:
             form.fail(error.field, _("Choose one of the list."))
         except HandDateError as error:

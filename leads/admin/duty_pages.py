@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from aiohttp import web
 
 from leads.admin.context import Panel, admin_only, panel_of, viewer_of
+from leads.admin.employees import card_beside
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
@@ -34,7 +35,7 @@ async def switch_other(request: web.Request) -> web.Response:
     form, employee_id = form_of(request), int(request.match_info["id"])
     until = _until(request, form)
     if form.errors:
-        return redirect(request, f"/company/employees/{employee_id}", flash=form.errors["until"])
+        return await card_beside(request, form)
     try:
         await _switch(panel_of(request), employee_id, form.flag("away"), until)
     except GoneError:

@@ -131,6 +131,14 @@ async def _open(request: web.Request) -> tuple[Employee, Form]:
     return employee, _form_from(employee).replaced(**hours.written(shifts), substitute_id=substitute_id)
 
 
+async def card_beside(request: web.Request, other: Form) -> web.Response:
+    """An employee's card as it is saved, with what was typed into another form of its page and what is wrong there."""
+    employee, saved = await _open(request)
+    form = saved.replaced(until=other.value("until"))
+    form.errors.update(other.errors)
+    return _card(request, form, employee, status=422)
+
+
 async def _conflict(request: web.Request, form: Form) -> web.Response:
     employee, saved = await _open(request)
     names = {str(key): name for key, name in colleagues_of(request, employee)}

@@ -179,8 +179,8 @@ async def save(request: web.Request) -> web.Response:
             )
         except NoSuchCardError:
             raise no_such_lead() from None
-        except LeadClosedError:
-            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
+        except LeadClosedError as error:
+            refused = error
         except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError, ConflictError, HandDateError) as error:
             refused = _refused(form, error, panel.region)
         else:
@@ -191,7 +191,8 @@ async def save(request: web.Request) -> web.Response:
             form = await _beside(session, form, edit, card, panel.region)
             if not form.theirs:
                 return await _saved(request, lead_id, _("Somebody else has just saved the same."))
-        return await _card_page(request, session, card, form, refused=refused, status=409 if form.theirs else 422)
+        late = bool(form.theirs) or isinstance(refused, LeadClosedError)
+        return await _card_page(request, session, card, form, refused=refused, status=409 if late else 422)
 
 
 def _filled(card: LeadCard) -> Form:
@@ -325,7 +326,22 @@ async def _card_page(
         hand_date=refused if isinstance(refused, HandDateError) else None,
         conflict=refused if isinstance(refused, ConflictError) else None,
         owner=await _owner(session, viewer, refused),
+        unsaved=_unsaved(form, card) if isinstance(refused, LeadClosedError) else (),
     )
+
+
+def _unsaved(form: Form, card: LeadCard) -> list[tuple[str, str]]:
+    """What was typed into the card of a lead that was closed meanwhile, where it differs from what is saved."""
+    saved = _filled(card)
+    labels = {
+        "name": _("Name"),
+        "number": _("Numbers"),
+        "email": _("E-mail"),
+        "address": _("Address"),
+        "comment": _("Comment"),
+    }
+    typed = {name: "\n".join(filter(None, form.values(name))) for name in labels}
+    return [(labels[name], text) for name, text in typed.items() if text and text != "\n".join(saved.values(name))]
 
 
 async def _new_page(

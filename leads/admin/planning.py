@@ -98,7 +98,8 @@ async def plan(request: web.Request) -> web.Response:
         try:
             await plan_by_hand(panel.database, person, version, edit, by=viewer.id, clock=panel.clock)
         except (NoSuchCardError, LeadClosedError):
-            raise web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only.")) from None
+            form.fail("plan_day", _("This lead was closed meanwhile; a closed lead is read-only."))
+            return render(request, "planning/plan.html", status=409, form=form, card=person.card)
         except SavedMeanwhileError:
             status = 409
         else:

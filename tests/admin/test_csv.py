@@ -141,6 +141,15 @@ async def test_a_file_needs_the_token_and_comes_from_our_page(importer: Importer
     assert (await importer.visitor.post("/imports", {"kind": "leads"})).status == 422
 
 
+@pytest.mark.parametrize("wrong", [["number", "email", "email"], ["name", "", "email"]])
+async def test_columns_stay_as_they_were_chosen_when_one_is_wrong(importer: Importer, wrong: list[str]) -> None:
+    await importer.send("a,b,c\nІван,0501234567,x@y.example\n".encode())
+    answer = await importer.visitor.post("/imports/preview", {"column": wrong, "known": "update"})
+    assert answer.status == 422
+    assert re.findall(r'value="(\w+)" selected', answer.text) == [column for column in wrong if column]
+    assert 'name="known" value="update" checked' in answer.text
+
+
 @pytest.mark.parametrize(("encoding", "separator"), [("utf-8", ","), ("utf-8-sig", ";"), ("cp1251", ";")])
 async def test_other_peoples_files_are_read(
     importer: Importer, database: Database, encoding: str, separator: str, company: Company
