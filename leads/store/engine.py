@@ -10,6 +10,8 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,14 +113,14 @@ class Database:
         """Run `work` in one write transaction, at the least cost a batch of many statements can have.
 
         On a SQLite file that is a thread with a connection of its own: a hop for the batch, not for each statement.
+        Whoever is cancelled meanwhile goes at once; the thread writes on, and its turn lasts as long as it does.
         """
         if self.dialect == "sqlite" and not self.in_memory:
             if self._thread_engine is None:
                 engine = create_engine(self.url.set(drivername="sqlite"))
                 _prepare_sqlite(engine)
                 self._thread_engine = engine.execution_options(**{_IMMEDIATE: True})
-            async with _in_turn(self._write_turn):
-                return await asyncio.to_thread(_write_on, self._thread_engine, work)
+            return await _in_thread(self._write_turn, partial(_write_on, self._thread_engine, work))
         immediate = self.engine.execution_options(**{_IMMEDIATE: True})
         async with _in_turn(self._write_turn), immediate.begin() as connection:
             return await connection.run_sync(work)
@@ -155,15 +157,29 @@ async def _in_turn(turn: asyncio.Lock | None) -> AsyncIterator[None]:
     if turn is None:
         yield
         return
+    await _take(turn)
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+async def _take(turn: asyncio.Lock) -> None:
     try:
         async with asyncio.timeout(TURN_SECONDS):
             await turn.acquire()
     except TimeoutError:
         raise TurnTimeoutError(f"others wrote to the database for {TURN_SECONDS:.0f} s") from None
-    try:
-        yield
-    finally:
-        turn.release()
+
+
+async def _in_thread(turn: asyncio.Lock | None, work: Callable[[], T]) -> T:
+    """Run `work` in a thread, which has the turn until it ends: a task that is cancelled does not stop its thread."""
+    if turn is not None:
+        await _take(turn)
+    running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
+    if turn is not None:
+        running.add_done_callback(lambda _done: turn.release())
+    return await asyncio.shield(running)
 
 
 def _empty_log(file: Path) -> bool:

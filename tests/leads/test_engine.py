@@ -1,6 +1,7 @@
 """The database's own guarantees: transactions, triggers that count, search tables that follow."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -153,6 +154,31 @@ async def test_who_waits_too_long_for_his_turn_is_told_so(database: Database, mo
         with pytest.raises(TurnTimeoutError):
             await database.run_write(lambda _connection: None)
     await database.run_write(lambda _connection: None)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_cancelled_writers_turn_lasts_as_long_as_its_thread(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on, came = threading.Event(), threading.Event(), list[str]()
+
+    def write(_connection: Connection) -> None:
+        began.set()
+        goes_on.wait(30)
+        came.append("cancelled")
+
+    writer = asyncio.create_task(database.run_write(write))
+    await asyncio.to_thread(began.wait, 30)
+    writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+    with monkeypatch.context() as soon:
+        soon.setattr("leads.store.engine.TURN_SECONDS", 0.01)
+        with pytest.raises(TurnTimeoutError):
+            await database.run_write(lambda _connection: came.append("too soon"))
+    goes_on.set()
+    await database.run_write(lambda _connection: came.append("next"))
+    assert came == ["cancelled", "next"]
 
 
 async def test_memory_is_one_database_for_all() -> None:
