@@ -39,6 +39,9 @@ class Column(StrEnum):
     STATUS = "status"
     SOURCE = "source"
     RESPONSIBLE = "responsible"
+    LAST_CALL = "last_call"
+    CREATED = "created"
+    CLOSED = "closed"
     CARD = "card"
 
 
@@ -54,6 +57,9 @@ HEADERS: Mapping[Column, str] = {
     Column.STATUS: N_("Status"),
     Column.SOURCE: N_("Source"),
     Column.RESPONSIBLE: N_("Responsible"),
+    Column.LAST_CALL: N_("Last call"),
+    Column.CREATED: N_("Created"),
+    Column.CLOSED: N_("Closed"),
     Column.CARD: N_("Mark in Leadline"),
 }
 OF_EVERY_CARD = (
@@ -71,6 +77,9 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column.NAME,
         Column.NUMBER,
         *OF_EVERY_CARD,
+        Column.LAST_CALL,
+        Column.CREATED,
+        Column.CLOSED,
     ),
     Kind.COUNTERPARTIES: (
         Column.NAME,
@@ -78,6 +87,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column.FOLDER,
         Column.NUMBER,
         *OF_EVERY_CARD,
+        Column.CREATED,
         Column.CARD,
     ),
 }

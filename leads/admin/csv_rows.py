@@ -3,13 +3,15 @@
 Everything that a file says is checked here, once; what leaves here can be kept.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from gettext import NullTranslations
+from itertools import product
 from typing import TypeVar
 
 from leads.admin.cards import is_email
-from leads.admin.csv_columns import HEADERS, Column, Kind, folded, header_names
+from leads.admin.csv_columns import COLUMNS, HEADERS, Column, Kind, folded, header_names
 from leads.admin.csv_files import CsvRows, Row
 from leads.admin.forms import checked
 from leads.admin.i18n import _, ngettext
@@ -18,14 +20,18 @@ from leads.domain.numbers import NumberKind, read_number
 from leads.store.cards import MOST_NUMBERS
 from leads.store.counterparty_card import MOST_PERSONS
 from leads.store.counterparty_import import CounterpartyRow, PersonRow
+from leads.store.imported_leads import LeadRow
 from leads.store.imports import Refusal
-from leads.store.lead_import import LeadRow
 
 Mapped = tuple[Column | None, ...]
 Key = TypeVar("Key", int, str)
 _LONGEST = {Column.ADDRESS: 500, Column.COMMENT: 10_000}
 _USUAL_LONGEST = 200
 _CUT = 60
+_TIMES = tuple(
+    f"{day}{clock}"
+    for day, clock in product(("%Y-%m-%d", "%d.%m.%Y"), (" %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", ""))
+)
 
 
 class RowError(Exception):
@@ -34,14 +40,19 @@ class RowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What keys are called in a file, in lower case, in every language; `never_leads` are numbers that make no lead."""
+    """What keys are called in a file, in lower case, in every language; `never_leads` are numbers that make no lead.
+
+    `gone` are those of the people who have left: only what is closed is still theirs. Times are those of `zone`.
+    """
 
     statuses: Mapping[str, int]
     sources: Mapping[str, int]
     people: Mapping[str, int]
+    gone: Collection[int]
     languages: Mapping[str, str]
     never_leads: frozenset[str]
     region: str
+    zone: tzinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ def guess_columns(kind: Kind, header: Sequence[str], catalogs: Mapping[str, Null
         column = names.get(folded(heading))
         if column is Column.CONTACT_PERSON and kind is Kind.LEADS:
             column = None if Column.NAME in taken else Column.NAME
-        usable = column is not None and (column is Column.NUMBER or column not in taken)
+        usable = column in COLUMNS[kind] and (column is Column.NUMBER or column not in taken)
         found.append(column if usable else None)
         if column is not None:
             taken.add(column)
@@ -113,7 +124,7 @@ def _lead(values: _Values, words: Words) -> LeadRow:
     never = next((number for number in values.numbers if number in words.never_leads), None)
     if never is not None:
         raise RowError(_("%(number)s is one of our own or an ignored number; it makes no lead.", number=never))
-    name = values.text(Column.NAME)
+    name, closed_at = values.text(Column.NAME), _moment(values, Column.CLOSED, words.zone)
     return LeadRow(
         line=values.line,
         name="" if name == values.numbers[0] else name,
@@ -124,7 +135,10 @@ def _lead(values: _Values, words: Words) -> LeadRow:
         language=_chosen(values, Column.LANGUAGE, words.languages),
         status_id=_chosen(values, Column.STATUS, words.statuses),
         source_id=_chosen(values, Column.SOURCE, words.sources),
-        responsible_id=_chosen(values, Column.RESPONSIBLE, words.people),
+        responsible_id=_responsible(values, words, past=closed_at is not None),
+        last_call_at=_moment(values, Column.LAST_CALL, words.zone),
+        created_at=_moment(values, Column.CREATED, words.zone),
+        closed_at=closed_at,
     )
 
 
@@ -134,7 +148,7 @@ def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, Perso
     if not name:
         raise RowError(_("A counterparty has a name."))
     language = _chosen(values, Column.LANGUAGE, words.languages)
-    responsible = _chosen(values, Column.RESPONSIBLE, words.people)
+    responsible = _responsible(values, words)
     email, person = values.text(Column.EMAIL), values.text(Column.CONTACT_PERSON)
     folder, card = values.text(Column.FOLDER), values.text(Column.CARD)
     if person:
@@ -152,6 +166,7 @@ def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, Perso
         status_id=_chosen(values, Column.STATUS, words.statuses),
         source_id=_chosen(values, Column.SOURCE, words.sources),
         responsible_id=responsible,
+        created_at=_moment(values, Column.CREATED, words.zone),
         card=card,
     )
     return own, None
@@ -214,8 +229,41 @@ def _chosen(values: _Values, column: Column, names: Mapping[str, Key]) -> Key | 
         return None
     found = names.get(text.casefold())
     if found is None:
-        raise RowError(_("%(column)s: there is no “%(text)s” here.", column=_(HEADERS[column]), text=text[:_CUT]))
+        raise _nobody(column, text)
     return found
+
+
+def _responsible(values: _Values, words: Words, *, past: bool = False) -> int | None:
+    """Who is responsible; of what is over (`past`) also somebody who has left."""
+    found = _chosen(values, Column.RESPONSIBLE, words.people)
+    if found in words.gone and not past:
+        raise _nobody(Column.RESPONSIBLE, values.text(Column.RESPONSIBLE))
+    return found
+
+
+def _nobody(column: Column, text: str) -> RowError:
+    return RowError(_("%(column)s: there is no “%(text)s” here.", column=_(HEADERS[column]), text=text[:_CUT]))
+
+
+def _moment(values: _Values, column: Column, zone: tzinfo) -> datetime | None:
+    """A time as our exports write it, or as a spreadsheet makes it of that."""
+    text = values.text(column)
+    if not text:
+        return None
+    for form in _TIMES:
+        try:
+            moment = datetime.strptime(text, form).replace(tzinfo=zone).astimezone(UTC)
+        except (ValueError, OverflowError):
+            continue
+        if 1970 < moment.year < 2200:
+            return moment
+    raise RowError(
+        _(
+            "%(column)s: “%(text)s” is no time. Write it like 2026-12-31 18:00.",
+            column=_(HEADERS[column]),
+            text=text[:_CUT],
+        )
+    )
 
 
 def _refusal(line: int, row: Row, mapped: Mapped, reason: str) -> Refusal:

@@ -25,7 +25,7 @@ from leads.admin.csv_columns import (
 )
 from leads.admin.i18n import _, current_locale
 from leads.admin.leads import asked_leads
-from leads.domain.csv_cells import card_mark, protected
+from leads.domain.csv_cells import protected
 from leads.domain.statuses import StatusSet
 from leads.store import audit
 from leads.store.exports import (
@@ -102,8 +102,8 @@ async def _note(panel: Panel, kind: str) -> None:
 def lead_header() -> Row:
     """The headings of a file of leads, in the viewer's language."""
     head = [Column.NAME, Column.NUMBER]
-    times = [_("Last call"), _("Created"), _("Closed")]
-    return [*_headings(head), _(OTHER_NUMBERS), *_headings(OF_EVERY_CARD), *times]
+    times = [Column.LAST_CALL, Column.CREATED, Column.CLOSED]
+    return [*_headings(head), _(OTHER_NUMBERS), *_headings([*OF_EVERY_CARD, *times])]
 
 
 def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labels, viewer: Viewer) -> Row:
@@ -127,7 +127,7 @@ def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labe
 def counterparty_header() -> Row:
     """The headings of a file of counterparties, in the viewer's language."""
     head = [Column.NAME, Column.CONTACT_PERSON, Column.FOLDER, Column.NUMBER]
-    return [*_headings(head), _(OTHER_NUMBERS), *_headings(OF_EVERY_CARD), _("Created"), *_headings([Column.CARD])]
+    return [*_headings(head), _(OTHER_NUMBERS), *_headings([*OF_EVERY_CARD, Column.CREATED, Column.CARD])]
 
 
 def counterparty_rows(
@@ -147,7 +147,7 @@ def counterparty_rows(
         sources.get(card.source_id or 0, ""),
         people.get(card.responsible_id or 0, ""),
         _time(card.created_at, viewer),
-        card_mark(card.id, card.created_at),
+        card.mark,
     ]
     return [own, *(_person_row(card, person, people) for person in card.persons)]
 
@@ -155,8 +155,7 @@ def counterparty_rows(
 def _person_row(card: ExportedCounterparty, person: ExportedPerson, people: Labels) -> Row:
     numbers, language = _numbers(person.numbers), language_label(person.language)
     responsible = people.get(person.responsible_id or 0, "")
-    mark = card_mark(card.id, card.created_at)
-    return [card.name, person.name, "", *numbers, person.email, "", "", language, "", "", responsible, "", mark]
+    return [card.name, person.name, "", *numbers, person.email, "", "", language, "", "", responsible, "", card.mark]
 
 
 def csv_text(rows: Iterable[Row], separator: str) -> str:

@@ -24,8 +24,9 @@ from leads.store.counterparty_import import Became, CardsOfFile, CounterpartyRow
 from leads.store.engine import Database, breathe
 from leads.store.import_tables import ImportKind, ImportState
 from leads.store.import_undo import undo_items
+from leads.store.imported_leads import LeadRow
 from leads.store.imports import Counts, Refusal
-from leads.store.lead_import import Known, LeadRow, add_leads, update_lead
+from leads.store.lead_import import Known, add_leads, update_lead
 from leads.store.plans import Planning
 
 CHUNK = 100
@@ -232,6 +233,7 @@ class _Run:
         batch, by, now = self._batch, self._order.by, self._clock()
         added = await self._database.run_write(lambda c: add_leads(c, batch, rows, by=by, now=now))
         tally.counts.made += added.made
+        tally.counts.skipped += added.present
         for other in added.others:
             if not isinstance(other, Known):
                 tally.refusals.append(Refusal(other.row.line, other.row.name or other.row.numbers[0], reason_of(other)))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from aiohttp import BodyPartReader, MultipartReader, web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.admin.context import Panel, admin_only, panel_of, viewer_of, with_file
+from leads.admin.context import Panel, Viewer, admin_only, panel_of, viewer_of, with_file
 from leads.admin.csv_columns import (
     COLUMNS,
     HEADERS,
@@ -125,7 +125,7 @@ async def start(request: web.Request) -> web.Response:
     if form.errors:
         return await _preview_page(request, found, form, 422)
     async with panel.database.read() as session:
-        words = await _words(session, panel, found.kind)
+        words = await _words(session, panel, viewer, found.kind)
     order = Order(found.kind, found.file, mapped, words, known == "update", viewer.id, _planning(panel))
     batch_id = await panel.imports.start(order)
     # A second click finds the import that the first one began in the list.
@@ -194,15 +194,19 @@ async def _load(session: AsyncSession, request: web.Request, panel: Panel) -> Ba
     return batch
 
 
-async def _words(session: AsyncSession, panel: Panel, kind: Kind) -> Words:
+async def _words(session: AsyncSession, panel: Panel, viewer: Viewer, kind: Kind) -> Words:
     directory = panel.directory.current
+    everybody, present = await employees(session), await employees(session, active=True)
     return Words(
         statuses=status_spellings(await status_names(session, StatusSet(kind.value)), panel.catalogs),
         sources={name.casefold(): identity for identity, name in await source_names(session)},
-        people=people_spellings(await employees(session, active=True)),
+        # Who works here goes by his name alone, also where somebody who has left had the same.
+        people=people_spellings(everybody) | people_spellings(present),
+        gone=frozenset(dict(everybody)) - frozenset(dict(present)),
         languages=language_spellings(panel.catalogs),
         never_leads=numbers_without_leads(directory),
         region=panel.region,
+        zone=viewer.zone,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from zlib import crc32
 
 _RISKY = re.compile(r"'*[=+\-@\t\r]")
+_MARK = re.compile(r"[1-9][0-9]{0,9}-[0-9a-f]{8}")
 _E164 = re.compile(r"\+[0-9]{3,15}")
 
 
@@ -27,3 +28,8 @@ def card_mark(identity: int, created_at: datetime) -> str:
     The key alone would not: another database has a card of its own under it.
     """
     return f"{identity}-{crc32(created_at.astimezone(UTC).isoformat().encode()):08x}"
+
+
+def is_card_mark(text: str) -> bool:
+    """Whether a cell holds a mark that an export of ours wrote."""
+    return _MARK.fullmatch(text) is not None

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.domain.csv_cells import card_mark
+from leads.domain.csv_cells import card_mark, is_card_mark
 from leads.store.cards import ConflictError, NoSuchCardError
 from leads.store.counterparty_card import (
     CounterpartyCard,
@@ -58,6 +58,7 @@ class CounterpartyRow:
     source_id: int | None = None
     responsible_id: int | None = None
     persons: tuple[PersonRow, ...] = ()
+    created_at: datetime | None = None
     card: str = ""
 
 
@@ -142,8 +143,21 @@ async def _make(database: Database, batch_id: int, row: CounterpartyRow, *, by: 
         made = select(Counterparty.version).where(Counterparty.id == saved.id).with_for_update(key_share=True)
         version = await session.scalar(made)
         if version is not None:
+            await _remember(session, saved.id, row, clock())
             session.add(ImportItem(batch_id=batch_id, counterparty_id=saved.id, version=version))
     return saved.id
+
+
+async def _remember(session: AsyncSession, counterparty_id: int, row: CounterpartyRow, now: datetime) -> None:
+    """Keep when the file says that the counterparty was made, and its mark there: the card's version is for people."""
+    values: dict[str, object] = {}
+    if row.created_at is not None:
+        values["created_at"] = min(row.created_at, now)
+    if is_card_mark(row.card):
+        values["mark"] = row.card
+    if values:
+        kept = update(Counterparty).where(Counterparty.id == counterparty_id).values(values)
+        await session.execute(kept.execution_options(synchronize_session=False))
 
 
 async def _find(session: AsyncSession, row: CounterpartyRow, cards: CardsOfFile) -> int | None:
@@ -153,12 +167,12 @@ async def _find(session: AsyncSession, row: CounterpartyRow, cards: CardsOfFile)
     Two that have numbers of their own, and none in common, are two, although they may share a contact person; and so
     are two that have marks of their own.
     """
-    named = select(Counterparty.id, Counterparty.created_at).where(
+    named = select(Counterparty.id, Counterparty.created_at, Counterparty.mark).where(
         Counterparty.sort_name == sort_key(row.name), Counterparty.name == row.name
     )
     marks = {
-        identity: card_mark(identity, created_at)
-        for identity, created_at in await session.execute(named.order_by(Counterparty.id))
+        identity: mark or card_mark(identity, created_at)
+        for identity, created_at, mark in await session.execute(named.order_by(Counterparty.id))
         if cards.could_be(row, identity)
     }
     marked = next((identity for identity, mark in marks.items() if mark == row.card), None)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from leads.domain.csv_cells import card_mark
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, find_counterparties
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, find_leads
@@ -55,9 +56,9 @@ class ExportedPerson:
 
 @dataclass(frozen=True, slots=True)
 class ExportedCounterparty:
-    """A counterparty as it goes into a file, with its contact persons."""
+    """A counterparty as it goes into a file, with its contact persons; `mark` tells it from its namesakes."""
 
-    id: int
+    mark: str
     name: str
     folder: str
     numbers: tuple[str, ...]
@@ -173,15 +174,16 @@ async def _counterparties(session: AsyncSession, ids: Sequence[int]) -> list[Exp
         Counterparty.source_id,
         Counterparty.responsible_id,
         Counterparty.created_at,
+        Counterparty.mark,
     )
     found = {
         row[0]: ExportedCounterparty(
-            row[0],
+            row.mark or card_mark(row[0], row.created_at),
             row[1],
             row[2],
             numbers.get(row[0], ()),
             tuple(persons.get(row[0], ())),
-            *row[3:],
+            *row[3:-1],
         )
         for row in await session.execute(select(*columns).where(Counterparty.id.in_(ids)))
     }

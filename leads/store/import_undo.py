@@ -16,7 +16,7 @@ from leads.store.cards import CardError, NoSuchCardError
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.counterparty_import import edit_of as edit_of_counterparty
 from leads.store.engine import Database, lock_numbers
-from leads.store.import_tables import ImportItem
+from leads.store.import_tables import ImportBatch, ImportItem
 from leads.store.imports import Counts
 from leads.store.lead_card import load_lead, save_lead
 from leads.store.lead_import import edit_of as edit_of_lead
@@ -26,7 +26,7 @@ from leads.store.planning_tables import PlannedCall
 from leads.store.plans import Planning
 
 Clock = Callable[[], datetime]
-_OWN_TABLES = {"phone_number", "contact_person", "change", "import_item"}
+_OWN_TABLES = {"phone_number", "contact_person", "change", "import_item", "lead_past"}
 """Rows here belong to a card and go with it; a row of any other table means that somebody used it."""
 _OF_SOMEBODY: dict[str, tuple[ColumnElement[bool], ...]] = {
     PlannedCall.__tablename__: (
@@ -54,7 +54,7 @@ async def undo_items(
             if item.after is None and (identity := _key(item, model)) is not None
         }
         if made:
-            counts.kept += await database.run_write(_Removal(model, made).run)
+            counts.kept += await database.run_write(_Removal(model, items[0].batch_id, made).run)
     for item in items:
         if item.after is not None:
             restore = _restore_lead if item.lead_id is not None else _restore_counterparty
@@ -74,8 +74,8 @@ def _key(item: ImportItem, model: type[Lead] | type[Counterparty]) -> int | None
 class _Removal:
     """Removes cards that nobody has touched since they were made, by id and version; tells how many stay."""
 
-    def __init__(self, model: type[Lead] | type[Counterparty], made: dict[int, int]) -> None:
-        self._model, self._made = model, made
+    def __init__(self, model: type[Lead] | type[Counterparty], batch_id: int, made: dict[int, int]) -> None:
+        self._model, self._batch, self._made = model, batch_id, made
 
     def run(self, connection: Connection) -> int:
         # Calls lock the number before they look for its card, so a card that is free of calls here stays so.
@@ -84,7 +84,9 @@ class _Removal:
         same = or_(*(and_(model.id == key, model.version == version) for key, version in self._made.items()))
         conditions: list[ColumnElement[bool]] = [model.id.in_(self._made), same, ~_is_used(model)]
         if model is Lead:
-            conditions += [Lead.closed_at.is_(None), Lead.last_call_at.is_(None)]
+            began = select(ImportBatch.started_at).where(ImportBatch.id == self._batch).scalar_subquery()
+            # Closing one would have given it another version; a call does not.
+            conditions.append(or_(Lead.last_call_at.is_(None), Lead.last_call_at < began))
         free = connection.scalars(locked_in_order(model, *conditions)).all()
         return len(self._made) - self._remove(connection, free)
 

@@ -8,36 +8,21 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
-from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError, is_name
+from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError
+from leads.store.closed_lead_import import add_closed
 from leads.store.counterparty_card import CounterpartyCard
 from leads.store.engine import Database, lock_numbers
 from leads.store.import_tables import ImportItem
+from leads.store.imported_leads import Import, LeadRow, insert_leads
 from leads.store.lead_card import LeadCard, LeadEdit, load_lead, save_lead
 from leads.store.lock_order import locked_in_order
-from leads.store.models import Change, ContactPerson, Counterparty, Lead, LeadStatus, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.plans import Planning
-from leads.store.search import search_text, sort_key
 
 Clock = Callable[[], datetime]
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class LeadRow:
-    """A lead of a file; `numbers` are E.164, and an empty or missing value says nothing."""
-
-    line: int
-    name: str
-    numbers: tuple[str, ...]
-    email: str = ""
-    address: str = ""
-    comment: str = ""
-    language: str | None = None
-    status_id: int | None = None
-    source_id: int | None = None
-    responsible_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +51,23 @@ class OnSeveralLeads:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of some rows: how many leads were made, and the rows that made none."""
+    """What became of some rows: how many leads were made, how many closed ones are `present`, which made none."""
 
     made: int
+    present: int
     others: tuple[Known | OnCounterparty | OnSeveralLeads, ...]
 
 
 def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *, by: int, now: datetime) -> Added:
-    """Make a lead of each row whose numbers nobody has (L7); rows that repeat one of them are known then."""
+    """Make a lead of each row whose numbers nobody has (L7); rows that repeat one of them are known then.
+
+    A closed lead is in nobody's way, and read-only: it is made closed, or left as it is where it is present (L5).
+    """
     numbers = {number for row in rows for number in row.numbers}
     lock_numbers(connection, numbers)
+    into = Import(batch_id, by, now)
+    past = add_closed(connection, into, [row for row in rows if row.closed_at is not None])
+    rows = [row for row in rows if row.closed_at is None]
     leads, counterparties = _owners(connection, numbers)
     fresh: list[LeadRow] = []
     rest: list[LeadRow] = []
@@ -86,8 +78,9 @@ def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *,
             leads.update(dict.fromkeys(row.numbers, 0))
         else:
             rest.append(row)
-    leads.update(_insert(connection, batch_id, fresh, by, now))
-    return Added(len(fresh), tuple(_judged(row, leads, counterparties) for row in rest))
+    leads.update(insert_leads(connection, into, fresh, {}))
+    others = tuple(_judged(row, leads, counterparties) for row in rest)
+    return Added(len(fresh) + past.made, past.present, others)
 
 
 def _judged(
@@ -117,54 +110,6 @@ def _owners(connection: Connection, numbers: set[str]) -> tuple[dict[str, int], 
         elif lead_id is None:
             counterparties[number] = counterparty
     return leads, counterparties
-
-
-def _insert(connection: Connection, batch_id: int, rows: list[LeadRow], by: int, now: datetime) -> dict[str, int]:
-    """Insert leads with numbers, history and the record of the import; tells whose each number is now."""
-    if not rows:
-        return {}
-    status = connection.scalar(select(LeadStatus.id).order_by(LeadStatus.sort_order, LeadStatus.id).limit(1))
-    values = [_values(row, status, now) for row in rows]
-    made = {
-        number: lead for lead, number in connection.execute(insert(Lead).returning(Lead.id, Lead.main_number), values)
-    }
-    owners: dict[str, int] = {}
-    numbers: list[dict[str, Any]] = []
-    changes: list[dict[str, Any]] = []
-    for row, value in zip(rows, values, strict=True):
-        lead = made[row.numbers[0]]
-        for position, number in enumerate(row.numbers):
-            owners[number] = lead
-            numbers.append({"number": number, "position": position, "lead_id": lead, "on_active_lead": True})
-        changes.append(
-            {"at": now, "employee_id": by, "lead_id": lead, "field": "created", "before": "", "after": value["name"]}
-        )
-    connection.execute(insert(PhoneNumber), numbers)
-    connection.execute(insert(Change), changes)
-    items = [{"batch_id": batch_id, "lead_id": lead, "version": 1} for lead in made.values()]
-    connection.execute(insert(ImportItem), items)
-    return owners
-
-
-def _values(row: LeadRow, status: int | None, now: datetime) -> dict[str, Any]:
-    name = row.name or row.numbers[0]
-    return {
-        "name": name,
-        "named": is_name(name),
-        "language": row.language,
-        "email": row.email,
-        "address": row.address,
-        "comment": row.comment,
-        "status_id": row.status_id or status,
-        "source_id": row.source_id,
-        "responsible_id": row.responsible_id,
-        "responsible_by_hand": row.responsible_id is not None,
-        "created_at": now,
-        "updated_at": now,
-        "main_number": row.numbers[0],
-        "sort_name": sort_key(name),
-        "search_text": search_text(name, row.email, numbers=row.numbers),
-    }
 
 
 async def update_lead(

@@ -351,6 +351,7 @@ class Counterparty(Base):
 
     Made without a status it has its set's first; only the column's history on SQLite lets it be empty. `main_number`
     (the first that its line in the list shows) and the sort keys of the first contact person and of all are derived.
+    `mark` is what files call it, where it came with one; see leads.domain.csv_cells.
     """
 
     __tablename__ = "counterparty"
@@ -369,6 +370,7 @@ class Counterparty(Base):
     main_number: Mapped[str] = mapped_column(NumberKey, default="", server_default=text("''"))
     sort_person: Mapped[str] = mapped_column(SortKey, default="", server_default=text("''"))
     people_keys: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    mark: Mapped[str | None] = mapped_column(String(20))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)

@@ -22,11 +22,12 @@ from leads.admin import CallFeed, create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
 from leads.admin.route_trial import RouteTrial
 from leads.domain.directory import DisplayMode, Role
-from leads.store import access, password_hash
+from leads.store import access, engine, password_hash
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.models import Employee, Extension, GroupMember, RingGroup
 from tests.admin.chromium import chromium_process
+from tests.admin.importing import Importer
 from tests.conftest import PostgresServer, run_apart
 
 PASSWORD = "correct horse battery"
@@ -304,3 +305,10 @@ async def yurii(visitor: Callable[[], Visitor]) -> Visitor:
     one = visitor()
     assert (await one.sign_in("yurii")).status == 303
     return one
+
+
+@pytest.fixture
+def importer(admin: Visitor, app: web.Application, monkeypatch: pytest.MonkeyPatch) -> Importer:
+    """An administrator who imports files."""
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 0.0)  # No calls wait here.
+    return Importer(admin, app)

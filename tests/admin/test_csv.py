@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-import aiohttp
 import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin import csv_files, imports
 from leads.admin.context import PANEL
-from leads.store import engine
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.daily_plans import plan_day
@@ -35,54 +33,9 @@ from leads.store.leads import LeadFilter, LeadOrder, LeadState
 from leads.store.models import Counterparty, Lead, PhoneNumber, Source
 from leads.store.planning_tables import PlannedCall
 from tests.admin.conftest import Clock, Company, Visitor
+from tests.admin.importing import Importer, text_of
 
 HEAD = "Name;Number\r\n"
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
-
-
-class Importer:
-    """Somebody who imports files and waits for the end."""
-
-    def __init__(self, visitor: Visitor, app: web.Application) -> None:
-        self.visitor, self.app = visitor, app
-
-    async def send(
-        self, content: bytes, kind: str = "leads", name: str = "list.csv", csrf: str = ""
-    ) -> tuple[int, str]:
-        form = aiohttp.FormData(default_to_multipart=True)
-        form.add_field("csrf", csrf or self.visitor.csrf)
-        form.add_field("kind", kind)
-        form.add_field("file", content, filename="list.csv", content_type="text/csv")
-        url = f"{self.visitor.base}/imports"
-        async with self.visitor.client.post(url, data=form, allow_redirects=False) as answer:
-            return answer.status, await answer.text()
-
-    async def columns(self) -> list[str]:
-        page = (await self.visitor.get("/imports/preview")).text
-        selects = re.findall(r'<select name="column".*?</select>', page, re.DOTALL)
-        return [(re.search(r'value="(\w+)" selected', one) or ["", ""])[1] for one in selects]
-
-    async def run(self, known: str = "skip", columns: list[str] | None = None) -> str:
-        """Import what was sent; the page of the outcome."""
-        chosen = await self.columns() if columns is None else columns
-        answer = await self.visitor.post("/imports/preview", {"column": chosen, "known": known})
-        assert answer.status == 303, text_of(answer.text)
-        await asyncio.wait_for(self.app[PANEL].imports.wait(), 60)
-        return answer.location
-
-    async def bring(self, content: str, kind: str = "leads", known: str = "skip") -> str:
-        """Send and import; what the page says then."""
-        assert (await self.send(content.encode(), kind))[0] == 303
-        return text_of((await self.visitor.get(await self.run(known))).text)
-
-
-@pytest.fixture
-def importer(admin: Visitor, app: web.Application, monkeypatch: pytest.MonkeyPatch) -> Importer:
-    monkeypatch.setattr(engine, "SHORTEST_PAUSE", 0.0)  # No calls wait here.
-    return Importer(admin, app)
 
 
 async def _lead(database: Database, edit: LeadEdit) -> int:

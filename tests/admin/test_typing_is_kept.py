@@ -1,8 +1,6 @@
 """Every form of the panel keeps all that was typed and chosen when one of its fields is wrong."""
 
-import re
 from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -72,43 +70,6 @@ NUMBERS_FROM = 31
 SPOILT_CHOICE = "99"
 CHOICES_THAT_CAN_BE_WRONG = {"responsible_id", "successor_id", "contact_person_id"}
 NOT_SHOWN_AGAIN = {"password", "old_password", "new_password"}
-DOCS = Path(__file__).parents[2] / "docs"
-NOTHING_TO_TYPE = {
-    "/calls/{id}/recording/pause",
-    "/calls/{id}/recording/resume",
-    "/company/employees/{id}/sign-out",
-    "/company/groups/{id}/remove",
-    "/company/holidays/remove",
-    "/company/ignored/remove",
-    "/company/numbers/{id}/remove",
-    "/company/phones/{id}/remove",
-    "/company/statuses/counterparties/{id}/remove",
-    "/company/statuses/leads/{id}/remove",
-    "/counterparties/{id}/call",
-    "/counterparties/{id}/erase",
-    "/imports",
-    "/imports/preview",
-    "/imports/{id}/undo",
-    "/leads/give",
-    "/leads/{id}/call",
-    "/leads/{id}/erase",
-    "/leads/{id}/merge",
-    "/leads/{id}/reopen",
-    "/live/reminders",
-    "/me/sessions/end",
-    "/me/sessions/end-all",
-    "/numbers/pin",
-    "/phone-book/{id}/key",
-    "/phone-book/{id}/revoke",
-    "/plans/{id}/call",
-    "/plans/{id}/cancel",
-    "/questions/accept",
-    "/questions/card",
-    "/questions/reject",
-    "/recordings/{id}/delete",
-    "/sign-out",
-}
-"""Routes of buttons, and of choices without a text."""
 
 
 @pytest.fixture
@@ -189,19 +150,6 @@ async def _comes_back(admin: Visitor, path: str, sent: PageForm, wrong: Input) -
     # A choice that is none is the only one that cannot be shown again.
     for name in sent.names - NOT_SHOWN_AGAIN - ({wrong.name} if wrong.kind == "select" else set()):
         assert _values(again, name) == _values(sent, name), (*at, name)
-
-
-@pytest.mark.usefixtures("world")
-async def test_no_form_with_something_to_type_is_left_out(admin: Visitor) -> None:
-    actions = set()
-    for path in PAGES:
-        for form in forms_of(path, (await admin.get(path)).text):
-            if _spoilt(form):
-                actions.add(form.action.partition("?")[0])
-    routes = re.findall(r"\| `POST (\S+)` \|", (DOCS / "access.md").read_text())
-    patterns = {route: route.replace("{id}", "[0-9]+") for route in routes}
-    left_out = [route for route, pattern in patterns.items() if not any(re.fullmatch(pattern, one) for one in actions)]
-    assert set(left_out) == NOTHING_TO_TYPE | {"/sign-in"}
 
 
 async def test_a_lead_that_is_closed_while_its_card_is_typed_costs_none_of_it(admin: Visitor) -> None:
