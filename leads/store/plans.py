@@ -173,7 +173,9 @@ async def move_plans(session: AsyncSession, lead_id: int, to: CallPerson, now: d
             await session.flush()
         if mine.state is PlanState.OPEN:
             mine.lead_id, mine.counterparty_id = (key, None) if target is Lead else (None, key)
-            mine.employee_id = await session.scalar(select(target.responsible_id).where(target.id == key))
+            # Where nobody is responsible there, whoever was to call is still to call: nobody is forgotten.
+            responsible = await session.scalar(select(target.responsible_id).where(target.id == key))
+            mine.employee_id = responsible or mine.employee_id
             await session.flush()
     if to.lead_id is not None:
         await session.execute(

@@ -12,7 +12,7 @@ from leads.store.cards import LeadClosedError, history
 from leads.store.company import SavedMeanwhileError
 from leads.store.duty import add_holiday
 from leads.store.engine import Database
-from leads.store.models import Lead
+from leads.store.models import Counterparty, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import HandDateError, PlanEdit, cancel_plan, move_plans, note_dialled, plan_by_hand
@@ -232,3 +232,13 @@ async def test_of_a_lead_that_ends_the_earlier_call_goes_along(
             (goes_to.lead_id, goes_to.counterparty_id, TODAY + timedelta(days=kept))
         ]
         await cancel_plan(desk.database, states[0].id, states[0].version, by=None, clock=desk.clock)
+
+
+async def test_a_call_that_goes_to_a_card_without_a_responsible_is_still_whose_it_was(desk: Desk) -> None:
+    lead, key = await desk.lead(), await desk.counterparty()
+    await desk.by_hand(CallPerson(lead_id=lead), 1)
+    async with desk.database.write() as session:
+        await session.execute(update(Counterparty).values(responsible_id=None))
+        await move_plans(session, lead, CallPerson(counterparty_id=key), desk.now)
+    planned = await desk.plan()
+    assert (planned.counterparty_id, planned.employee_id) == (key, 1)
