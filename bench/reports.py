@@ -2,7 +2,8 @@
 
     python -m bench.reports [DATABASE_URL]
 
-A year of 1,000,000 calls and 200,000 leads. Both sides take turns on one connection and must tell the same figures; the
+A year of 1,000,000 calls and 200,000 leads; a database that is named is to be filled before, by `python -m bench.year`,
+which takes minutes. Both sides take turns on one connection and must tell the same figures; the
 ratio is of the medians of CPU time, or of time on PostgreSQL, whose work is done elsewhere. The statements by hand are
 what somebody writes who knows the tables and asks for one thing only; so they know no groups but their own.
 """

@@ -10,7 +10,8 @@ import argparse
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -148,28 +149,50 @@ def _seed_sqlite(path: str, count: int) -> None:
     connection.execute("PRAGMA threads=2")
     employees = [row[0] for row in connection.execute("SELECT id FROM employee WHERE active ORDER BY id")]
     connection.execute("BEGIN IMMEDIATE")
-    names = [name for name, _ in _tables(0, [])]
-    kept = connection.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL "
-        f"AND tbl_name IN ({', '.join('?' * len(names))})",
-        names,
-    ).fetchall()
-    for kind, name, _ in kept:
-        connection.execute(f"DROP {kind} {name}")
-    for table, rows in _tables(count, employees):
-        while chunk := list(islice(rows, CHUNK)):
-            columns = list(chunk[0])
-            values = [[plain(value) for value in row.values()] for row in chunk]
-            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-            connection.executemany(statement, values)
-    for _, _, sql in kept:
-        connection.execute(sql)
+    with without_indexes(connection, [name for name, _ in _tables(0, [])]):
+        for table, rows in _tables(count, employees):
+            while chunk := list(islice(rows, CHUNK)):
+                columns = list(chunk[0])
+                values = [[plain(value) for value in row.values()] for row in chunk]
+                statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+                connection.executemany(statement, values)
     for table in ("lead", "counterparty"):
         connection.execute(f"INSERT INTO {table}_search({table}_search) VALUES ('rebuild')")
     connection.execute("COMMIT")
     # No ANALYZE: no SQLite database of a Leadline has statistics.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+
+
+@contextmanager
+def without_indexes(connection: sqlite3.Connection, tables: Sequence[str]) -> Iterator[None]:
+    """Take the indexes and triggers of these tables away for the block, and build them again in one go."""
+    kept = connection.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL "
+        f"AND tbl_name IN ({', '.join('?' * len(tables))})",
+        tables,
+    ).fetchall()
+    for kind, name, _ in kept:
+        connection.execute(f"DROP {kind} {name}")
+    yield
+    for _, _, sql in kept:
+        connection.execute(sql)
+
+
+@asynccontextmanager
+async def without_indexes_on_postgres(connection: Any, tables: Sequence[str]) -> AsyncIterator[None]:
+    """As `without_indexes`; those stay that constraints are made of, and triggers."""
+    kept = await connection.fetch(
+        "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS sql FROM pg_index i "
+        "WHERE indrelid::regclass::text = ANY($1) "
+        "AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)",
+        tables,
+    )
+    for index in kept:
+        await connection.execute(f"DROP INDEX {index['name']}")
+    yield
+    for index in kept:
+        await connection.execute(index["sql"])
 
 
 def plain(value: Any) -> Any:
@@ -182,15 +205,7 @@ async def _seed_postgres(url: str, count: int) -> None:
     connection = await asyncpg.connect(**parts.translate_connect_args(username="user"), **parts.query)
     await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
     employees = [row[0] for row in await connection.fetch("SELECT id FROM employee WHERE active ORDER BY id")]
-    async with connection.transaction():
-        kept = await connection.fetch(
-            "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS sql FROM pg_index i "
-            "WHERE indrelid::regclass::text = ANY($1) "
-            "AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)",
-            [name for name, _ in _tables(0, [])],
-        )
-        for index in kept:
-            await connection.execute(f"DROP INDEX {index['name']}")
+    async with connection.transaction(), without_indexes_on_postgres(connection, [name for name, _ in _tables(0, [])]):
         for table, rows in _tables(count, employees):
             while chunk := list(islice(rows, CHUNK)):
                 await connection.copy_records_to_table(
@@ -198,8 +213,6 @@ async def _seed_postgres(url: str, count: int) -> None:
                 )
             sequence = f"pg_get_serial_sequence('{table}', 'id')"
             await connection.execute(f"SELECT setval({sequence}, (SELECT max(id) FROM {table}) + 1)")
-        for index in kept:
-            await connection.execute(index["sql"])
     await connection.execute("ANALYZE")
     await connection.close()
 

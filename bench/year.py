@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import make_url
 
-from bench.seed import number_of, plain, seed
+from bench.seed import number_of, plain, seed, without_indexes, without_indexes_on_postgres
 from leads.store.engine import Database
 from leads.store.migrate import upgrade_database
 from leads.store.models import Did, Employee, Extension, Source
@@ -35,6 +35,7 @@ _CALL = (
     *("source_id", "result", "answered_by", "employee_id", "lead_id", "started_at", "answered_at", "ended_at"),
     *("ring_seconds", "talk_seconds", "transfers", "legs", "incomplete", "recovered"),
 )
+_FILLED = ("call", "lead", "lead_past", "phone_number")
 _PAST = ("lead_id", "until", "status_id", "responsible_id", "closed")
 
 
@@ -111,21 +112,14 @@ def _fill_sqlite(path: str, leads: int, calls: int) -> None:
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA cache_size=-200000")
     connection.execute("BEGIN IMMEDIATE")
-    kept = connection.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('index', 'trigger') "
-        "AND tbl_name IN ('call', 'lead', 'lead_past', 'phone_number')"
-    ).fetchall()
-    for kind, name, _ in kept:
-        connection.execute(f"DROP {kind} {name}")
     moment = f"strftime('%Y-%m-%d %H:%M:%f000', '{BEGIN:%Y-%m-%d}', ({{0}}) || ' seconds')"
     made, closed = (moment.format(seconds) for seconds in (_made_at(leads), _CLOSED_AT))
-    connection.execute(_MADE.format(moment=made, sources=SOURCES))
-    connection.execute(_CLOSE.format(moment=f"max(created_at, {closed})", companies=leads // 50, leads=leads))
-    for table, columns, rows in (("call", _CALL, call_rows(calls, leads)), ("lead_past", _PAST, past_rows(leads))):
-        _insert(connection, table, columns, rows)
-    connection.execute(_LET_GO)
-    for _, _, sql in kept:
-        connection.execute(sql)
+    with without_indexes(connection, _FILLED):
+        connection.execute(_MADE.format(moment=made, sources=SOURCES))
+        connection.execute(_CLOSE.format(moment=f"max(created_at, {closed})", companies=leads // 50, leads=leads))
+        for table, columns, rows in (("call", _CALL, call_rows(calls, leads)), ("lead_past", _PAST, past_rows(leads))):
+            _insert(connection, table, columns, rows)
+        connection.execute(_LET_GO)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -141,17 +135,20 @@ def _insert(
 async def _fill_postgres(url: str, leads: int, calls: int) -> None:
     parts = make_url(url)
     connection = await asyncpg.connect(**parts.translate_connect_args(username="user"), **parts.query)
-    await connection.execute("SET synchronous_commit = off; SET session_replication_role = replica")
+    await connection.execute(
+        "SET synchronous_commit = off; SET session_replication_role = replica; SET maintenance_work_mem = '512MB'"
+    )
     moment = f"timestamptz '{BEGIN:%Y-%m-%d} UTC' + interval '1 second' * ({{0}})"
     made, closed = (moment.format(seconds) for seconds in (_made_at(leads), _CLOSED_AT))
-    await connection.execute(_MADE.format(moment=made, sources=SOURCES))
-    await connection.execute(
-        _CLOSE.format(moment=f"greatest(created_at, {closed})", companies=leads // 50, leads=leads)
-    )
-    for table, columns, rows in (("call", _CALL, call_rows(calls, leads)), ("lead_past", _PAST, past_rows(leads))):
-        while chunk := list(islice(rows, CHUNK)):
-            await connection.copy_records_to_table(table, columns=columns, records=chunk)
-    await connection.execute(_LET_GO)
+    async with connection.transaction(), without_indexes_on_postgres(connection, _FILLED):
+        await connection.execute(_MADE.format(moment=made, sources=SOURCES))
+        await connection.execute(
+            _CLOSE.format(moment=f"greatest(created_at, {closed})", companies=leads // 50, leads=leads)
+        )
+        for table, columns, rows in (("call", _CALL, call_rows(calls, leads)), ("lead_past", _PAST, past_rows(leads))):
+            while chunk := list(islice(rows, CHUNK)):
+                await connection.copy_records_to_table(table, columns=columns, records=chunk)
+        await connection.execute(_LET_GO)
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
 
