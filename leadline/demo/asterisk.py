@@ -179,8 +179,16 @@ class AsteriskInstance:
 
     def channels(self) -> list[str]:
         """The names of all channels that exist now; empty after every call has ended."""
+        return [row[0] for row in self.channel_rows()]
+
+    def channel_rows(self) -> list[list[str]]:
+        """All channels as the console tells them: name, context, extension, priority, state, application …
+
+        Count behind the application from the end: what it was given has exclamation marks of its own. The last two are
+        the bridge and the uniqueid, the seventh from the end is the caller's number.
+        """
         lines = self.cli("core show channels concise").splitlines()
-        return [line.split("!", 1)[0] for line in lines if "!" in line]
+        return [line.split("!") for line in lines if "!" in line]
 
     def __enter__(self) -> "AsteriskInstance":
         return self

@@ -13,8 +13,7 @@ def await_handed_over(asterisk: AsteriskInstance, transferer: str, caller: str) 
     """Wait until the phone `transferer` has left, and `caller` is together with whom he is handed to."""
 
     def is_done() -> bool:
-        # Counted from the end: what an application was given, in the middle, has exclamation marks of its own.
-        rows = [line.split("!") for line in asterisk.cli("core show channels concise").splitlines()]
+        rows = asterisk.channel_rows()
         theirs = {row[-2] for row in rows if row[-7] == caller and row[0].startswith("PJSIP/")}
         together = [row for row in rows if row[-2] in theirs - {""}]
         return len(together) > 1 and not any(row[0].startswith(f"PJSIP/{transferer}-") for row in together)

@@ -69,7 +69,7 @@ def ringing_at(lab: DialplanLab, number: str) -> Ring:
     """The call that rings at a phone."""
 
     def channel() -> tuple[str, str] | None:
-        rows = (line.split("!") for line in lab.asterisk.cli("core show channels concise").splitlines())
+        rows = lab.asterisk.channel_rows()
         return next(((row[0], row[-1]) for row in rows if row[0].startswith(f"PJSIP/{number}-")), None)
 
     name, uniqueid = await_value(channel, 5, f"{number} to ring")

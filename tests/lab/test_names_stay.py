@@ -70,7 +70,7 @@ class Company:
         """Wait until Asterisk has brought all together who have answered: before, nobody can be transferred."""
 
         def all_talk() -> bool:
-            channels = [line.split("!") for line in self.pbx.instance.cli("core show channels concise").splitlines()]
+            channels = self.pbx.instance.channel_rows()
             return bool(channels) and all(row[4] == "Up" and row[-2] for row in channels)
 
         await_value(lambda: all_talk() or None, 5, "the conversation in Asterisk")
