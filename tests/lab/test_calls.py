@@ -280,6 +280,27 @@ def test_a_queue_of_the_dialled_number_rings_its_members(
 
 
 @pytest.mark.parametrize(
+    ("own", "shown"), [("ru", "Galina Gorkaia"), ("uk", "Halyna Horkaia"), (None, "Halyna Horkaia")]
+)
+def test_a_lead_is_shown_in_her_language_and_hears_that_of_the_dialled_number(
+    *, asterisk: Pbx, leadline_server: LeadlineServer, phones: Phones, call: Call, own: str | None, shown: str
+) -> None:
+    leadline_server.execute("UPDATE did SET greeting_language = 'uk' WHERE number = ?", MAIN_E164)
+    leadline_server.execute(
+        "UPDATE lead SET name = 'Галина Горькая', language = ? WHERE main_number = ?", own, MELNYCHENKO
+    )
+    phone = phones("101", RINGS_ON)
+    for count, (number, heard) in enumerate(((MAIN, "uk"), (SHOP, "en")), 1):
+        calls = call(MELNYCHENKO, number, patience_seconds=2)
+        assert phone.await_call(count).name == shown
+        (hers,) = [name for name in asterisk.channels() if not name.startswith("PJSIP/101-")]
+        told = asterisk.instance.cli(f"core show channel {hers}").split()
+        assert told[told.index("Language:") + 1] == heard
+        calls.wait()
+        asterisk.await_idle()
+
+
+@pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", '"; DROP TABLE lead; --', "${SHELL(id)}", "Щусь\\", "a" * 300]
 )
 def test_a_hostile_name_from_the_trunk_is_only_text(
@@ -331,6 +352,6 @@ def test_a_call_that_ended_while_the_server_was_away_does_not_ring_for_ever(
     calls.wait()
     asterisk.await_idle()
     leadline_server.process.start()
+    leadline_server.process.await_health()
     (row,) = leadline_server.await_ended_calls()
     assert (row["result"], row["incomplete"], row["outside_number"]) == ("no-answer", 1, STRANGER)
-    leadline_server.process.await_health()
