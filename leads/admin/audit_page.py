@@ -7,11 +7,13 @@ from typing import Any
 
 from aiohttp import web
 
-from leads.admin.audit_words import FIELDS, KINDS, OF_KIND, PEOPLE
+from leads.admin.audit_words import FIELDS, KINDS, OF_KIND, PEOPLE, WITH_HISTORY
+from leads.admin.cards import spoken_value
 from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
-from leads.admin.rendering import render
+from leads.admin.rendering import render, word
+from leads.admin.words import WORDS
 from leads.store.audit import What
 from leads.store.audit_log import LogLine, log_lines
 from leads.store.leads import employees
@@ -78,7 +80,7 @@ async def audit_page(request: web.Request) -> web.Response:
 
 def _shown(line: LogLine, names: Mapping[int, str]) -> ShownLine:
     def said(values: Mapping[str, Any], field: str) -> str:
-        return (names.get(values.get(field, 0)) if field in PEOPLE else None) or _value(values, field)
+        return (names.get(values.get(field, 0)) if field in PEOPLE else None) or _value(line.kind, values, field)
 
     address = CARDS.get(line.kind)
     gone = line.what in (What.REMOVED, What.ERASED)
@@ -102,11 +104,15 @@ def _field(kind: str, name: str) -> str:
     return _(word) if word else name.replace("_", " ")
 
 
-def _value(values: Mapping[str, Any], name: str) -> str:
+def _value(kind: str, values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
     if value is None or value in ("", []):
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if isinstance(value, str) and kind in WITH_HISTORY:
+        value = spoken_value(name, value)
+    elif name in ("role", "display_mode") and value in WORDS:
+        value = word(value)
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

@@ -92,3 +92,5 @@ OF_KIND = {("employee", "language"): N_("Language")}
 """Where a field means something else on one kind of thing."""
 PEOPLE = ("employee_id", "responsible_id", "substitute_id")
 """Fields that hold the key of an employee, whose name says more."""
+WITH_HISTORY = ("lead", "counterparty")
+"""Kinds whose values are those of their cards' histories, and said as there."""

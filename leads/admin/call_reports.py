@@ -116,9 +116,9 @@ def _number(key: Key, directory: Directory) -> str:
 def _series(lines: Sequence[Line]) -> tuple[Series, ...]:
     figures = [line.figures for line in lines]
     return (
-        Series(_("Answered"), "good", [each.answered for each in figures]),
+        Series(_("Answered calls"), "good", [each.answered for each in figures]),
         Series(_("Missed"), "bad", [each.missed for each in figures]),
-        Series(_("Outgoing"), "plain", [each.outgoing for each in figures]),
+        Series(_("Outgoing calls"), "plain", [each.outgoing for each in figures]),
     )
 
 
@@ -139,12 +139,12 @@ def _bars(lines: Sequence[Line]) -> tuple[Bar, ...]:
 def _headings(grouping: CallGrouping) -> list[str]:
     return [
         _(GROUPINGS[grouping]),
-        _("Inbound"),
-        _("Answered"),
+        _("Inbound calls"),
+        _("Answered calls"),
         _("Missed"),
         _("Called back"),
         _("Time to answer, seconds"),
-        _("Outgoing"),
+        _("Outgoing calls"),
         _("Outgoing answered"),
         _("Talk time, seconds"),
     ]

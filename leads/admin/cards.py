@@ -142,15 +142,16 @@ def spoken_history(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
             "at": row.at,
             "by": row.by,
             "field": _(FIELDS.get(row.field, row.field)),
-            "before": _spoken(row.field, row.before),
-            "after": _spoken(row.field, row.after),
-            "lead": row.lead and _spoken("lead", row.lead),
+            "before": spoken_value(row.field, row.before),
+            "after": spoken_value(row.field, row.after),
+            "lead": row.lead and spoken_value("lead", row.lead),
         }
         for row in rows
     ]
 
 
-def _spoken(field: str, value: str) -> str:
+def spoken_value(field: str, value: str) -> str:
+    """One value of a card's history in words: a day, a status or a language is kept as the database has it."""
     if field == "language":
         return _language_word(value)
     if field == "contact_person":

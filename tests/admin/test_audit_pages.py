@@ -82,6 +82,24 @@ async def test_a_working_time_and_a_substitute_are_noted_when_they_change(admin:
     assert "Substitute: – → Марія" in text
 
 
+async def test_values_are_said_in_the_readers_words(admin: Visitor, company: Company) -> None:
+    made = await admin.post("/leads", {"name": "Олег", "number": "0501234567", "status_id": "1", "responsible_id": ""})
+    assert made.status == 303, made.text
+    planned = await admin.post(f"{made.location}/plan", {"plan_version": "", "plan_day": "2026-12-25", "plan_note": ""})
+    assert planned.status == 303, planned.text
+    promoted = CARD | {"version": "1", "role": "supervisor"}
+    assert (await admin.post(f"/company/employees/{company.yurii}", promoted)).status == 303
+    changed = await admin.post(
+        made.location, {"version": "1", "name": "Олег", "number": "0501234567", "status_id": "2", "hand_date": "keep"}
+    )
+    assert changed.status == 303, changed.text
+    await admin.post("/me", {"language": "uk", "time_zone": "", "card_key": "Ctrl+Q"})
+    text = _text((await admin.get("/company/audit")).text)
+    assert "Роль: Працівник → Керівник групи" in text
+    assert "Статус: Гарячий → Теплий" in text
+    assert "Запланований дзвінок: – → пт, 25 груд." in text
+
+
 async def test_taking_a_list_away_is_noted(admin: Visitor) -> None:
     assert (await admin.get("/leads/export.csv")).status == 200
     assert "Олена Lead exported" in _text((await admin.get("/company/audit?kind=lead")).text)

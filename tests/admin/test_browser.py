@@ -181,3 +181,22 @@ async def test_light_or_dark_is_kept(desk: Window, company: Company) -> None:
     await expect(root).to_have_attribute("data-theme", "dark")
     await desk.goto("/me")
     await expect(root).to_have_attribute("data-theme", "dark")
+
+
+async def test_what_is_printed_is_dark_on_light_and_a_table(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address, width=780, scheme="dark") as paper:
+        await paper.sign_in("admin")
+        await paper.goto("/company/employees")
+        await paper.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        await paper.page.emulate_media(media="print", color_scheme="dark")
+        ink, row, button = await paper.page.evaluate(
+            """[
+                getComputedStyle(document.body).color,
+                getComputedStyle(document.querySelector("tbody tr")).display,
+                document.querySelector(".main .button").checkVisibility(),
+            ]"""
+        )
+        assert ink == "rgb(22, 33, 31)"
+        assert row == "table-row"
+        assert not button
+        assert not await paper.scrolls_sideways()

@@ -69,7 +69,7 @@ async def test_a_report_is_saved_as_a_file(admin: Visitor) -> None:
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert 'filename="calls-2026-03-01-2026-03-02.csv"' in answer.headers["Content-Disposition"]
     lines = answer.text.removeprefix("\ufeff").splitlines()
-    assert lines[0].startswith("By employee,Inbound,Answered,Missed,Called back,")
+    assert lines[0].startswith("By employee,Inbound calls,Answered calls,Missed,Called back,")
     assert "Щербань Юрій,1,1,0,0,12.0,0,0,95" in lines
 
 
