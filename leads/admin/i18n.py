@@ -79,12 +79,17 @@ def current_locale() -> Locale:
 def _(message: str, /, **values: object) -> str:
     """Say `message` in the request's language; `values` fill its %(name)s places."""
     text = current_locale().words.gettext(message)
-    return text % values if values else text
+    return _one_stop(text % values) if values else text
 
 
 def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
     """Say how many, in the plural form that the language has for `count`; %(count)s stands for the number."""
-    return current_locale().words.ngettext(one, many, count) % {"count": count, **values}
+    return _one_stop(current_locale().words.ngettext(one, many, count) % {"count": count, **values})
+
+
+def _one_stop(sentence: str) -> str:
+    """End a sentence with one full stop, also after a month or a name that is cut short with one."""
+    return sentence[:-1] if sentence.endswith("..") else sentence
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate later"

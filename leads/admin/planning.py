@@ -10,7 +10,7 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.dialling import CallButtons, call_buttons, start_call, tell_call
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
-from leads.admin.i18n import _, day_text
+from leads.admin.i18n import _, day_text, short_time
 from leads.admin.rendering import redirect, render
 from leads.domain.planning import Act, Calendar, Due, HandDate, PlanState, Step, due
 from leads.store.cards import LeadClosedError, NoSuchCardError
@@ -103,14 +103,13 @@ async def plan(request: web.Request) -> web.Response:
         except SavedMeanwhileError:
             status = 409
         else:
-            flash = _("A call is planned for %(day)s.", day=day_text(edit.day))
-            return redirect(request, person.card, flash=flash)
+            return redirect(request, person.card, flash=_planned_text(edit))
     async with panel.database.read() as session:
         planned = next((row for row in await plans_of(session, person) if row.state is PlanState.OPEN), None)
     if status == 409:
         form = _beside(form, edit, planned, viewer)
         if not form.theirs:
-            return redirect(request, person.card, flash=_("A call is planned for %(day)s.", day=day_text(edit.day)))
+            return redirect(request, person.card, flash=_planned_text(edit))
     return render(request, "planning/plan.html", status=status, form=form, card=person.card)
 
 
@@ -138,6 +137,11 @@ async def call(request: web.Request) -> web.Response:
     if status == web.HTTPAccepted.status_code:
         await note_dialled(panel.database, planned.id, viewer.id, pressed)
     return tell_call(request, planned.card, status, text)
+
+
+def _planned_text(edit: PlanEdit) -> str:
+    """Tell when, in the zone of who reads it where a moment was set: the company's day can be another than his."""
+    return _("A call is planned for %(day)s.", day=short_time(edit.at) if edit.at else day_text(edit.day))
 
 
 def _beside(form: Form, edit: PlanEdit, planned: PlanRow | None, viewer: Viewer) -> Form:

@@ -136,6 +136,7 @@ def render(request: web.Request, template: str, *, status: int = 200, **context:
         if request.cookies.get(THEME_COOKIE) in ("light", "dark")
         else "auto",
         "flash": flash,
+        "unsent": status >= 400 or viewer is None,
         **context,
     }
     response = aiohttp_jinja2.render_template(template, request, page, status=status)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -99,6 +99,13 @@ def test_times_are_brief_and_in_the_viewers_zone() -> None:
     assert i18n.short_time(now) == "00:30"
     assert i18n.short_time(datetime(2026, 3, 2, 21, 59, tzinfo=UTC)) == "2 Mar, 23:59"
     assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025, 23:59"
+
+
+def test_a_sentence_that_ends_with_a_month_cut_short_has_one_stop() -> None:
+    words = i18n.load_catalogs()
+    i18n.use_locale(i18n.Locale("uk", words["uk"], ZoneInfo("UTC"), datetime(2026, 3, 2, tzinfo=UTC)))
+    said = [i18n._("A call is planned for %(day)s.", day=i18n.day_text(date(year, 11, 28))) for year in (2026, 2027)]
+    assert said == ["Дзвінок заплановано на сб, 28 лист.", "Дзвінок заплановано на нд, 28 лист. 2027."]
 
 
 async def test_pages_speak_the_browsers_language(visitor: Callable[[], Visitor], company: Company) -> None:

@@ -50,6 +50,18 @@ async def test_a_status_says_what_it_planned(yurii: Visitor, lead: str, company:
     assert "<del>Tue, 3 Mar</del>" in page
 
 
+async def test_who_is_in_another_zone_is_told_the_moment_that_he_chose(
+    yurii: Visitor, lead: str, company: Company, database: Database
+) -> None:
+    await yurii.post("/me", {"language": "en", "time_zone": "America/New_York", "card_key": "Ctrl+Q"})
+    typed = {"plan_version": "", "plan_day": "2026-03-20", "plan_time": "20:00", "plan_note": ""}
+    made = await yurii.post(f"{lead}/plan", typed)
+    assert "A call is planned for 20 Mar, 20:00." in (await yurii.get(made.location)).text
+    planned = await _plan(database)
+    assert planned
+    assert planned.day.isoformat() == "2026-03-21"
+
+
 async def test_a_day_set_by_hand_is_asked_about_with_nothing_lost(
     yurii: Visitor, lead: str, company: Company, database: Database
 ) -> None:

@@ -1,0 +1,77 @@
+// What was typed is not lost where it was not taken: the session had ended, the server was away, something was wrong with
+// it. It waits in this tab until its user is back at the form; what was taken is forgotten by the next page.
+"use strict";
+
+(() => {
+  const KEY = "leadline_unsent";
+  const LONGEST = 3_600_000; // milliseconds
+  const { viewer, unsent, restored } = document.body.dataset;
+  const TYPED = "input:not([type=hidden], [type=password], [type=file]), select, textarea, [name$=version], [name=person_id]";
+
+  const fieldsOf = (form) => [...form.elements].filter((field) => field.name && field.matches(TYPED));
+  const ticks = (field) => field.type === "checkbox" || field.type === "radio";
+  const target = (form) => new URL(form.getAttribute("action") ?? location.href, location.href).pathname;
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || !viewer || form.getAttribute("method") !== "post" || !form.closest("main")) return;
+    if (fieldsOf(form).every((field) => field.type === "hidden")) return;
+    const fields = fieldsOf(form).filter((field) => !ticks(field) || field.checked).map((field) => [field.name, field.value]);
+    const ticked = fieldsOf(form).filter(ticks).map((field) => field.name);
+    const back = location.pathname + location.search;
+    sessionStorage.setItem(KEY, JSON.stringify({ viewer, action: target(form), back, at: Date.now(), fields, ticked }));
+  });
+
+  function cameBack() {
+    const [{ type }] = performance.getEntriesByType("navigation");
+    const before = document.referrer && new URL(document.referrer);
+    return type !== "navigate" || location.hash === "#typed" || (before && before.pathname === "/sign-in");
+  }
+
+  // Rows are added and removed as their user did it, by the buttons that do.
+  function putBack(form, name, values) {
+    const present = () => fieldsOf(form).filter((field) => field.name === name);
+    const rows = [...form.querySelectorAll("[data-rows], [data-persons]")].find((some) => some.querySelector("template").content.querySelector(`[name=${name}]`));
+    const add = rows?.querySelector("[data-add-row], [data-add-person]");
+    for (let count = present().length; add && count < values.length; count += 1) add.click();
+    for (const field of present().slice(values.length)) field.closest(".row, .person")?.querySelector("[data-remove-row], [data-remove-person]")?.click();
+    present().forEach((field, place) => { field.value = values[place] ?? ""; });
+  }
+
+  function restore({ action, fields, ticked }) {
+    const form = [...document.querySelectorAll("main form[method=post]")].find((one) => target(one) === action);
+    if (!form) return;
+    const values = (name) => fields.filter(([other]) => other === name).map(([, value]) => value);
+    for (const field of fieldsOf(form).filter(ticks)) {
+      if (ticked.includes(field.name)) field.checked = values(field.name).includes(field.value);
+    }
+    for (const name of new Set(fields.map(([name]) => name))) if (!ticked.includes(name)) putBack(form, name, values(name));
+    for (const folded of [form.closest("details"), ...form.querySelectorAll("details")]) if (folded) folded.open = true;
+    const said = document.createElement("p");
+    said.className = "notice notice-warn";
+    said.setAttribute("role", "status");
+    said.textContent = restored;
+    form.prepend(said);
+    said.scrollIntoView({ block: "nearest" });
+  }
+
+  function begin() {
+    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+    if (!kept) return;
+    if (unsent === undefined) {
+      sessionStorage.removeItem(KEY);
+      if (cameBack() && kept.viewer === viewer && Date.now() - kept.at < LONGEST) restore(kept);
+      return;
+    }
+    const next = document.querySelector("form[action='/sign-in'] [name=next]");
+    if (next && !next.value) next.value = kept.back;
+    const link = document.querySelector("[data-back-to-typed]");
+    if (link && kept.viewer === viewer) {
+      link.href = `${kept.back}#typed`;
+      link.hidden = false;
+      link.nextElementSibling.classList.remove("button-primary");
+    }
+  }
+
+  addEventListener("DOMContentLoaded", begin); // other scripts add rows
+})();

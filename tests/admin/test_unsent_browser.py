@@ -1,0 +1,128 @@
+"""What was typed is not lost where the server did not take it (X2)."""
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.admin.browser import Window, window
+from tests.admin.conftest import PASSWORD, Company
+
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)]
+AGAIN = "What you typed is here again. It is not saved yet."
+
+
+async def _type_a_counterparty(desk: Window) -> Page:
+    page = desk.page
+    await desk.goto("/counterparties/new")
+    await page.fill("#name", "ТОВ «Ромашка»")
+    await page.fill("[name=number]", "050 123 45 67")
+    await page.get_by_role("button", name="Add a number").click()
+    await page.keyboard.type("050 123 45 68")
+    await page.get_by_role("button", name="Add a contact person").click()
+    await page.keyboard.type("Ольга")
+    await page.locator("[name=person_responsible]").select_option("Марія Коваленко")
+    return page
+
+
+async def _save(page: Page) -> None:
+    await page.locator("main form .actions .button-primary").click()
+
+
+async def _sign_in(page: Page, login: str) -> None:
+    await page.fill("#login", login)
+    await page.fill("#password", PASSWORD)
+    await page.press("#password", "Enter")
+
+
+async def test_who_was_signed_out_finds_what_he_typed(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = await _type_a_counterparty(desk)
+        other = await page.context.new_page()
+        await other.goto(f"{address}/live")
+        await other.get_by_role("button", name="Sign out").click()
+        await expect(other).to_have_url(f"{address}/sign-in")
+        await _save(page)
+        await expect(page).to_have_url(f"{address}/sign-in")
+        await _sign_in(page, "admin")
+        await expect(page).to_have_url(f"{address}/counterparties/new")
+        await expect(page.get_by_text(AGAIN)).to_be_visible()
+        assert [await one.input_value() for one in await page.locator("[name=number]").all()] == [
+            "050 123 45 67",
+            "050 123 45 68",
+        ]
+        await _save(page)
+        await expect(page).to_have_url(re.compile(r"/counterparties/\d+$"))
+        await expect(page.locator("#name")).to_have_value("ТОВ «Ромашка»")
+        await expect(page.locator("[name=person_name]")).to_have_value("Ольга")
+        await expect(page.locator("[name=person_responsible]").first).to_have_value(str(company.maria))
+        await desk.goto("/counterparties/new")
+        await expect(page.get_by_text(AGAIN)).to_have_count(0)
+        assert desk.complaints == []
+
+
+async def test_a_form_from_before_one_signed_in_anew_leads_back_to_what_was_typed(
+    chromium: str, address: str, company: Company
+) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = await _type_a_counterparty(desk)
+        other = await page.context.new_page()
+        await other.goto(f"{address}/live")
+        await other.get_by_role("button", name="Sign out").click()
+        await _sign_in(other, "admin")
+        await expect(other).to_have_url(f"{address}/live")
+        await _save(page)
+        await page.get_by_role("link", name="Back to what you typed").click()
+        await expect(page.get_by_text(AGAIN)).to_be_visible()
+        await expect(page.locator("[name=person_name]")).to_have_value("Ольга")
+
+
+async def test_back_from_a_mistake_finds_what_was_typed(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        await desk.goto("/leads/new")
+        await desk.page.fill("#name", "Олег")
+        await desk.page.fill("[name=number]", "12")
+        await _save(desk.page)
+        await expect(desk.page.locator(".error")).to_be_visible()
+        await desk.page.go_back()
+        await expect(desk.page.get_by_text(AGAIN)).to_be_visible()
+        await expect(desk.page.locator("#name")).to_have_value("Олег")
+        await desk.goto("/leads/new")
+        await expect(desk.page.locator("#name")).to_have_value("")
+
+
+async def test_what_one_typed_is_nobody_elses(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = await _type_a_counterparty(desk)
+        await page.context.clear_cookies()
+        await _save(page)
+        await _sign_in(page, "maria")
+        await expect(page).to_have_url(f"{address}/counterparties/new")
+        await expect(page.locator("#name")).to_have_value("")
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_version_that_was_seen_stays_with_what_was_typed(chromium: str, address: str, company: Company) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = desk.page
+        await page.goto(f"{address}/leads/new?number=0501234567")
+        await page.get_by_role("button", name="Make the lead").click()
+        await page.get_by_label("Name", exact=True).fill("Олег")
+        other = await page.context.new_page()
+        await other.goto(page.url)
+        await other.get_by_label("Name", exact=True).fill("Тарас")
+        await other.locator("main form .actions .button-primary").first.click()
+        await expect(other.get_by_role("status").first).to_contain_text("Saved.")
+        await other.get_by_role("button", name="Sign out").click()
+        await expect(other).to_have_url(f"{address}/sign-in")
+        await page.locator("main form .actions .button-primary").first.click()
+        await _sign_in(page, "admin")
+        await expect(page.get_by_label("Name", exact=True)).to_have_value("Олег")
+        await page.locator("main form .actions .button-primary").first.click()
+        await expect(page.locator(".theirs")).to_contain_text("Тарас")
+        await expect(page.get_by_label("Name", exact=True)).to_have_value("Олег")
