@@ -22,10 +22,10 @@
     sessionStorage.setItem(KEY, JSON.stringify({ viewer, action: target(form), back, at: Date.now(), fields, ticked }));
   });
 
-  function cameBack() {
+  function cameBack(kept) {
     const [{ type }] = performance.getEntriesByType("navigation");
     const before = document.referrer && new URL(document.referrer);
-    return type !== "navigate" || location.hash === "#typed" || (before && before.pathname === "/sign-in");
+    return type !== "navigate" || kept.wanted || (before && before.pathname === "/sign-in");
   }
 
   // Rows are added and removed as their user did it, by the buttons that do.
@@ -52,7 +52,7 @@
     said.setAttribute("role", "status");
     said.textContent = restored;
     form.prepend(said);
-    said.scrollIntoView({ block: "nearest" });
+    said.scrollIntoView({ block: "center" });
   }
 
   function begin() {
@@ -60,14 +60,15 @@
     if (!kept) return;
     if (unsent === undefined) {
       sessionStorage.removeItem(KEY);
-      if (cameBack() && kept.viewer === viewer && Date.now() - kept.at < LONGEST) restore(kept);
+      if (cameBack(kept) && kept.viewer === viewer && Date.now() - kept.at < LONGEST) restore(kept);
       return;
     }
     const next = document.querySelector("form[action='/sign-in'] [name=next]");
     if (next && !next.value) next.value = kept.back;
     const link = document.querySelector("[data-back-to-typed]");
     if (link && kept.viewer === viewer) {
-      link.href = `${kept.back}#typed`;
+      link.href = kept.back;
+      link.addEventListener("click", () => sessionStorage.setItem(KEY, JSON.stringify({ ...kept, wanted: true })));
       link.hidden = false;
       link.nextElementSibling.classList.remove("button-primary");
     }
