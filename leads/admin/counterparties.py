@@ -78,6 +78,7 @@ async def counterparty_list(request: web.Request) -> web.Response:
         page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
         folder_names = await folders(session, viewer.scope)
+        statuses = await pages.status_choices(session, StatusSet.COUNTERPARTIES)
     return render(
         request,
         "counterparties/list.html",
@@ -87,6 +88,7 @@ async def counterparty_list(request: web.Request) -> web.Response:
         wanted=wanted,
         people=people,
         folders=folder_names,
+        statuses=statuses,
         narrowed=wanted != CounterpartyFilter(),
         total=pages.total_text(page.total),
     )
@@ -100,6 +102,7 @@ def asked_counterparties(
     wanted = CounterpartyFilter(
         search=asked.search,
         folder=asked.query.text("folder") or None,
+        status_id=asked.query.identifier("status"),
         responsible_id=asked.responsible_id,
         name=asked.query.words("name"),
         number=asked.number(panel_of(request).region),

@@ -11,11 +11,13 @@ from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from leads.domain.statuses import StatusSet
 from leads.store.leads import NOBODY, employees
 from leads.store.listing import Condition, Group, Page, Request, Segments, Source, Total, read_page
-from leads.store.models import ContactPerson, Counterparty, Employee, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, PhoneNumber
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
 from leads.store.search import search_patterns
+from leads.store.statuses import status_names
 from leads.store.visibility import counterparties_of
 
 
@@ -25,6 +27,7 @@ class CounterpartyOrder(StrEnum):
     NAME = "name"
     FOLDER = "folder"
     RESPONSIBLE = "responsible"
+    STATUS = "status"
     CREATED = "created"
     NUMBERS = "numbers"
     PEOPLE = "people"
@@ -39,13 +42,14 @@ _KEYS: dict[CounterpartyOrder, InstrumentedAttribute[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class CounterpartyFilter:
-    """What the list is narrowed to; `folder` None is all, `responsible_id` may be NOBODY.
+    """What the list is narrowed to; `folder` or `status_id` None is all, `responsible_id` may be NOBODY.
 
     `name`, `number` and `person` (a contact person's name) are pieces of them, `created` when that was.
     """
 
     search: str = ""
     folder: str | None = None
+    status_id: int | None = None
     responsible_id: int | None = None
     name: str = ""
     number: str = ""
@@ -62,6 +66,7 @@ class CounterpartyRow:
     folder: str
     numbers: tuple[str, ...]
     people: tuple[str, ...]
+    status: str
     responsible: str | None
     created_at: datetime
 
@@ -126,6 +131,8 @@ async def _source(
     filters: list[ColumnElement[bool]] = []
     if wanted.folder is not None:
         filters.append(Counterparty.folder == wanted.folder)
+    if wanted.status_id is not None:
+        filters.append(Counterparty.status_id == wanted.status_id)
     if wanted.responsible_id is not None:
         filters.append(_charge(wanted.responsible_id))
     if wanted.created is not None and order is CounterpartyOrder.CREATED:
@@ -145,6 +152,16 @@ async def _source(
         rank = case(ranks, value=func.coalesce(Counterparty.responsible_id, NOBODY), else_=0)
         if wanted.responsible_id is None:
             in_use = select(Employee.id).where(exists().where(Counterparty.responsible_id == Employee.id, *base))
+    elif order is CounterpartyOrder.STATUS:
+        # None has no status but for a moment of the column's own history; it stands last and is never lost.
+        statuses = [*(one for one, _name in await status_names(session, StatusSet.COUNTERPARTIES)), None]
+        groups = [
+            Group(place, place, partial(_segments, base, _of_status(each)))
+            for place, each in enumerate(statuses)
+            if wanted.status_id in (None, each)
+        ]
+        places = {each: place for place, each in enumerate(statuses) if each is not None}
+        rank = case(places, value=Counterparty.status_id, else_=len(places))
     elif order is CounterpartyOrder.FOLDER:
         names = ["", *await folders(session)]
         groups = [
@@ -163,6 +180,10 @@ def _charge(responsible: int) -> ColumnElement[bool]:
     if responsible == NOBODY:
         return Counterparty.responsible_id.is_(None)
     return Counterparty.responsible_id == responsible
+
+
+def _of_status(status_id: int | None) -> ColumnElement[bool]:
+    return Counterparty.status_id.is_(None) if status_id is None else Counterparty.status_id == status_id
 
 
 async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[CounterpartyRow, ...]:
@@ -190,13 +211,21 @@ async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[Counterparty
     ):
         people.setdefault(counterparty_id, []).append(name)
     statement = (
-        select(Counterparty.id, Counterparty.name, Counterparty.folder, Employee.name, Counterparty.created_at)
+        select(
+            Counterparty.id,
+            Counterparty.name,
+            Counterparty.folder,
+            func.coalesce(CounterpartyStatus.name, ""),
+            Employee.name,
+            Counterparty.created_at,
+        )
+        .outerjoin(CounterpartyStatus, CounterpartyStatus.id == Counterparty.status_id)
         .outerjoin(Employee, Employee.id == Counterparty.responsible_id)
         .where(Counterparty.id.in_(ids))
     )
     rows = {
         row[0]: CounterpartyRow(
-            row[0], row[1], row[2], tuple(numbers.get(row[0], ())), tuple(people.get(row[0], ())), row[3], row[4]
+            row[0], row[1], row[2], tuple(numbers.get(row[0], ())), tuple(people.get(row[0], ())), *row[3:]
         )
         for row in await session.execute(statement)
     }

@@ -387,6 +387,7 @@ class Counterparty(Base):
         Index("ix_counterparty_sort_person_id", "sort_person", "id"),
         Index("ix_counterparty_created_at_id", "created_at", "id"),
         Index("ix_counterparty_folder_sort_name_id", "folder", "sort_name", "id"),
+        Index("ix_counterparty_status_id_sort_name_id", "status_id", "sort_name", "id"),
         Index("ix_counterparty_responsible_id_sort_name_id", "responsible_id", "sort_name", "id"),
         _trigrams("ix_counterparty_search_text"),
     )

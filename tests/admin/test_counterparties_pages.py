@@ -143,6 +143,17 @@ async def test_markup_shows_as_text(admin: Visitor) -> None:
         assert evil not in (await admin.get(path)).text
 
 
+async def test_the_list_is_narrowed_and_ordered_by_status(admin: Visitor) -> None:
+    await _create(admin, name="Гаряча", status_id="1")
+    await _create(admin, name="Холодна", number=["044 123 45 68"], status_id="3")
+    page = (await admin.get("/counterparties?sort=status&order=desc")).text
+    assert page.index(">Холодна<") < page.index(">Гаряча<")
+    assert 'href="/counterparties?status=3"' in (await admin.get("/counterparties")).text
+    page = (await admin.get("/counterparties?status=3&sort=created")).text
+    assert ("Холодна" in page, "Гаряча" in page) == (True, False)
+    assert "No counterparty fits" in _text((await admin.get("/counterparties?status=2")).text)
+
+
 async def test_only_folders_of_ones_own_counterparties_are_offered(
     admin: Visitor, yurii: Visitor, company: Company
 ) -> None:

@@ -175,7 +175,8 @@ async def test_the_list_is_searched_filtered_and_sorted(database: Database) -> N
         person = replace(PERSON, name=f"Особа {name}", numbers=(f"06711122{place:02d}",))
         folder, responsible = ("Клієнти", "")[place % 2], (1, 2, None)[place % 3]
         number = f"04412345{(3, 1, 2, 0)[place]:02d}"
-        edit = replace(EDIT, name=name, folder=folder, responsible_id=responsible, numbers=(number,))
+        status = (4, 2, 1, 2)[place]
+        edit = replace(EDIT, name=name, folder=folder, responsible_id=responsible, status_id=status, numbers=(number,))
         await _save(database, replace(edit, persons=(person,)))
 
     async def names_of(wanted: CounterpartyFilter, order: CounterpartyOrder, descending: bool = False) -> list[str]:
@@ -195,6 +196,8 @@ async def test_the_list_is_searched_filtered_and_sorted(database: Database) -> N
     assert await names_of(everything, CounterpartyOrder.FOLDER) == ["Apex", "Ромашка", "Ґудзь", "Їжак"]
     assert await names_of(everything, CounterpartyOrder.RESPONSIBLE) == ["Їжак", "Ромашка", "Apex", "Ґудзь"]
     assert await names_of(everything, CounterpartyOrder.CREATED) == list(names)
+    assert await names_of(everything, CounterpartyOrder.STATUS) == ["Їжак", "Apex", "Ромашка", "Ґудзь"]
+    assert await names_of(everything, CounterpartyOrder.STATUS, True) == ["Ґудзь", "Ромашка", "Apex", "Їжак"]
     assert await names_of(CounterpartyFilter(search="особа їж"), CounterpartyOrder.NAME) == ["Їжак"]
     assert await names_of(CounterpartyFilter(search="067 111 22 03"), CounterpartyOrder.NAME) == ["Apex"]
     assert await names_of(CounterpartyFilter(folder="Клієнти"), CounterpartyOrder.NAME) == ["Ґудзь", "Їжак"]
@@ -206,6 +209,8 @@ async def test_the_list_is_searched_filtered_and_sorted(database: Database) -> N
     assert await names_of(CounterpartyFilter(name="особа"), CounterpartyOrder.NAME) == []
     assert await names_of(CounterpartyFilter(number="441234502"), CounterpartyOrder.NUMBERS, True) == ["Їжак"]
     for order in CounterpartyOrder:
+        assert sorted(await names_of(CounterpartyFilter(status_id=2), order)) == ["Apex", "Ромашка"]
+        assert await names_of(CounterpartyFilter(status_id=99), order) == []
         assert await names_of(CounterpartyFilter(created=Stretch(NOW + timedelta(days=1))), order) == []
         assert len(await names_of(CounterpartyFilter(created=Stretch(None, NOW + timedelta(days=1))), order)) == 4
     async with database.read() as session:
