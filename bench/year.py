@@ -29,7 +29,7 @@ END = datetime(2026, 1, 1, tzinfo=UTC)
 _SECONDS = int((END - BEGIN).total_seconds())
 PEOPLE, SOURCES, DIDS = 20, 8, 10
 CHUNK = 20_000
-_LEGS = json.dumps([{"endpoint": "PJSIP/101-00000012", "number": "101", "result": "answered", "kind": "station"}])
+_LEGS = json.dumps([{"endpoint": "PJSIP/101-00000012", "number": "101", "result": "answered", "kind": "rang"}])
 _CALL = (
     *("pbx", "linkedid", "role", "phase", "progress", "direction", "caller", "dialled", "outside_number", "did"),
     *("source_id", "result", "answered_by", "employee_id", "lead_id", "started_at", "answered_at", "ended_at"),
