@@ -20,7 +20,7 @@ from leads.domain.statuses import StatusSet
 from leads.store import board
 from leads.store.cards import MOST_NUMBERS, HistoryRow
 from leads.store.leads import employees
-from leads.store.listing import Total
+from leads.store.list_shapes import Total
 from leads.store.statuses import status_names
 
 LIST_SIZE = 50

@@ -13,7 +13,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.statuses import StatusSet
 from leads.store.leads import NOBODY, employees
-from leads.store.listing import Condition, Group, Page, Request, Segments, Source, Total, read_page
+from leads.store.list_shapes import Condition, Group, Segments, Source, Total
+from leads.store.listing import Page, Request, read_page
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, PhoneNumber
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
 from leads.store.search import search_patterns
@@ -140,7 +141,7 @@ async def _source(
     base = tuple(filters)
     groups = [Group(0, 0, partial(_segments, base))]
     key = _KEYS.get(order, Counterparty.sort_name)
-    rank: ColumnElement[int] | None = None
+    label: ColumnElement[int] | None = None
     in_use = None
     if order is CounterpartyOrder.RESPONSIBLE:
         ranks = {each: place for place, each in enumerate([NOBODY, *(one for one, _name in await employees(session))])}
@@ -149,7 +150,7 @@ async def _source(
             for each, place in ranks.items()
             if wanted.responsible_id in (None, each)
         ]
-        rank = case(ranks, value=func.coalesce(Counterparty.responsible_id, NOBODY), else_=0)
+        label = func.coalesce(Counterparty.responsible_id, NOBODY)
         if wanted.responsible_id is None:
             in_use = select(Employee.id).where(exists().where(Counterparty.responsible_id == Employee.id, *base))
     elif order is CounterpartyOrder.STATUS:
@@ -161,15 +162,15 @@ async def _source(
             if wanted.status_id in (None, each)
         ]
         places = {each: place for place, each in enumerate(statuses) if each is not None}
-        rank = case(places, value=Counterparty.status_id, else_=len(places))
+        label = case(places, value=Counterparty.status_id, else_=len(places))
     elif order is CounterpartyOrder.FOLDER:
         names = ["", *await folders(session)]
         groups = [
             Group(place, place, partial(_segments, base, Counterparty.folder == name))
             for place, name in enumerate(names)
         ]
-        rank = case({name: place for place, name in enumerate(names)}, value=Counterparty.folder, else_=0)
-    return Source(Counterparty.id, key, tuple(groups), base, conditions, rank, in_use)
+        label = case({name: place for place, name in enumerate(names)}, value=Counterparty.folder, else_=0)
+    return Source(Counterparty.id, key, tuple(groups), base, conditions, label, in_use)
 
 
 def _segments(base: tuple[ColumnElement[bool], ...], *more: ColumnElement[bool]) -> Segments:

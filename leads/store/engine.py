@@ -34,6 +34,10 @@ IDLE_TRANSACTION = "30s"
 SHORTEST_PAUSE = 0.03
 """SQLite's waiting writers look again after at most so long."""
 
+MAPPED_BYTES = 2**31 - 2**16
+"""The file is read through memory, because SQLite empties its own cache whenever somebody else has written. (So the
+file must not be cut short under a running server; a restore over it would destroy it anyway.)"""
+
 _LOG_ATTEMPTS = 10
 
 _IMMEDIATE = "leadline_begin_immediate"
@@ -214,6 +218,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             "synchronous=NORMAL",
             "foreign_keys=ON",
             "secure_delete=ON",  # What is erased is overwritten, however this machine's SQLite was built.
+            f"mmap_size={MAPPED_BYTES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

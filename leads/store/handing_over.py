@@ -20,7 +20,7 @@ from leads.store.engine import Database
 from leads.store.handover_tables import Handover, HandoverKind, HandoverState, StopReason
 from leads.store.leads import leads_in_list
 from leads.store.leavers_work import KINDS, Handing, Kind, some_of
-from leads.store.listing import next_ids
+from leads.store.list_paths import next_ids
 from leads.store.models import DirectoryVersion, Employee, Lead
 from leads.store.reassigning import MOST_AT_ONCE, Giving, give_some
 

@@ -22,19 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.visibility import Scope
-from leads.store.listing import (
-    MOST_COUNTED,
-    Condition,
-    Group,
-    Page,
-    Request,
-    Segments,
-    Source,
-    Total,
-    count_all,
-    held_by,
-    read_page,
-)
+from leads.store.list_paths import count_all
+from leads.store.list_shapes import MOST_COUNTED, Condition, Group, Index, Segments, Source, Total
+from leads.store.listing import Page, Request, held_by, read_page
 from leads.store.models import Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.models import Source as SourceWord
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
@@ -225,7 +215,7 @@ async def _sources(
         *key_holds(dialect, Lead, Lead.sort_name, wanted.name),
         *number_holds(dialect, Lead, wanted.number),
     )
-    inside, outside = _by_columns(wanted, order, ordered_statuses, everybody=scope is None)
+    inside, outside = _by_columns(wanted, order, everybody=scope is None)
     found = (*found, *outside)
     shape = _Shape(wanted, order, ordered_statuses, directory, inside)
     if scope is None:
@@ -243,12 +233,11 @@ async def _sources(
 
 
 def _by_columns(
-    wanted: LeadFilter, order: LeadOrder, statuses: Sequence[int], *, everybody: bool
+    wanted: LeadFilter, order: LeadOrder, *, everybody: bool
 ) -> tuple[tuple[ColumnElement[bool], ...], tuple[Condition, ...]]:
     """The filters of single columns: those that the indexes of the order narrow by themselves, and the others."""
     inside: list[ColumnElement[bool]] = []
     outside: list[Condition] = []
-    indexed = Lead.list_state.in_(_STATES[wanted.state]), Lead.status_id.in_(statuses)
     for sorted_by, moment, stretch in (
         (LeadOrder.CREATED, Lead.created_at, wanted.created),
         (LeadOrder.LAST_CALL, Lead.last_call_at, wanted.last_call),
@@ -256,14 +245,18 @@ def _by_columns(
         if stretch is not None and order is sorted_by:
             inside.append(stretch.holds(moment))
         elif stretch is not None:
-            outside.append(Condition(stretch.holds(moment), select(Lead.id).where(*indexed, stretch.holds(moment))))
+            outside.append(_covered(stretch.holds(moment)))
     if wanted.source_id is not None:
         check = _of_source(wanted.source_id)
         if everybody and wanted.responsible_id is None and order in _BY_SOURCE:
             inside.append(check)
         else:
-            outside.append(Condition(check, select(Lead.id).where(check)))
+            outside.append(_covered(check))
     return tuple(inside), tuple(outside)
+
+
+def _covered(check: ColumnElement[bool]) -> Condition:
+    return Condition(check, select(Lead.id).where(check), Index.COVERING)
 
 
 def _of_source(source_id: int) -> ColumnElement[bool]:
@@ -301,7 +294,7 @@ class _Shape:
         if responsibles is not None:
             filters.append(_either(responsibles))
         key = _KEYS.get(self.order, Lead.sort_name)
-        rank: ColumnElement[int] | None = None
+        label: ColumnElement[int] | None = None
         in_use: Select[Any] | None = None
         match self.order:
             case LeadOrder.STATUS:
@@ -310,7 +303,7 @@ class _Shape:
                     Group(ranks[each], each, partial(_segments, states, [each], responsibles, *self.inside))
                     for each in chosen
                 ]
-                rank = case(ranks, value=Lead.status_id, else_=0)
+                label = Lead.status_id.expression
             case LeadOrder.RESPONSIBLE:
                 ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
@@ -318,7 +311,7 @@ class _Shape:
                     for each, place in ranks.items()
                     if responsibles is None or each in responsibles
                 ]
-                rank = case(ranks, value=func.coalesce(Lead.responsible_id, NOBODY), else_=0)
+                label = func.coalesce(Lead.responsible_id, NOBODY)
                 if responsibles is None:
                     in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
             case LeadOrder.SOURCE:
@@ -328,7 +321,7 @@ class _Shape:
                     for each, place in ranks.items()
                     if self.wanted.source_id in (None, each)
                 ]
-                rank = case(ranks, value=func.coalesce(Lead.source_id, NOBODY), else_=0)
+                label = func.coalesce(Lead.source_id, NOBODY)
                 if self.wanted.source_id is None:
                     in_use = select(SourceWord.id).where(exists().where(Lead.source_id == SourceWord.id, *filters))
             case LeadOrder.LAST_CALL:
@@ -337,7 +330,7 @@ class _Shape:
                     Group(place, place, partial(_segments, states, chosen, responsibles, each, *self.inside))
                     for place, each in enumerate((never, called))
                 ]
-                rank = case((never, 0), else_=1)
+                label = case((never, 0), else_=1)
             case _:
                 groups = [Group(0, 0, partial(_segments, states, chosen, responsibles, *self.inside))]
         return Source(
@@ -346,7 +339,7 @@ class _Shape:
             groups=tuple(groups),
             filters=tuple(filters),
             conditions=conditions,
-            rank=rank,
+            label=label,
             labels_in_use=in_use,
         )
 

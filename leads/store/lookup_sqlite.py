@@ -12,15 +12,13 @@ import threading
 import time
 from urllib.parse import quote
 
+from leads.store.engine import MAPPED_BYTES
 from leads.store.lookup import STATEMENT, Batch, CallerLookup, Rows
 
 _ONE = STATEMENT.format(asked="(SELECT ? AS value) AS asked")
 _MANY = STATEMENT.format(asked="json_each(?) AS asked")
 _BUSY_MILLISECONDS = 100
 """A lock that lasts longer is not waited for; a checkpoint's is shorter."""
-_MAPPED_BYTES = 2**31 - 2**16
-"""The file is read through memory, because SQLite empties its own cache whenever somebody else has written. (So the
-file must not be cut short under a running server; a restore over it would destroy it anyway.)"""
 _CLOSE_SECONDS = 1.0
 _TRUSTED_SECONDS = 1.0
 """How long a quick answer vouches for the disk."""
@@ -147,6 +145,6 @@ class _Reader:
         # Each is used by one thread at a time; the one that closes it may be another.
         connection = sqlite3.connect(self._uri, uri=True, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={self._busy_milliseconds}")
-        connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
+        connection.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
         self._connection = connection
         return connection

@@ -116,12 +116,20 @@ def _lists(*keys: str) -> list[Index]:
     ]
 
 
-def _by_source() -> list[Index]:
-    """The order by source, of everybody's leads and of one responsible's."""
-    order = ("source_id", "list_state", "status_id", "sort_name", "id")
+def _covering() -> list[Index]:
+    """For each column that narrows the list an index that holds all else that it sorts and filters by.
+
+    Where a filter leaves some ten thousand rows, they are sorted without a look at the table. That by source is also
+    an order of the list.
+    """
+    own = ("list_state", "status_id", "responsible_id", "merged_into_id", "source_id")
+    keys = ("created_at", "last_call_at", "main_number", "sort_name")
+    source = ("source_id", "list_state", "status_id", "sort_name", "id")
     return [
-        Index("ix_lead_source_sort_name", *order),
-        Index("ix_lead_responsible_source_sort_name", "responsible_id", *order),
+        Index("ix_lead_created_at", "created_at", "id", *own, *keys[1:]),
+        Index("ix_lead_last_call_at", "last_call_at", "id", *own, "created_at", *keys[2:]),
+        Index("ix_lead_source_sort_name", *source, "responsible_id", "merged_into_id", *keys[:3]),
+        Index("ix_lead_responsible_source_sort_name", "responsible_id", *source),
     ]
 
 
@@ -456,7 +464,7 @@ class Lead(Base):
     # SQLite searches with a table of its own.
     __table_args__ = (
         *_lists("sort_name", "main_number", "created_at", "last_call_at"),
-        *_by_source(),
+        *_covering(),
         *_references("lead", "counterparty_id", "contact_person_id", "merged_into_id"),
         _trigrams("ix_lead_search_text"),
     )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Integer, Text, and_, exists, func, literal
 from sqlalchemy import column as column_of
 from sqlalchemy.orm import InstrumentedAttribute
 
-from leads.store.listing import Condition
+from leads.store.list_shapes import Condition, Index
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.search import (
     IE_IN_KEYS,
@@ -37,9 +37,7 @@ class Stretch:
 
     def holds(self, moment: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
         """The condition that a moment is within it; one that never was is not."""
-        sides: list[ColumnElement[bool]] = [moment.is_not(None)]
-        if self.begin is not None:
-            sides.append(moment >= self.begin)
+        sides: list[ColumnElement[bool]] = [moment.is_not(None) if self.begin is None else moment >= self.begin]
         if self.end is not None:
             sides.append(moment < self.end)
         return and_(*sides)
@@ -54,7 +52,7 @@ def searches(dialect: str, model: Model, patterns: Sequence[str]) -> tuple[Condi
         return (Condition(check, select(model.id).where(check)),)
     index = table(f"{model.__tablename__}_search", column_of("rowid", Integer))
     matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
-    return (Condition(check, select(index.c.rowid.label("id")).where(matches)),)
+    return (Condition(check, select(index.c.rowid.label("id")).where(matches), Index.IDS_ONCE),)
 
 
 def key_holds(dialect: str, model: Model, key: InstrumentedAttribute[str], typed: str) -> tuple[Condition, ...]:
@@ -91,8 +89,8 @@ def _within_search(
         check = and_(found.check, here)
         if dialect == "postgresql":
             return (Condition(check, select(model.id).where(check)),)
-        return (Condition(check, select(model.id).where(model.id.in_(found.ids), here)),)
-    return (Condition(here, select(model.id).where(here)),)
+        return (Condition(check, found.ids, found.index, rest=here),)
+    return (Condition(here, select(model.id).where(here), Index.NONE),)
 
 
 def _holds(dialect: str, text: ColumnElement[str] | InstrumentedAttribute[str], piece: str) -> ColumnElement[bool]:

@@ -7,11 +7,11 @@ before, or who has an open task about it; the rule of scopes is in leads.domain.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.visibility import Scope
-from leads.store.listing import Condition
+from leads.store.list_shapes import Condition
 from leads.store.models import Call, ContactPerson, Counterparty, Lead
 from leads.store.task_tables import Task
 
@@ -25,13 +25,13 @@ def leads_worked_on(scope: frozenset[int]) -> Condition:
     """Leads with a call in which somebody of `scope` talked, or with an open task of somebody of them."""
     was_on, to_do = Call.employee_id.in_(scope), _has_to_do(scope)
     check = or_(exists().where(Call.lead_id == Lead.id, was_on), exists().where(Task.lead_id == Lead.id, to_do))
-    return Condition(check, union(*_ids_worked_on(scope)))
+    return Condition(check, union_all(*_ids_worked_on(scope)))
 
 
 def leads_of(scope: frozenset[int]) -> Condition:
     """The leads that somebody with this scope may see."""
     mine, worked_on = leads_in_charge(scope), leads_worked_on(scope)
-    return Condition(or_(mine, worked_on.check), union(select(Lead.id).where(mine), *_ids_worked_on(scope)))
+    return Condition(or_(mine, worked_on.check), union_all(select(Lead.id).where(mine), *_ids_worked_on(scope)))
 
 
 def counterparties_of(scope: frozenset[int]) -> Condition:
@@ -46,7 +46,7 @@ def counterparties_of(scope: frozenset[int]) -> Condition:
         exists().where(Lead.counterparty_id == Counterparty.id, Call.lead_id == Lead.id, was_on),
         exists().where(Task.counterparty_id == Counterparty.id, to_do),
     )
-    ids: CompoundSelect[Any] = union(
+    ids: CompoundSelect[Any] = union_all(
         select(Counterparty.id).where(mine),
         select(ContactPerson.counterparty_id).where(contact),
         select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),

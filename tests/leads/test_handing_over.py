@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from leads.domain.directory import Role
 from leads.domain.follow_up import TaskKind
 from leads.domain.visibility import Scope
-from leads.store import audit, handing_over, handovers, listing, reassigning
+from leads.store import audit, handing_over, handovers, list_paths, reassigning
 from leads.store.audit_table import AuditEntry
 from leads.store.cards import WrongFieldError
 from leads.store.directory import DirectoryCache
@@ -106,7 +106,7 @@ async def office(database: Database, monkeypatch: pytest.MonkeyPatch) -> Office:
     """Pieces are of two leads, and five are looked at together."""
     monkeypatch.setattr(handing_over, "MOST_AT_ONCE", 2)
     monkeypatch.setattr(handing_over, "_LOOKED_UP", 3)
-    monkeypatch.setattr(listing, "_WINDOW", 5)
+    monkeypatch.setattr(list_paths, "_WINDOW", 5)
     made = Office(database)
     await made.open()
     return made

@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, select
 from sqlalchemy.orm import selectinload
 
 from leads.domain.directory import Role
-from leads.store import listing
+from leads.store import list_paths
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads, status_counts
 from leads.store.listing import Request
@@ -175,9 +175,9 @@ COLUMNS = [
 def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which of the ways to answer a search is taken; the data here are too small to need them all by themselves."""
     few, walk = {"walks": (1, 10_000), "sorts": (10_000, 1), "gives up": (1, 1)}[request.param]
-    monkeypatch.setattr(listing, "_FEW", few)
-    monkeypatch.setattr(listing, "_SHORT_WALK", walk)
-    monkeypatch.setattr(listing, "_LONG_WALK", walk)
+    monkeypatch.setattr(list_paths, "_FEW", few)
+    monkeypatch.setattr(list_paths, "_MANY", few)
+    monkeypatch.setattr(list_paths, "_WALK", walk)
     return str(request.param)
 
 

@@ -4,37 +4,19 @@ SQLite says how it will find them (EXPLAIN QUERY PLAN); a table that it scans th
 lead.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import insert, text
 
 from leads.store import models
 from leads.store.calls import CallWriter
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
+from tests.leads.query_plans import plans, statements
 from tests.leads.views import CALLER, NOW, RINGING, ended, talking
 
 SMALL = {"SCAN CONSTANT ROW", "SCAN directory_version", "SCAN lead_status", "SCAN planning_setting"}
-
-
-@contextmanager
-def statements() -> Iterator[dict[str, Any]]:
-    """Every statement that is executed, with parameters of it."""
-    seen: dict[str, Any] = {}
-
-    def executed(_1: object, _2: object, statement: str, parameters: Any, _4: object, many: bool) -> None:
-        seen[statement] = parameters[0] if many else parameters
-
-    event.listen(Engine, "before_cursor_execute", executed)
-    try:
-        yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", executed)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
@@ -69,10 +51,6 @@ async def test_no_statement_of_a_call_reads_a_whole_table(database: Database, an
                 await writer.write([view], [])
     assert "phone_number" in "".join(seen)
     scans = set()
-    async with database.read() as session:
-        connection = await session.connection()
-        for statement, parameters in seen.items():
-            if not statement.startswith(("BEGIN", "PRAGMA")):
-                plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                scans |= {(row[3], statement) for row in plan if row[3].startswith("SCAN ") and row[3] not in SMALL}
+    for statement, plan in (await plans(database, seen)).items():
+        scans |= {(step, statement) for step in plan if step.startswith("SCAN ") and step not in SMALL}
     assert not scans

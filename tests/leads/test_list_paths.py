@@ -1,0 +1,111 @@
+"""By which index SQLite finds what a list of leads is narrowed to, with statistics of the tables or without.
+
+A wrong one costs nothing among a thousand leads, and a second among a million.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, text
+
+from leads.store import list_paths, models
+from leads.store.engine import Database
+from leads.store.leads import LeadFilter, LeadOrder, LeadState, list_leads
+from leads.store.listing import Request
+from leads.store.models import Lead
+from leads.store.narrowing import Stretch
+from leads.store.search import search_text, sort_key
+from tests.leads.query_plans import plans, statements
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+MONTH = Stretch(BEGIN + timedelta(days=30), BEGIN + timedelta(days=60))
+CREATED = "SEARCH lead USING INDEX ix_lead_created_at (created_at>? AND created_at<?)"
+LAST_CALL = "SEARCH lead USING INDEX ix_lead_last_call_at (last_call_at>? AND last_call_at<?)"
+SOURCE = "SEARCH lead USING INDEX ix_lead_source_sort_name (source_id=?)"
+SEARCH = "SCAN lead_search VIRTUAL TABLE INDEX 0:M1"
+LISTED = {"id", "list_state", "status_id", "responsible_id", "source_id", "merged_into_id"}
+LISTED |= {"created_at", "last_call_at", "main_number", "sort_name"}
+
+pytestmark = [
+    pytest.mark.parametrize("dialect", ["sqlite"], indirect=True),
+    pytest.mark.parametrize("analyzed", [False, True]),
+]
+
+
+async def _fill(database: Database, *, analyzed: bool) -> None:
+    async with database.write() as session:
+        await session.execute(insert(models.Employee), [{"id": 1, "name": "e1", "created_at": BEGIN}])
+        await session.execute(insert(models.Source), [{"id": 1, "name": "s1"}, {"id": 2, "name": "s2"}])
+        rows = []
+        for number in range(1, 401):
+            name, phone, day = f"Щербань {number}", f"+38050{number:07}", BEGIN + timedelta(hours=6 * number)
+            rows.append(
+                {
+                    "name": name,
+                    "named": True,
+                    "status_id": 1 + number % 3,
+                    "responsible_id": number % 2 or None,
+                    "source_id": (None, 1, 2)[number % 3],
+                    "created_at": day,
+                    "updated_at": day,
+                    "last_call_at": day,
+                    "main_number": phone,
+                    "sort_name": sort_key(name),
+                    "search_text": search_text(name, numbers=[phone]),
+                    "version": 1,
+                }
+            )
+        await session.execute(insert(Lead), rows)
+        numbers = [{"number": row["main_number"], "lead_id": place} for place, row in enumerate(rows, 1)]
+        await session.execute(insert(models.PhoneNumber), numbers)
+        if analyzed:
+            await session.execute(text("ANALYZE"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "orders", "step"),
+    [
+        (LeadFilter(created=MONTH), set(LeadOrder) - {LeadOrder.CREATED}, CREATED),
+        (LeadFilter(created=MONTH, responsible_id=1, status_id=2), set(LeadOrder) - {LeadOrder.CREATED}, CREATED),
+        (LeadFilter(last_call=MONTH, state=LeadState.ALL), set(LeadOrder) - {LeadOrder.LAST_CALL}, LAST_CALL),
+        (LeadFilter(source_id=1), {LeadOrder.CREATED, LeadOrder.NUMBER, LeadOrder.RESPONSIBLE}, SOURCE),
+        (LeadFilter(source_id=1, responsible_id=1), set(LeadOrder), SOURCE),
+        (LeadFilter(search="щербань", state=LeadState.ALL), set(LeadOrder), SEARCH),
+        (LeadFilter(number="0000"), set(LeadOrder), SEARCH),
+        (LeadFilter(name="щербань 7"), set(LeadOrder), SEARCH),
+    ],
+)
+async def test_a_filter_finds_its_leads_by_its_own_index(
+    database: Database, wanted: LeadFilter, orders: set[LeadOrder], step: str, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    for order in orders:
+        with statements() as seen:
+            async with database.read() as session:
+                assert (await list_leads(session, wanted, order, Request(50), None)).rows
+        sorting = {sql: how for sql, how in (await plans(database, seen)).items() if 'AS "key"' in sql}
+        assert [how[0] for how in sorting.values()] == [step], (order, sorting)
+
+
+@pytest.mark.parametrize("order", LeadOrder)
+async def test_what_many_meet_is_walked_to_in_the_list_s_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch, order: LeadOrder, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    monkeypatch.setattr(list_paths, "_FEW", 20)
+    monkeypatch.setattr(list_paths, "_MANY", 20)
+    for wanted in (LeadFilter(search="щербань"), LeadFilter(created=Stretch(BEGIN, None), last_call=MONTH)):
+        with statements() as seen:
+            async with database.read() as session:
+                assert (await list_leads(session, wanted, order, Request(50), None)).rows
+        walks = {sql: how for sql, how in (await plans(database, seen)).items() if 'AS "key"' in sql}
+        assert walks
+        for sql, how in walks.items():
+            assert any("USING INDEX ix_lead_" in each or "USING COVERING INDEX ix_lead_" in each for each in how), sql
+            assert not any(each.startswith(("SCAN lead ", "SCAN lead_search")) or each == "SCAN lead" for each in how)
+
+
+def test_what_lists_sort_and_filter_by_is_in_the_index_of_each_filter(analyzed: bool, dialect: str) -> None:
+    indexes = {index.name: {column.name for column in index.columns} for index in Lead.__table__.indexes}
+    for name in ("ix_lead_created_at", "ix_lead_last_call_at", "ix_lead_source_sort_name"):
+        assert indexes[name] >= LISTED, name
