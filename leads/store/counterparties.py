@@ -192,10 +192,12 @@ async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[Counterparty
         return ()
     numbers: dict[int, list[str]] = {}
     owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
+    # A condition on the joined table itself would make SQLite read all numbers.
+    people_of_these = select(ContactPerson.id).where(ContactPerson.counterparty_id.in_(ids))
     for counterparty_id, number in await session.execute(
         select(owner, PhoneNumber.number)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .where(or_(PhoneNumber.counterparty_id.in_(ids), ContactPerson.counterparty_id.in_(ids)))
+        .where(or_(PhoneNumber.counterparty_id.in_(ids), PhoneNumber.contact_person_id.in_(people_of_these)))
         .order_by(
             PhoneNumber.contact_person_id.is_not(None),
             PhoneNumber.contact_person_id,

@@ -114,10 +114,12 @@ def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:
             if key.tzinfo is None:
                 return None
             key = key.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, RecursionError):
+        elif key is not None:
+            key.encode()  # No half of a surrogate pair.
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     if type(label) is not int or label not in ranks or type(identity) is not int or not 0 <= identity < 2**31:
         return None
-    if not isinstance(key, str | datetime | None) or (isinstance(key, str) and not key.isprintable()):
+    if not isinstance(key, str | datetime | None) or (isinstance(key, str) and "\0" in key):
         return None
     return Place(ranks[label], label, key, identity)

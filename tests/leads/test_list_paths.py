@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from leads.store import list_paths, models
+from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, LeadState, list_leads
 from leads.store.listing import Request
@@ -103,6 +104,26 @@ async def test_what_many_meet_is_walked_to_in_the_list_s_order(
         for sql, how in walks.items():
             assert any("USING INDEX ix_lead_" in each or "USING COVERING INDEX ix_lead_" in each for each in how), sql
             assert not any(each.startswith(("SCAN lead ", "SCAN lead_search")) or each == "SCAN lead" for each in how)
+
+
+async def test_a_page_of_counterparties_reads_their_numbers_only(database: Database, analyzed: bool) -> None:
+    async with database.write() as session:
+        common = {"created_at": BEGIN, "updated_at": BEGIN, "search_text": "", "folder": ""}
+        rows = [{"name": f"C {one}", "sort_name": f"c{one}", **common} for one in range(1000)]
+        await session.execute(insert(models.Counterparty), rows)
+        people = [{"counterparty_id": one, "name": "P"} for one in range(1, 1001)]
+        await session.execute(insert(models.ContactPerson), people)
+        for owner in ("counterparty_id", "contact_person_id"):
+            numbers = [{"number": f"+38{len(owner)}{one:07}", owner: one} for one in range(1, 1001)]
+            await session.execute(insert(models.PhoneNumber), numbers)
+        if analyzed:
+            await session.execute(text("ANALYZE"))
+    with statements() as seen:
+        async with database.read() as session:
+            page = await list_counterparties(session, CounterpartyFilter(), CounterpartyOrder.NAME, Request(20), None)
+    assert [len(row.numbers) for row in page.rows] == [2] * 20
+    steps = [step for how in (await plans(database, seen)).values() for step in how]
+    assert not [step for step in steps if step.startswith(("SCAN phone_number", "SCAN contact_person"))]
 
 
 def test_what_lists_sort_and_filter_by_is_in_the_index_of_each_filter(analyzed: bool, dialect: str) -> None:
