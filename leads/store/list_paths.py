@@ -35,8 +35,8 @@ _FEW = 8000
 """So many matches are looked at and sorted."""
 _MANY = 40_000
 """So many are where an index holds all that is needed of them."""
-_WALK = 5000
-"""So many rows of the order are looked at."""
+_WALKS = (200, 1000, 5000)
+"""So many rows of the order are looked at; each time all of them, because SQLite sorts what it found once more."""
 _GROUPS_AT_ONCE = 4
 """Groups that are sorted by one statement; each further one takes twice as many."""
 _WINDOW = 5000
@@ -90,9 +90,10 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
     if few:
         number = await _count(search.session, source, finds, MOST_COUNTED + 1)
         return await _sort(search, source, finds), Total(number, True)
-    places, done = await _walk(search, source, _WALK)
-    if done:
-        return places, await _total_checked(search, source, places)
+    for budget in _WALKS:
+        places, done = await _walk(search, source, budget)
+        if done:
+            return places, await _total_checked(search, source, places)
     places = await _sort(search, source, finds)
     return places, Total(max(len(places) - 1, 0), False)
 

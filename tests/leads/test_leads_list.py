@@ -177,7 +177,7 @@ def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     few, walk = {"walks": (1, 10_000), "sorts": (10_000, 1), "gives up": (1, 1)}[request.param]
     monkeypatch.setattr(list_paths, "_FEW", few)
     monkeypatch.setattr(list_paths, "_MANY", few)
-    monkeypatch.setattr(list_paths, "_WALK", walk)
+    monkeypatch.setattr(list_paths, "_WALKS", (1, walk))
     return str(request.param)
 
 
