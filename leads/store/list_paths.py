@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     CompoundSelect,
+    GenerativeSelect,
     Select,
     Subquery,
     UnaryExpression,
@@ -83,15 +84,16 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
         if many and number < most:
             places = await _sort(search, source, source.filters)
         else:
-            places, _done = await _walk(search, source, search.limit)
+            places, _done = await _walk(search, source, await _groups_in_use(search, source), search.limit)
         return places, Total(number, True)
     rarest, few = await _rarest(search.session, source)
     finds = _found_by(search.session, source, rarest)
     if few:
         number = await _count(search.session, source, finds, MOST_COUNTED + 1)
         return await _sort(search, source, finds), Total(number, True)
+    groups = await _groups_in_use(search, source)
     for budget in _WALKS:
-        places, done = await _walk(search, source, budget)
+        places, done = await _walk(search, source, groups, budget)
         if done:
             return places, await _total_checked(search, source, places)
     places = await _sort(search, source, finds)
@@ -116,10 +118,7 @@ async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | No
         return max(indexed, key=lambda condition: condition.index, default=None), False
     if len(few) == 1:
         return few[0], True
-    counts = [
-        await session.scalar(select(func.count()).select_from(condition.ids.limit(most).subquery())) or 0
-        for condition in few
-    ]
+    counts = [await _rows_in(session, condition.ids.limit(most)) for condition in few]
     return few[counts.index(min(counts))], True
 
 
@@ -157,7 +156,7 @@ def _without_index(source: Source, met: ColumnElement[bool]) -> ColumnElement[bo
 
 
 async def _total_checked(search: Search, source: Source, places: Sequence[Place]) -> Total:
-    """Count what a short walk was enough for: exactly where the list is not long, else as more than one page."""
+    """Count what a walk was enough for: exactly where the list is not long, else as more than one page."""
     if search.start is None and len(places) < search.limit:
         return Total(len(places), True)
     if await _count(search.session, source, source.filters, MOST_COUNTED + 1) <= MOST_COUNTED:
@@ -166,13 +165,9 @@ async def _total_checked(search: Search, source: Source, places: Sequence[Place]
     return Total(max(len(places) - 1, 0), False)
 
 
-async def _walk(search: Search, source: Source, budget: int) -> tuple[list[Place], bool]:
-    """Follow the order for at most `budget` rows; also tell whether the page is complete."""
+async def _walk(search: Search, source: Source, groups: Sequence[Group], budget: int) -> tuple[list[Place], bool]:
+    """Follow the order through these groups for at most `budget` rows; also tell whether the page is complete."""
     session, start = search.session, search.start
-    groups = _groups_ahead(source, search)
-    if source.labels_in_use is not None:
-        in_use = {*(await session.scalars(source.labels_in_use)), 0}
-        groups = [group for group in groups if group.label in in_use]
     places: list[Place] = []
     for number, group in enumerate(groups):
         if source.conditions and number == _MOST_GROUPS_WALKED:
@@ -205,6 +200,15 @@ def _groups_ahead(source: Source, search: Search) -> list[Group]:
     return [group for group in groups if group.rank * sign >= search.start.rank * sign]
 
 
+async def _groups_in_use(search: Search, source: Source) -> list[Group]:
+    """The groups ahead that may hold rows, as far as the source can tell."""
+    groups = _groups_ahead(source, search)
+    if source.labels_in_use is None:
+        return groups
+    in_use = {*(await search.session.scalars(source.labels_in_use)), 0}
+    return [group for group in groups if group.label in in_use]
+
+
 async def _length(
     session: AsyncSession, source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], most: int
 ) -> int:
@@ -212,8 +216,7 @@ async def _length(
     length = 0
     for segment in segments:
         if length < most:
-            rows = select(source.id).where(*segment).limit(most - length).subquery()
-            length += await session.scalar(select(func.count()).select_from(rows)) or 0
+            length += await _count(session, source, segment, most - length)
     return length
 
 
@@ -308,5 +311,8 @@ def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[boo
 
 
 async def _count(session: AsyncSession, source: Source, finds: Sequence[ColumnElement[bool]], most: int) -> int:
-    rows = select(source.id).where(*finds).limit(most).subquery()
-    return await session.scalar(select(func.count()).select_from(rows)) or 0
+    return await _rows_in(session, select(source.id).where(*finds).limit(most))
+
+
+async def _rows_in(session: AsyncSession, statement: GenerativeSelect) -> int:
+    return await session.scalar(select(func.count()).select_from(statement.subquery())) or 0
