@@ -29,6 +29,8 @@ READ_PAUSE = 0.02
 costs more than what it reads. What comes meanwhile waits in the socket."""
 ROWS_PAUSE = 0.003
 """The same between the rows of a long list, so that the calls that we serve meanwhile do not wait for its end."""
+SHUTTING_DOWN = "shutting down"
+"""In the message by which an Asterisk that is on its way down refuses every action."""
 
 Headers = Mapping[str, str | Sequence[str]]
 """An action's headers; several values make several headers of one name, as Variable has them."""
@@ -226,11 +228,14 @@ class AmiLink(AMIProtocol):  # type: ignore[misc]
 
         Raises:
             LoginRefusedError: wrong account or secret, or our address is not permitted.
-            AmiLostError: no answer.
+            AmiLostError: no answer, or Asterisk is on its way down, which says nothing about the account: it may be
+                back within seconds (main/manager.c refuses every action so once a shutdown has begun).
         """
         try:
             await self.ask("Login", {"Username": username, "Secret": secret, "Events": "on"})
         except AmiRefusedError as error:
+            if SHUTTING_DOWN in str(error):
+                raise AmiLostError(str(error)) from None
             raise LoginRefusedError(
                 f"Asterisk refused the login of {username!r} ({error}): wrong account or secret, or this address is"
                 " not permitted; see manager.conf"

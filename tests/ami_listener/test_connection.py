@@ -424,6 +424,16 @@ async def test_login_refused_is_an_error_of_its_own() -> None:
             await link.login("u", "s")
 
 
+async def test_a_login_refused_by_an_asterisk_on_its_way_down_is_a_lost_connection() -> None:
+    async def script(peer: Peer) -> None:
+        peer.answer(await peer.action(), "Error", "Asterisk is shutting down")
+        await until_gone(peer)
+
+    async with linked(script) as link:
+        with pytest.raises(AmiLostError, match="shutting down"):
+            await link.login("u", "s")
+
+
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
     made, key = folder / "cert.pem", folder / "key.pem"
