@@ -86,7 +86,7 @@ def create_panel(
         behind_proxy=behind_proxy,
         clock=clock,
         assets=assets,
-        catalogs=load_catalogs(),
+        catalogs=dict(load_catalogs()),
         entrance=Entrance(),
         passwords=Passwords(hashing or HashingThreads()),
         throttle=Throttle(clock),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -35,11 +36,12 @@ class Locale:
 _locale: ContextVar[Locale] = ContextVar("locale")
 
 
-def load_catalogs(folder: Path = _FOLDER) -> dict[str, gettext.NullTranslations]:
-    """Read the .po files of every language; the words in the code are English, so English needs none."""
+@cache
+def load_catalogs() -> Mapping[str, gettext.NullTranslations]:
+    """Read the .po files of every language, once; the words in the code are English, so English needs none."""
     catalogs: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
     for language in LANGUAGES:
-        for path in sorted((folder / language).glob("*.po")):
+        for path in sorted((_FOLDER / language).glob("*.po")):
             with path.open("rb") as source:
                 catalog = read_po(source, locale=language, domain=path.stem, abort_invalid=True)
             compiled = io.BytesIO()

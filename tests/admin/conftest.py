@@ -20,6 +20,7 @@ from yarl import URL
 
 from leads.admin import CallFeed, create_panel, panel_runner
 from leads.admin.asterisks import Asterisks
+from leads.admin.i18n import Locale, current_locale, use_locale
 from leads.admin.route_trial import RouteTrial
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access, engine, password_hash
@@ -56,6 +57,14 @@ class Clock:
 
     def move(self, **by: float) -> None:
         self.now += timedelta(**by)
+
+
+@pytest.fixture
+def speaking() -> Iterator[Callable[[Locale], None]]:
+    """Speak as a request would, until the test is over: a test's language lasts otherwise, for those after it."""
+    before = current_locale()
+    yield use_locale
+    use_locale(before)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from leads.store import audit
 from leads.store.models import Base
 from tests.admin.conftest import Company, Visitor
 
+Speaking = Callable[[i18n.Locale], None]
 FOLDER = Path(i18n.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 PLACES = re.compile(r"%\((\w+)\)s")
@@ -80,9 +81,9 @@ def test_the_browser_says_which_language(header: str, language: str) -> None:
     assert i18n.accepted_language(header) == language
 
 
-def test_plurals_follow_the_language() -> None:
+def test_plurals_follow_the_language(speaking: Speaking) -> None:
     words = i18n.load_catalogs()
-    i18n.use_locale(i18n.Locale("uk", words["uk"], ZoneInfo("UTC"), datetime.now(UTC)))
+    speaking(i18n.Locale("uk", words["uk"], ZoneInfo("UTC"), datetime.now(UTC)))
     one, many = "One field needs another look.", "%(count)s fields need another look."
     assert [i18n.ngettext(one, many, count).split()[-1] for count in (1, 2, 5, 11, 21)] == [
         "поле.",
@@ -93,17 +94,17 @@ def test_plurals_follow_the_language() -> None:
     ]
 
 
-def test_times_are_brief_and_in_the_viewers_zone() -> None:
+def test_times_are_brief_and_in_the_viewers_zone(speaking: Speaking) -> None:
     now = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
-    i18n.use_locale(i18n.Locale("en", i18n.load_catalogs()["en"], ZoneInfo("Europe/Kyiv"), now))
+    speaking(i18n.Locale("en", i18n.load_catalogs()["en"], ZoneInfo("Europe/Kyiv"), now))
     assert i18n.short_time(now) == "00:30"
     assert i18n.short_time(datetime(2026, 3, 2, 21, 59, tzinfo=UTC)) == "2 Mar, 23:59"
     assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025, 23:59"
 
 
-def test_a_sentence_that_ends_with_a_month_cut_short_has_one_stop() -> None:
+def test_a_sentence_that_ends_with_a_month_cut_short_has_one_stop(speaking: Speaking) -> None:
     words = i18n.load_catalogs()
-    i18n.use_locale(i18n.Locale("uk", words["uk"], ZoneInfo("UTC"), datetime(2026, 3, 2, tzinfo=UTC)))
+    speaking(i18n.Locale("uk", words["uk"], ZoneInfo("UTC"), datetime(2026, 3, 2, tzinfo=UTC)))
     said = [i18n._("A call is planned for %(day)s.", day=i18n.day_text(date(year, 11, 28))) for year in (2026, 2027)]
     assert said == ["Дзвінок заплановано на сб, 28 лист.", "Дзвінок заплановано на нд, 28 лист. 2027."]
 

@@ -1,12 +1,13 @@
 """Why a call went where it went, said in each reader's language; what earlier versions kept stays readable (C5)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
 
-from leads.admin.i18n import Locale, current_locale, load_catalogs, use_locale
+from leads.admin.i18n import Locale, load_catalogs
 from leads.admin.reasons import _NAMED, _NAMELESS, _ROLES, _SENTENCES, tell, tell_kept
 from leads.domain.reasons import ChainRole, Reason, ReasonCode, kept_reason, read_reason
 from leads.store.engine import Database
@@ -22,11 +23,8 @@ KNOWN = Reason(ReasonCode.CALLER_KNOWN, {"number": "+380501234567", "people": [L
 
 
 @pytest.fixture
-def in_ukrainian() -> Iterator[None]:
-    before = current_locale()
-    use_locale(Locale("uk", load_catalogs()["uk"], ZoneInfo("Europe/Kyiv"), before.now))
-    yield
-    use_locale(before)
+def in_ukrainian(speaking: Callable[[Locale], None]) -> None:
+    speaking(Locale("uk", load_catalogs()["uk"], ZoneInfo("Europe/Kyiv"), datetime.now(UTC)))
 
 
 def test_every_code_and_role_has_its_sentence() -> None:
