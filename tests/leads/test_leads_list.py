@@ -185,12 +185,13 @@ async def test_pages_together_are_the_sorted_list(database: Database, effort: st
     leads = await _fill(database)
     # Without a search there is one way only.
     filters = FILTERS if effort == "walks" else [wanted for wanted in FILTERS if wanted.search]
-    for wanted, order in itertools.product(filters, LeadOrder):
+    for place, (wanted, order) in enumerate(itertools.product(filters, LeadOrder)):
+        # By turns, because the orders are odd in number: so each goes both ways, under every other filter.
+        descending = place % 2 == 1
         expected = _expected(leads, wanted, order)
         assert expected, wanted
-        for descending in (False, True):
-            there, back = await _pages(database, wanted, order, descending, None)
-            _check(there, back, expected[::-1] if descending else expected)
+        there, back = await _pages(database, wanted, order, descending, None)
+        _check(there, back, expected[::-1] if descending else expected)
 
 
 async def test_each_column_narrows_every_order(database: Database, effort: str) -> None:
@@ -219,11 +220,11 @@ async def test_an_employee_sees_his_own_and_whom_he_talked_with(
     mine = [lead for lead in leads if lead.responsible_id == 1 or lead.id in talked]
     assert any(lead.responsible_id not in (1, None) for lead in mine)
     filters = (LeadFilter(state=LeadState.ALL), LeadFilter(search="805", responsible_id=2))
-    for wanted, order in itertools.product(filters, LeadOrder):
+    for place, (wanted, order) in enumerate(itertools.product(filters, LeadOrder)):
+        descending = place % 2 == 1
         expected = _expected(mine, wanted, order)
-        for descending in (False, True):
-            there, back = await _pages(database, wanted, order, descending, frozenset({1}))
-            _check(there, back, expected[::-1] if descending else expected)
+        there, back = await _pages(database, wanted, order, descending, frozenset({1}))
+        _check(there, back, expected[::-1] if descending else expected)
 
 
 async def _found(database: Database, search: str) -> set[str]:
