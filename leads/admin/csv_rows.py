@@ -35,7 +35,7 @@ _TIMES = tuple(
 
 
 class RowError(Exception):
-    """A row that cannot be imported; the text says why."""
+    """A row that cannot be imported; the text says all that is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,21 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """The cells of one row by their columns."""
+    """The cells of one row by their columns, and what is `wrong` with it: all of it is told at once."""
 
     line: int
     texts: Mapping[Column, str]
     numbers: tuple[str, ...]
+    numbers_typed: bool
+    wrong: list[str]
 
     def text(self, column: Column) -> str:
         return self.texts.get(column, "")
+
+    def refuse(self) -> None:
+        """Raise what is wrong with the row, if anything is."""
+        if self.wrong:
+            raise RowError(" ".join(self.wrong))
 
 
 def guess_columns(kind: Kind, header: Sequence[str], catalogs: Mapping[str, NullTranslations]) -> Mapped:
@@ -119,15 +126,14 @@ def _same_card(present: CounterpartyRow, row: CounterpartyRow) -> bool:
 
 
 def _lead(values: _Values, words: Words) -> LeadRow:
-    if not values.numbers:
-        raise RowError(_("A lead has at least one number."))
-    never = next((number for number in values.numbers if number in words.never_leads), None)
-    if never is not None:
-        raise RowError(_("%(number)s is one of our own or an ignored number; it makes no lead.", number=never))
-    name, closed_at = values.text(Column.NAME), _moment(values, Column.CLOSED, words.zone)
-    return LeadRow(
+    if not values.numbers_typed:
+        values.wrong.append(_("A lead has at least one number."))
+    for never in filter(words.never_leads.__contains__, values.numbers):
+        values.wrong.append(_("%(number)s is one of our own or an ignored number; it makes no lead.", number=never))
+    closed_at = _moment(values, Column.CLOSED, words.zone)
+    row = LeadRow(
         line=values.line,
-        name="" if name == values.numbers[0] else name,
+        name=values.text(Column.NAME),
         numbers=values.numbers,
         email=values.text(Column.EMAIL),
         address=values.text(Column.ADDRESS),
@@ -140,18 +146,21 @@ def _lead(values: _Values, words: Words) -> LeadRow:
         created_at=_moment(values, Column.CREATED, words.zone),
         closed_at=closed_at,
     )
+    values.refuse()
+    return replace(row, name="") if row.name == row.numbers[0] else row
 
 
 def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, PersonRow | None]:
     """The counterparty that a row is about, and the contact person, if it is about one."""
     name = values.text(Column.NAME)
     if not name:
-        raise RowError(_("A counterparty has a name."))
+        values.wrong.append(_("A counterparty has a name."))
     language = _chosen(values, Column.LANGUAGE, words.languages)
     responsible = _responsible(values, words)
     email, person = values.text(Column.EMAIL), values.text(Column.CONTACT_PERSON)
     folder, card = values.text(Column.FOLDER), values.text(Column.CARD)
     if person:
+        values.refuse()
         company = CounterpartyRow(values.line, name, folder, card=card)
         return company, PersonRow(person, values.numbers, email, language, responsible)
     own = CounterpartyRow(
@@ -169,33 +178,37 @@ def _counterparty(values: _Values, words: Words) -> tuple[CounterpartyRow, Perso
         created_at=_moment(values, Column.CREATED, words.zone),
         card=card,
     )
+    values.refuse()
     return own, None
 
 
 def _values(line: int, row: Row, mapped: Mapped, words: Words) -> _Values:
     texts: dict[Column, str] = {}
     typed: list[str] = []
+    wrong: list[str] = []
     for column, cell in zip(mapped, row, strict=False):
         if column is None:
             continue
-        text = _text(column, original(cell))
+        text = _text(column, original(cell), wrong)
         if column is Column.NUMBER:
-            typed += [part for part in text.replace(";", ",").replace("\n", ",").replace("|", ",").split(",") if part]
+            parts = text.replace(";", ",").replace("\n", ",").replace("|", ",").split(",")
+            typed += [part.strip() for part in parts if part.strip()]
         elif column is Column.EMAIL and text and not is_email(text):
-            raise RowError(_("“%(text)s” is no e-mail address.", text=text[:_CUT]))
+            wrong.append(_("“%(text)s” is no e-mail address.", text=text[:_CUT]))
         elif text:
             texts[column] = text
-    return _Values(line, texts, _numbers(typed, words.region))
+    return _Values(line, texts, _numbers(typed, words.region, wrong), bool(typed), wrong)
 
 
-def _text(column: Column, cell: str) -> str:
+def _text(column: Column, cell: str, wrong: list[str]) -> str:
+    """What a cell says; of what cannot be kept, which is `wrong` then, enough to look for other mistakes."""
     lines = column in (Column.COMMENT, Column.NUMBER)
     longest = _LONGEST.get(column, _USUAL_LONGEST if column is not Column.NUMBER else 1000)
     text = cell.replace("\r\n", "\n").replace("\r", "\n").strip()
     if not lines:
         text = text.replace("\n", " ").replace("\t", " ")
     if len(text) > longest:
-        raise RowError(
+        wrong.append(
             ngettext(
                 "%(column)s: at most %(count)s character.",
                 "%(column)s: at most %(count)s characters.",
@@ -204,32 +217,30 @@ def _text(column: Column, cell: str) -> str:
             )
         )
     try:
-        return checked(text, longest, lines=True)
+        return checked(text[:longest], longest, lines=True)
     except ValueError:
-        raise RowError(_("%(column)s: holds characters that cannot be kept.", column=_(HEADERS[column]))) from None
+        wrong.append(_("%(column)s: holds characters that cannot be kept.", column=_(HEADERS[column])))
+        return "".join(letter for letter in text[:longest] if letter.isprintable())
 
 
-def _numbers(typed: Sequence[str], region: str) -> tuple[str, ...]:
+def _numbers(typed: Sequence[str], region: str, wrong: list[str]) -> tuple[str, ...]:
     numbers: dict[str, None] = {}
     for raw in typed:
-        if not raw.strip():
-            continue
-        number = read_number(raw.strip(), region)
-        if number.kind is not NumberKind.OUTSIDE:
-            raise RowError(_("“%(text)s” is no public telephone number.", text=raw.strip()[:_CUT]))
-        numbers[number.text] = None
+        number = read_number(raw, region)
+        if number.kind is NumberKind.OUTSIDE:
+            numbers[number.text] = None
+        else:
+            wrong.append(_("“%(text)s” is no public telephone number.", text=raw[:_CUT]))
     if len(numbers) > MOST_NUMBERS:
-        raise RowError(ngettext("At most %(count)s number.", "At most %(count)s numbers.", MOST_NUMBERS))
+        wrong.append(ngettext("At most %(count)s number.", "At most %(count)s numbers.", MOST_NUMBERS))
     return tuple(numbers)
 
 
 def _chosen(values: _Values, column: Column, names: Mapping[str, Key]) -> Key | None:
     text = values.text(column)
-    if not text:
-        return None
-    found = names.get(text.casefold())
-    if found is None:
-        raise _nobody(column, text)
+    found = names.get(text.casefold()) if text else None
+    if text and found is None:
+        values.wrong.append(_nobody(column, text))
     return found
 
 
@@ -237,12 +248,12 @@ def _responsible(values: _Values, words: Words, *, past: bool = False) -> int | 
     """Who is responsible; of what is over (`past`) also somebody who has left."""
     found = _chosen(values, Column.RESPONSIBLE, words.people)
     if found in words.gone and not past:
-        raise _nobody(Column.RESPONSIBLE, values.text(Column.RESPONSIBLE))
+        values.wrong.append(_nobody(Column.RESPONSIBLE, values.text(Column.RESPONSIBLE)))
     return found
 
 
-def _nobody(column: Column, text: str) -> RowError:
-    return RowError(_("%(column)s: there is no “%(text)s” here.", column=_(HEADERS[column]), text=text[:_CUT]))
+def _nobody(column: Column, text: str) -> str:
+    return _("%(column)s: there is no “%(text)s” here.", column=_(HEADERS[column]), text=text[:_CUT])
 
 
 def _moment(values: _Values, column: Column, zone: tzinfo) -> datetime | None:
@@ -257,13 +268,14 @@ def _moment(values: _Values, column: Column, zone: tzinfo) -> datetime | None:
             continue
         if 1970 < moment.year < 2200:
             return moment
-    raise RowError(
+    values.wrong.append(
         _(
             "%(column)s: “%(text)s” is no time. Write it like 2026-12-31 18:00.",
             column=_(HEADERS[column]),
             text=text[:_CUT],
         )
     )
+    return None
 
 
 def _refusal(line: int, row: Row, mapped: Mapped, reason: str) -> Refusal:

@@ -130,9 +130,11 @@ async def _restore_lead(
     assert item.lead_id is not None
     async with database.read() as session:
         card = await load_lead(session, item.lead_id, None)
+    if card.closed_at is not None:  # It is read-only; one that was merged has not even numbers any more.
+        return False
     present = edit_of_lead(card)
     wanted = replace(present, **_restored(asdict(present), item))
-    if wanted == present or card.closed_at is not None:
+    if wanted == present:
         return False
     await save_lead(database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning)
     return True

@@ -30,6 +30,7 @@ from leads.store.exports import exported_counterparties, exported_leads
 from leads.store.import_tables import ImportBatch, ImportState
 from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import LeadFilter, LeadOrder, LeadState
+from leads.store.merging import merge_leads
 from leads.store.models import Counterparty, Lead, PhoneNumber, Source
 from leads.store.planning_tables import PlannedCall
 from tests.admin.conftest import Clock, Company, Visitor
@@ -172,6 +173,22 @@ async def test_refused_rows_come_with_line_and_reason(importer: Importer, databa
         "Name: at most 200 characters.",
     ):
         assert reason in page
+
+
+async def test_a_refused_row_tells_all_that_is_wrong_with_it(importer: Importer) -> None:
+    rows = (
+        "Name,Number,E-mail,Status,Responsible,Created",
+        f"{'x' * 201},0501,no mail,Luke,Nobody here,yesterday",
+        "No number,,no mail,,,",
+    )
+    page = unescape(await importer.bring("\n".join(rows)))
+    assert _facts(page) == [0, 0, 0, 2]
+    assert (
+        "Name: at most 200 characters. “no mail” is no e-mail address. “0501” is no public telephone number. "
+        "Status: there is no “Luke” here. Responsible: there is no “Nobody here” here. "
+        "Created: “yesterday” is no time. Write it like 2026-12-31 18:00."
+    ) in page
+    assert "“no mail” is no e-mail address. A lead has at least one number." in page
 
 
 async def test_our_own_numbers_make_no_leads(importer: Importer, database: Database, admin: Visitor) -> None:
@@ -346,6 +363,22 @@ async def test_undoing_removes_what_was_made_and_restores_what_was_changed(
         assert await session.scalar(select(func.count()).select_from(PhoneNumber)) == 2
     assert (card.name, card.numbers, card.comment) == ("Щербань", ("+380501234567",), "")
     assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 409
+
+
+async def test_a_changed_lead_that_was_merged_since_keeps_nothing_else_from_being_undone(
+    importer: Importer, database: Database, clock: Clock
+) -> None:
+    older = await _lead(database, replace(EDIT, numbers=("0507777777",)))
+    known = await _lead(database, EDIT)
+    page = await importer.bring("Name;Number;Comment\nНова;0509999999;\nІнша;0501234567;c\n", known="update")
+    assert _facts(page) == [1, 1, 0, 0]
+    assert await merge_leads(database, older, 1, known, by=None, clock=clock) == older
+    assert (await importer.visitor.post("/imports/1/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    page = text_of((await importer.visitor.get("/imports/1")).text)
+    assert "Undone" in page
+    assert "because somebody worked on them 1" in page
+    assert "+380509999999" not in await _leads(database)
 
 
 @pytest.mark.parametrize("kind", ["leads", "counterparties"])
