@@ -4,6 +4,7 @@ Only what the tracker needs is read; `WANTED` lets the wire decoder skip everyth
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ _RESTRICTED = 0x20
 _STATES = {"4": e.State.CALLING, "5": e.State.RINGING, "6": e.State.UP}
 _DIAL_STATES = ("RINGING", "PROGRESS")
 _HOLDING = "holding_bridge"
+_ESCAPED = re.compile(r"""\\([abfnrtv\\'"?])""")
 
 
 def read_event(headers: Headers, arrived_at: datetime | None) -> e.ChannelEvent | None:
@@ -55,6 +57,19 @@ def _text(headers: Headers, name: str, limit: int = MAX_TEXT) -> str | None:
     return value[:limit].strip() or None
 
 
+def _name(headers: Headers) -> str | None:
+    """A caller's name, which alone among the values Asterisk writes as C does: O'Neil comes as O\\'Neil."""
+    value = headers.get("CallerIDName", "")
+    if "\\" not in value:
+        return _text(headers, "CallerIDName")
+    return _text({"CallerIDName": _ESCAPED.sub(_unescaped, value)}, "CallerIDName")
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Letters stand for control characters, none of which is kept."""
+    return "" if escape[1].isalpha() else escape[1]
+
+
 def _identity(headers: Headers, prefix: str = "") -> tuple[str, str] | None:
     """Uniqueid and linkedid of a channel; one without the other, or too long to be Asterisk's, identifies nothing."""
     uniqueid, linkedid = headers.get(prefix + "Uniqueid", ""), headers.get(prefix + "Linkedid", "")
@@ -74,7 +89,7 @@ def new_channel(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
         *ids,
         name,
         _text(h, "CallerIDNum"),
-        _text(h, "CallerIDName"),
+        _name(h),
         _text(h, "Exten"),
         _STATES.get(h.get("ChannelState", "")),
     )
@@ -87,7 +102,7 @@ def new_callerid(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
         return None
     presentation = h.get("CID-CallingPres", "").split(" ", 1)[0]
     hidden = presentation.isdecimal() and int(presentation[:4]) & 0x60 == _RESTRICTED
-    return e.CallerIdentified(at, *ids, _text(h, "CallerIDNum"), _text(h, "CallerIDName"), hidden)
+    return e.CallerIdentified(at, *ids, _text(h, "CallerIDNum"), _name(h), hidden)
 
 
 def new_state(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
