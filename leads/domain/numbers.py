@@ -43,6 +43,8 @@ _HIDDEN = Number(NumberKind.HIDDEN, "")
 
 _ANGLED = re.compile(r"<([^<>]*)>[^<>]*\Z")
 _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
+_PARAMETERS = re.compile(r";[a-z].*", re.IGNORECASE | re.DOTALL)
+"""What networks write behind a number, as `;npdi;rn=...`; Asterisk hands it on with the dialled number."""
 _SEPARATORS = re.compile("[ \u00a0\u2009\u202f.()/\u2010-\u2013-]+")
 _TRUNK_ZERO = re.compile(r"(?<!38)(?<!38[ -])\(0\)")
 """The zero that people put in brackets is not dialled after a country code; in +38(0) it is a part of Ukraine's."""
@@ -91,7 +93,7 @@ def _user_part(text: str) -> str:
         text = unquote(text[scheme.end() :], errors="replace")
     if scheme or "@" in text:
         text = text.split("@")[0].split(";")[0]
-    return text.strip()
+    return _PARAMETERS.sub("", text).strip()
 
 
 def _digits(text: str) -> str | None:

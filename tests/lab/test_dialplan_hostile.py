@@ -86,6 +86,7 @@ def listening(lab: DialplanLab) -> Iterator[Listener]:
         ('04"4\\1', "0441"),
         ("044)1;x", "0441"),
         ("044|1~2!3^4", "0441234"),
+        ("0441;rn=+380501112233;npdi=yes", "0441"),
         ("044" + FORGED, "04411" + "11"),
         ("044" + SECOND_IDENTITY, "0441111"),
     ],
