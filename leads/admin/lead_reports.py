@@ -1,8 +1,7 @@
 """The report on leads: grouped in any order with subtotals, and the leads behind each figure (R1)."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -10,33 +9,22 @@ from sqlalchemy import Connection
 
 from leads.admin.charts import Bar, Series, bars
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
+from leads.admin.exports import csv_text, separator
 from leads.admin.forms import BIGGEST_ID, Query
 from leads.admin.i18n import N_, _
+from leads.admin.lead_report_lines import NONE, Line, Report, Words, label, make_report, report_rows
 from leads.admin.periods import read_period
-from leads.admin.rendering import number_text, render, status_word
-from leads.admin.reports import read_report, report_file
-from leads.domain.periods import Period
+from leads.admin.rendering import render, status_word
+from leads.admin.reports import csv_file, read_report
 from leads.domain.statuses import StatusSet
-from leads.domain.visibility import Scope
-from leads.store.lead_report import (
-    Dimension,
-    Figure,
-    Key,
-    LeadFigures,
-    TooManyGroupsError,
-    count_leads,
-    leads_behind,
-)
+from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, TooManyGroupsError, leads_behind
 from leads.store.leads import employees
-from leads.store.reported_leads import lead_names, reported_leads
+from leads.store.reported_leads import reported_leads
 from leads.store.sources import source_names
 from leads.store.statuses import status_names
 
 PAGE = "/reports/leads"
-MOST_ROWS = 400
-MOST_BARS = 20
 MOST_BEHIND = 100
-NONE = "none"
 DIMENSIONS = {
     Dimension.EMPLOYEE: N_("Employee"),
     Dimension.SOURCE: N_("Source"),
@@ -51,30 +39,9 @@ FIGURES = {
     Figure.CONVERTED: N_("Converted"),
     Figure.CONVERTED_NEW: N_("New and converted"),
 }
-Words = dict[Dimension, dict[Key, str]]
-Groups = dict[tuple[Key, ...], LeadFigures]
 T = TypeVar("T")
 
 routes = web.RouteTableDef()
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One group or subtotal; `behind` is the address's part that tells which leads it is about."""
-
-    level: int
-    label: str
-    figures: LeadFigures
-    behind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The lines that the page shows, how many more there are, and the figures of all."""
-
-    lines: Sequence[Line] = ()
-    cut: int = 0
-    total: LeadFigures = field(default_factory=LeadFigures)
 
 
 @routes.get(PAGE)
@@ -86,7 +53,7 @@ async def lead_report(request: web.Request) -> web.Response:
     report = Report()
     if not asked.error:
         words, scope = await _words(request), viewer_of(request).scope
-        report = await _read(request, lambda connection: _report(connection, asked.period, by, scope, words))
+        report = await _read(request, lambda connection: make_report(connection, asked.period, by, scope, words))
     return render(
         request,
         "reports/leads.html",
@@ -98,7 +65,7 @@ async def lead_report(request: web.Request) -> web.Response:
         lines=report.lines,
         cut=report.cut,
         total=report.total,
-        bars=_bars(report.lines),
+        bars=_bars(report.tops),
         series=_series([]),
         period_part=urlencode({"from": asked.first, "to": asked.last}),
         file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
@@ -114,9 +81,13 @@ async def lead_report_file(request: web.Request) -> web.Response:
     if asked.error:
         raise web.HTTPBadRequest(text=asked.error)
     words, scope = await _words(request), viewer_of(request).scope
-    rows = await _read(request, lambda connection: _rows(connection, asked.period, by, scope, words))
-    head = [*(_(DIMENSIONS[each]) for each in by), *(_(FIGURES[each]) for each in Figure)]
-    return report_file(f"leads-{asked.first}-{asked.last}", [head, *rows])
+    head = [*(_(DIMENSIONS[each]) for each in by), *(_(FIGURES[each]) for each in Figure), _("Conversion, %")]
+    between = separator()  # There may be many rows: the loop does not wait while they become a text.
+    body = await _read(
+        request,
+        lambda connection: csv_text([head, *report_rows(connection, asked.period, by, scope, words)], between),
+    )
+    return csv_file(f"leads-{asked.first}-{asked.last}", body)
 
 
 @routes.get(f"{PAGE}/behind")
@@ -142,7 +113,7 @@ async def behind(request: web.Request) -> web.Response:
         request,
         "reports/behind.html",
         title=_(FIGURES[figure]),
-        groups=[_label(words, each, key) for each, key in where.items() if each is not Dimension.LEAD],
+        groups=[label(words, each, key) for each, key in where.items() if each is not Dimension.LEAD],
         asked=asked,
         leads=leads,
         counts=counts if figure is Figure.CALLS else None,
@@ -195,62 +166,6 @@ async def _words(request: web.Request) -> Words:
     }
 
 
-def _label(words: Words, dimension: Dimension, key: Key) -> str:
-    return words[dimension].get(key, str(key))
-
-
-def _tree(
-    groups: Groups, by: Sequence[Dimension], words: Words, outer: Mapping[Dimension, Key] | None = None
-) -> list[Line]:
-    """Each group with the groups within it below it, those with most leads first."""
-    outer = outer or {}
-    dimension, *inner = by
-    parts: dict[Key, Groups] = {}
-    for keys, figures in groups.items():
-        parts.setdefault(keys[0], {})[keys[1:]] = figures
-    sums = {key: sum(part.values(), LeadFigures()) for key, part in parts.items()}
-    lines: list[Line] = []
-    for key in sorted(parts, key=lambda key: (-sums[key].leads, -sums[key].calls, _label(words, dimension, key))):
-        where = {**outer, dimension: key}
-        part = urlencode({each.value: NONE if value is None else value for each, value in where.items()})
-        lines.append(Line(len(outer), _label(words, dimension, key), sums[key], part))
-        if inner:
-            lines += _tree(parts[key], inner, words, where)
-    return lines
-
-
-def _report(connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words) -> Report:
-    groups = count_leads(connection, period, by, scope)
-    lines = _tree(groups, by, words)
-    shown = lines[:MOST_ROWS]
-    if Dimension.LEAD in by:
-        level = list(by).index(Dimension.LEAD)
-        names = _lead_names(connection, {int(line.label) for line in shown if line.level == level}, scope, words)
-        shown = [replace(line, label=names[int(line.label)]) if line.level == level else line for line in shown]
-    return Report(shown, len(lines) - len(shown), sum(groups.values(), LeadFigures()))
-
-
-def _rows(
-    connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words
-) -> list[list[str]]:
-    groups = count_leads(connection, period, by, scope)
-    if Dimension.LEAD in by:
-        place = list(by).index(Dimension.LEAD)
-        leads = {keys[place] or 0 for keys in groups}
-        words = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
-    return sorted(
-        [*(_label(words, *pair) for pair in zip(by, keys, strict=True)), *(str(getattr(each, one)) for one in Figure)]
-        for keys, each in groups.items()
-    )
-
-
-def _lead_names(connection: Connection, leads: Set[int], scope: Scope, words: Words) -> dict[Key, str]:
-    """What each lead is called; one word for all that may not be seen now, though they count."""
-    found = lead_names(connection, sorted(leads), scope)
-    names: dict[Key, str] = {key: name if named else number_text(name) for key, (name, named) in found.items()}
-    return {key: names.get(key, words[Dimension.LEAD][None]) for key in leads}
-
-
 def _series(figures: Sequence[LeadFigures]) -> tuple[Series, ...]:
     return (
         Series(_("New and converted"), "good", [each.converted_new for each in figures]),
@@ -258,6 +173,5 @@ def _series(figures: Sequence[LeadFigures]) -> tuple[Series, ...]:
     )
 
 
-def _bars(lines: Sequence[Line]) -> tuple[Bar, ...]:
-    first: list[Any] = [line for line in lines if line.level == 0][:MOST_BARS]
-    return bars([line.label for line in first], _series([line.figures for line in first]))
+def _bars(tops: Sequence[Line]) -> tuple[Bar, ...]:
+    return bars([line.label for line in tops], _series([line.figures for line in tops]))

@@ -32,8 +32,13 @@ async def read_report(request: web.Request, work: Callable[[Connection], T]) -> 
 
 def report_file(name: str, rows: Iterable[Sequence[str]]) -> web.Response:
     """Rows as a CSV file, as lists are saved."""
+    return csv_file(name, csv_text(rows, separator()))
+
+
+def csv_file(name: str, text: str) -> web.Response:
+    """A text that is CSV already, as a file."""
     return web.Response(
-        body=f"{BYTE_ORDER_MARK}{csv_text(rows, separator())}".encode(),
+        body=f"{BYTE_ORDER_MARK}{text}".encode(),
         headers={
             "Content-Type": "text/csv; charset=utf-8",
             "Content-Disposition": f'attachment; filename="{name}.csv"',

@@ -11,12 +11,28 @@ Three kinds of facts are counted, each with whom and what it belongs to; figures
 Leads that were merged into others count nowhere; their calls are the others'.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, literal, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    union_all,
+)
 
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.periods import Period
@@ -25,7 +41,9 @@ from leads.store.lead_past import LeadPast, leads_at
 from leads.store.models import Call, Lead
 
 MOST_GROUPS = 5000
-"""More than anybody reads; a report by lead of a big company would else fill memory with all of its leads."""
+"""More than anybody reads. Groups of single leads, of which there are more in a big company, are ranked instead."""
+MOST_ROWS = 300_000
+"""What is listed row by row, as in a file."""
 
 
 class TooManyGroupsError(Exception):
@@ -84,11 +102,8 @@ class _Facts:
 
     def narrowed(self, where: Where, scope: frozenset[int] | None) -> tuple[ColumnElement[bool], ...]:
         """The conditions of the facts that belong to these keys, and to an employee of `scope`."""
-        keys = tuple(
-            self.belongs[each].is_(None) if key is None else self.belongs[each] == key for each, key in where.items()
-        )
         mine = () if scope is None else (self.belongs[Dimension.EMPLOYEE].in_(scope),)
-        return (*self.conditions, *keys, *mine)
+        return (*self.conditions, *_keys_are(self.belongs, where), *mine)
 
 
 def count_leads(
@@ -121,6 +136,54 @@ def count_leads(
     return figures
 
 
+def groups_in_order(
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None
+) -> list[tuple[tuple[Key, ...], LeadFigures]]:
+    """All groups by their keys, row by row, also where they are single leads of a big company.
+
+    Raises:
+        TooManyGroupsError: there are more than MOST_ROWS.
+    """
+    found = connection.execute(select(_groups(period, by, scope)).limit(MOST_ROWS + 1)).all()
+    if len(found) > MOST_ROWS:
+        raise TooManyGroupsError
+    return [_group(row, by) for row in found]
+
+
+def first_groups(
+    connection: Connection,
+    period: Period,
+    by: Sequence[Dimension],
+    scope: frozenset[int] | None,
+    *,
+    within: Iterable[Where],
+    most: int,
+) -> dict[tuple[Key, ...], LeadFigures]:
+    """Of each group of all but the last of `by` its first parts: at most `most`, those with most leads, then calls.
+
+    Args:
+        connection: reads only.
+        period: what is counted.
+        by: what the groups are.
+        scope: the employees whose facts count; None for everybody's and nobody's.
+        within: the groups that are wanted.
+        most: of each.
+    """
+    groups = _groups(period, by, scope)
+    order = (groups.c.leads.desc(), groups.c.calls.desc(), groups.c[by[-1].value])
+    outer = [groups.c[each.value] for each in by[:-1]]
+    place = func.row_number().over(partition_by=outer or None, order_by=order).label("place")
+    wanted = or_(false(), *(and_(true(), *_keys_are(groups.c, where)) for where in within))
+    ranked = select(groups, place).where(wanted).subquery("ranked")
+    rows = connection.execute(select(ranked).where(ranked.c.place <= most))
+    return dict(_group(row, by) for row in rows)
+
+
+def count_groups(connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None) -> int:
+    """How many groups there are."""
+    return connection.scalar(select(func.count()).select_from(_groups(period, by, scope))) or 0
+
+
 def leads_behind(
     connection: Connection,
     period: Period,
@@ -144,6 +207,35 @@ def leads_behind(
         .limit(most)
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def _groups(period: Period, by: Sequence[Dimension], scope: frozenset[int] | None) -> Subquery:
+    """The figures of each group, added up by the database; columns are named as dimensions and figures."""
+    every = union_all(
+        *(
+            select(
+                *(facts.belongs[each].label(each.value) for each in by),
+                *(facts.counts.get(each, literal(0)).label(each.value) for each in Figure),
+            )
+            .select_from(facts.tables)
+            .where(*facts.narrowed({}, scope))
+            for facts in _all_facts(period)
+        )
+    ).subquery("every")
+    keys = [every.c[each.value] for each in by]
+    return (
+        select(*keys, *(func.sum(every.c[each.value]).label(each.value) for each in Figure))
+        .group_by(*keys)
+        .subquery("groups")
+    )
+
+
+def _group(row: Sequence[Any], by: Sequence[Dimension]) -> tuple[tuple[Key, ...], LeadFigures]:
+    return tuple(row[: len(by)]), LeadFigures(*map(int, row[len(by) : len(by) + len(Figure)]))
+
+
+def _keys_are(columns: Any, where: Where) -> tuple[ColumnElement[bool], ...]:
+    return tuple(columns[each].is_(None) if key is None else columns[each] == key for each, key in where.items())
 
 
 def _all_facts(period: Period) -> Iterator[_Facts]:

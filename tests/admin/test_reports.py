@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from leads.admin import lead_reports
+from leads.admin import lead_report_lines
 from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
 from leads.domain.calls import Direction, Phase, Result
 from leads.store import lead_report
@@ -110,8 +110,9 @@ async def test_leads_in_any_order_with_subtotals_and_those_behind_each_figure(ad
     for link in links:
         assert (await admin.get(link)).status == 200, link
     file = (await admin.get(f"/reports/leads.csv?by1=source&by2=lead&{period}")).text.splitlines()
-    assert file[0].endswith("Source,Lead,Leads,New leads,Calls,Converted,New and converted")
-    assert "Radio,Ольга,1,0,1,0,0" in file
+    assert file[0].endswith('Source,Lead,Leads,New leads,Calls,Converted,New and converted,"Conversion, %"')
+    assert "Radio,Ольга,1,0,1,0,0," in file
+    assert "No source,Іван,1,1,0,1,1,100.0" in file
     assert (await admin.get("/reports/leads?by1=moon")).status == 400
     assert (await admin.get(f"/reports/leads/behind?{period}&employee=x")).status == 400
 
@@ -168,17 +169,54 @@ async def test_leads_that_changed_hands_are_counted_but_not_named(
     async with database.write() as session:
         (await session.get_one(Employee, company.boss)).may_export = True
     file = (await boss.get(f"/reports/leads.csv{grouped}")).text
-    assert file.splitlines()[1:] == ["Not yours to see,1,0,1,0,0"]
+    assert file.splitlines()[1:] == ["Not yours to see,1,0,1,0,0,"]
 
 
 @pytest.mark.usefixtures("leads")
 async def test_too_many_groups_are_refused_with_what_to_do(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     period = "from=2026-03-01&to=2026-03-31"
-    monkeypatch.setattr(lead_report, "MOST_GROUPS", 2, raising=False)
-    for page in ("/reports/leads", "/reports/leads.csv"):
-        answer = await admin.get(f"{page}?by1=lead&{period}")
+    monkeypatch.setattr(lead_report, "MOST_GROUPS", 1)
+    monkeypatch.setattr(lead_report, "MOST_ROWS", 2)
+    for page in (f"/reports/leads?by1=employee&{period}", f"/reports/leads.csv?by1=lead&{period}"):
+        answer = await admin.get(page)
         assert (answer.status, "Choose a shorter period" in answer.text) == (503, True), page
-        assert (await admin.get(f"{page}?by1=employee&{period}")).status == 200
+    assert (await admin.get("/reports/leads?by1=state&by2=lead&from=2026-01-01&to=2026-01-02")).status == 200
+
+
+@pytest.mark.usefixtures("leads")
+async def test_of_more_leads_than_a_page_takes_the_first_are_shown_and_all_are_counted(
+    admin: Visitor, database: Database, clock: Clock, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock()
+    async with database.write() as session:
+        more = {"status_id": 1, "created_at": now, "updated_at": now, "name": "x"}
+        people = (company.yurii, company.maria, None)
+        session.add_all([Lead(id=key, responsible_id=people[key % 3], **more) for key in range(4, 10)])
+    for key in (5, 8, 8):
+        clock.move(minutes=1)
+        over = {"phase": Phase.ENDED, "result": Result.ANSWERED, "ended_at": now, "employee_id": company.yurii}
+        await add_call(database, clock, f"{clock():%M}", lead_id=key, **over)
+    monkeypatch.setattr(lead_report, "MOST_GROUPS", 6)  # There are more leads than that.
+    for by, most in ((("lead",), 2), (("employee", "status", "lead"), 5), (("state", "lead", "employee"), 4)):
+        address = "/reports/leads?" + "&".join(f"by{place}={one}" for place, one in enumerate(by, 1))
+        whole, total, bars = _lines((await admin.get(address)).text)
+        assert ([len(line) for line in whole], total[1]) == ([6] * len(whole), "9"), by
+        monkeypatch.setattr(lead_report_lines, "MOST_LINES", most)
+        page = (await admin.get(address)).text
+        assert _lines(page) == (whole[:most], total, bars if by[0] != "lead" else bars[:most]), by
+        left_out = re.search(r"(\d+) rows? more", page)
+        assert left_out is not None, by
+        assert int(left_out[1]) == len(whole) - most, by
+        monkeypatch.setattr(lead_report_lines, "MOST_LINES", 400)
+
+
+def _lines(html: str) -> tuple[list[list[str]], list[str], list[str]]:
+    """Each line of the table of groups, the total below them, and what the chart's bars say."""
+    found = [
+        [" ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split()) for cell in re.findall(r"<td[^>]*>(.*?)</td>", line)]
+        for line in re.findall(r'<tr class="(?:level-\d|total)">(.*?)</tr>', html, re.DOTALL)
+    ]
+    return found[:-1], found[-1], re.findall(r"<title>([^<]*)</title>", html.partition("<main")[2])
 
 
 @pytest.mark.usefixtures("leads")
@@ -192,8 +230,8 @@ async def test_lines_of_a_report_are_made_off_the_event_loop(admin: Visitor, mon
 
         return note
 
-    for name in ("_tree", "_label"):
-        monkeypatch.setattr(lead_reports, name, noting(getattr(lead_reports, name)))
+    for name in ("_in_order", "label"):
+        monkeypatch.setattr(lead_report_lines, name, noting(getattr(lead_report_lines, name)))
     for page in ("/reports/leads", "/reports/leads.csv"):
         assert (await admin.get(f"{page}?by1=employee&by2=lead")).status == 200
     assert threads

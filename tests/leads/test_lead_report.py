@@ -26,7 +26,7 @@ from leads.store.counterparty_card import CounterpartyEdit, save_counterparty
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, load_lead, save_lead
-from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, count_leads, leads_behind
+from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, count_leads, groups_in_order, leads_behind
 from leads.store.long_reads import LongReads
 from leads.store.merging import merge_leads
 from leads.store.models import Call, Counterparty, Did, Employee, Extension, Lead, Source
@@ -211,6 +211,9 @@ async def test_every_figure_is_what_a_count_of_our_own_gives(database: Database,
         mine = [fact for fact in facts if fact[0][Dimension.EMPLOYEE] in scope]
         found = await reads.run(lambda connection, *, p=period: count_leads(connection, p, (Dimension.STATUS,), scope))  # type: ignore[misc]
         assert found == _sums(mine, (Dimension.STATUS,))
+        by = (Dimension.LEAD, Dimension.EMPLOYEE)
+        rows = await reads.run(lambda connection, *, p=period, by=by: groups_in_order(connection, p, by, scope))  # type: ignore[misc]
+        assert dict(rows) == _sums(mine, by)
         await _check_leads_behind(reads, period, facts)
         total += _sums(facts, ())[()]
     reads.close()

@@ -1,0 +1,213 @@
+"""Puts the groups of the report on leads in order and in words, with their subtotals, as lines and as rows of a file.
+
+Groups that single leads make are as many as the company has leads: of these a page takes the first only, which the
+database finds, and counts the rest.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from leads.admin.rendering import number_text
+from leads.domain.periods import Period
+from leads.domain.visibility import Scope
+from leads.store.lead_report import (
+    Dimension,
+    Figure,
+    Key,
+    LeadFigures,
+    count_groups,
+    count_leads,
+    first_groups,
+    groups_in_order,
+)
+from leads.store.reported_leads import lead_names
+
+MOST_LINES = 400
+MOST_BARS = 20
+NONE = "none"
+Words = dict[Dimension, dict[Key, str]]
+Keys = tuple[Key, ...]
+Groups = Mapping[Keys, LeadFigures]
+Node = tuple[Keys, LeadFigures]
+"""A group, or a subtotal of groups, by its keys from the outermost on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One group or subtotal; `behind` is the address's part that tells which leads it is about."""
+
+    level: int
+    label: str
+    figures: LeadFigures
+    behind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines that the page shows, how many more there are, the figures of all, and the first outermost groups."""
+
+    lines: Sequence[Line] = ()
+    cut: int = 0
+    total: LeadFigures = field(default_factory=LeadFigures)
+    tops: Sequence[Line] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is read, and how its groups are called."""
+
+    connection: Connection
+    period: Period
+    by: Sequence[Dimension]
+    scope: Scope
+    words: Words
+
+
+def make_report(connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words) -> Report:
+    """The lines of a page: each group with the groups within it below it, those with most leads first."""
+    asked = _Asked(connection, period, by, scope, words)
+    of_leads = list(by).index(Dimension.LEAD) if Dimension.LEAD in by else len(by)
+    groups = count_leads(connection, period, by[:of_leads], scope)
+    nodes = _in_order(groups, by[:of_leads], words) if of_leads else []
+    tops, cut = nodes, max(0, len(nodes) - MOST_LINES)
+    if of_leads < len(by):
+        nodes = _with_leads(asked, of_leads, nodes)
+        cut = len(tops) + _count_from(asked, of_leads) - MOST_LINES if len(nodes) >= MOST_LINES else 0
+        tops = nodes if not of_leads else tops
+    tops = [node for node in tops if len(node[0]) == 1][:MOST_BARS]
+    shown = nodes[:MOST_LINES]
+    if Dimension.LEAD in by:
+        leads = {keys[of_leads] or 0 for keys, _figures in (*shown, *tops) if len(keys) > of_leads}
+        words = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
+    lines, bars = ([_line(node, by, words) for node in some] for some in (shown, tops))
+    return Report(lines, cut, sum(groups.values(), LeadFigures()), bars)
+
+
+def report_rows(
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words
+) -> list[tuple[str, ...]]:
+    """Each innermost group as a row of a file: what it is called, and its figures."""
+    groups = groups_in_order(connection, period, by, scope)
+    if Dimension.LEAD in by:
+        place = list(by).index(Dimension.LEAD)
+        leads = {keys[place] or 0 for keys, _figures in groups}
+        words = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
+    return sorted(
+        (
+            *(label(words, *pair) for pair in zip(by, keys, strict=True)),
+            *(str(getattr(figures, one)) for one in Figure),
+            "" if figures.conversion is None else f"{100 * figures.conversion:.1f}",
+        )
+        for keys, figures in groups
+    )
+
+
+def label(words: Words, dimension: Dimension, key: Key) -> str:
+    """What a group is called."""
+    return words[dimension].get(key, str(key))
+
+
+def _with_leads(asked: _Asked, place: int, heads: Sequence[Node]) -> list[Node]:
+    """The nodes of a page where single leads are groups, the dimension at `place`: below each head its leads."""
+    by = asked.by
+    chosen = _enough(heads, place)
+    within = [_where(by, keys) for keys in chosen]
+    first = first_groups(asked.connection, asked.period, by[: place + 1], asked.scope, within=within, most=MOST_LINES)
+    below: dict[Keys, list[Node]] = {}
+    for node in _ranked(first, by, asked.words):
+        below.setdefault(node[0][:place], []).append(node)
+    nodes: list[Node] = [] if place else below.get((), [])[:MOST_LINES]
+    for keys, figures in heads:
+        nodes += [(keys, figures), *(below.get(keys, ()) if len(keys) == place else ())]
+        if len(nodes) >= MOST_LINES:
+            break
+    nodes = nodes[:MOST_LINES]
+    return _with_parts(asked, place, nodes) if place + 1 < len(by) else nodes
+
+
+def _with_parts(asked: _Asked, place: int, nodes: Sequence[Node]) -> list[Node]:
+    """The nodes, and below each lead the groups that it is made of."""
+    by = asked.by
+    leads = {keys[place] for keys, _figures in nodes if len(keys) > place}
+    parts = first_groups(
+        *(asked.connection, asked.period, by, asked.scope),
+        within=[{Dimension.LEAD: lead} for lead in leads],
+        most=MOST_LINES,
+    )
+    of_lead: dict[Keys, dict[Keys, LeadFigures]] = {}
+    for keys, figures in parts.items():
+        of_lead.setdefault(keys[: place + 1], {})[keys[place + 1 :]] = figures
+    found: list[Node] = []
+    for keys, figures in nodes:
+        found.append((keys, figures))
+        inner = of_lead.get(keys, {}) if len(keys) > place else {}
+        found += [((*keys, *more), counted) for more, counted in _in_order(inner, by[place + 1 :], asked.words)]
+    return found
+
+
+def _enough(heads: Sequence[Node], place: int) -> list[Keys]:
+    """The innermost of the heads whose leads fill a page."""
+    if not place:
+        return [()]
+    chosen: list[Keys] = []
+    leads = 0
+    for keys, figures in heads[:MOST_LINES]:
+        if len(keys) == place:
+            chosen.append(keys)
+            leads += figures.leads
+        if leads >= MOST_LINES:
+            break
+    return chosen
+
+
+def _count_from(asked: _Asked, place: int) -> int:
+    """How many lines the whole report has for the dimension at `place`, and for those within it."""
+    levels = range(place + 1, len(asked.by) + 1)
+    return sum(count_groups(asked.connection, asked.period, asked.by[:level], asked.scope) for level in levels)
+
+
+def _in_order(groups: Groups, by: Sequence[Dimension], words: Words, outer: Keys = ()) -> list[Node]:
+    """Each group with its subtotal, and below it the groups within it, those with most leads first."""
+    if not groups:
+        return []
+    parts: dict[Key, dict[Keys, LeadFigures]] = {}
+    for keys, figures in groups.items():
+        parts.setdefault(keys[0], {})[keys[1:]] = figures
+    sums: dict[Keys, LeadFigures] = {(key,): sum(part.values(), LeadFigures()) for key, part in parts.items()}
+    nodes: list[Node] = []
+    for keys, figures in _ranked(sums, by, words):
+        nodes.append(((*outer, *keys), figures))
+        if len(by) > 1:
+            nodes += _in_order(parts[keys[0]], by[1:], words, (*outer, *keys))
+    return nodes
+
+
+def _ranked(groups: Groups, by: Sequence[Dimension], words: Words) -> list[Node]:
+    """Those with most leads first, then those with most calls."""
+
+    def rank(node: Node) -> tuple[int, int, str]:
+        keys, figures = node
+        return -figures.leads, -figures.calls, label(words, by[len(keys) - 1], keys[-1])
+
+    return sorted(groups.items(), key=rank)
+
+
+def _line(node: Node, by: Sequence[Dimension], words: Words) -> Line:
+    keys, figures = node
+    level = len(keys) - 1
+    part = urlencode({each.value: NONE if key is None else key for each, key in _where(by, keys).items()})
+    return Line(level, label(words, by[level], keys[-1]), figures, part)
+
+
+def _where(by: Sequence[Dimension], keys: Keys) -> dict[Dimension, Key]:
+    return dict(zip(by, keys, strict=False))
+
+
+def _lead_names(connection: Connection, leads: Set[int], scope: Scope, words: Words) -> dict[Key, str]:
+    """What each lead is called; one word for all that may not be seen now, though they count."""
+    found = lead_names(connection, sorted(leads), scope)
+    names: dict[Key, str] = {key: name if named else number_text(name) for key, (name, named) in found.items()}
+    return {key: names.get(key, words[Dimension.LEAD][None]) for key in leads}
