@@ -1,7 +1,7 @@
 """Planned calls on the card of a lead or counterparty: made, moved, noted, cancelled and called (P2, P3)."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -170,7 +170,8 @@ def _read(form: Form, panel: Panel, viewer: Viewer, calendar: Calendar) -> PlanE
         except ValueError:
             form.fail("plan_time", _("A time looks like 14:30."))
         else:
-            at = datetime.combine(day, clock_time.replace(tzinfo=None), tzinfo=viewer.zone)
+            # In UTC, because Python takes a moment of an hour that comes twice, or never, for no other zone's.
+            at = datetime.combine(day, clock_time.replace(tzinfo=None), tzinfo=viewer.zone).astimezone(UTC)
             day = calendar.day_of(at)
     if not form.errors and day < today:
         form.fail("plan_day", _("This day is over."))

@@ -93,6 +93,30 @@ async def test_a_time_is_the_viewers_and_the_day_the_companys(yurii: Visitor, le
 
 
 @pytest.mark.parametrize(
+    ("day", "moment"),
+    [("2026-10-25", "2026-10-25T00:30:00+00:00"), ("2026-03-29", "2026-03-29T01:30:00+00:00")],
+)
+async def test_a_moment_of_the_night_in_which_clocks_change_is_moved_by_nobody_s_note(
+    yurii: Visitor, lead: str, database: Database, clock: Clock, *, day: str, moment: str
+) -> None:
+    await yurii.get(lead)
+    await yurii.post(f"{lead}/plan", {"plan_day": day, "plan_time": "03:30", "plan_note": ""})
+    planned = await _plan(database)
+    assert planned is not None
+    assert planned.at is not None
+    assert planned.at.isoformat() == moment
+    chosen_at = clock()
+    clock.move(hours=1)
+    page = (await yurii.get(lead)).text
+    typed = dict(re.findall(r'name="(plan_\w+)"[^>]* value="([^"]+)"', page))
+    await yurii.post(f"{lead}/plan", typed | {"plan_note": "ціна"})
+    planned = await _plan(database)
+    assert planned is not None
+    assert planned.at is not None
+    assert (planned.note, planned.at.isoformat(), planned.set_at) == ("ціна", moment, chosen_at)
+
+
+@pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"plan_day": "2026-03-01"}, "This day is over."),
