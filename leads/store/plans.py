@@ -4,13 +4,14 @@ Whoever changes a person's plan holds the row of the person's card, so that two 
 unique index has the last word.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.planning import Act, HandDate, OpenCall, PlanState, Step, after_status_change
 from leads.domain.statuses import StatusRule
@@ -18,7 +19,7 @@ from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardErr
 from leads.store.company import SavedMeanwhileError
 from leads.store.engine import Database
 from leads.store.lock_order import hold_persons
-from leads.store.models import Counterparty, CounterpartyStatus, Lead, LeadStatus
+from leads.store.models import Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_settings import company_calendar, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall
@@ -141,6 +142,27 @@ async def cancel_plan(database: Database, plan_id: int, version: int, *, by: int
         journal = Journal(now, by, lead_id=planned.lead_id, counterparty_id=planned.counterparty_id)
         journal.note("planned_call", planned.day.isoformat(), "")
         session.add_all(journal.changes)
+
+
+async def cancel_plans_with(
+    session: AsyncSession,
+    key: str,
+    ids: Collection[int],
+    now: datetime,
+    by: int | None,
+) -> None:
+    """Cancel the open planned calls with many leads or counterparties, whose cards are locked; each card tells it."""
+    whose: InstrumentedAttribute[int | None] = getattr(PlannedCall, key)
+    cancelled = (
+        update(PlannedCall)
+        .where(whose.in_(ids), OPEN)
+        .values(state=PlanState.CANCELLED, closed_at=now, closed_by_id=by, version=PlannedCall.version + 1)
+        .returning(whose, PlannedCall.day)
+    )
+    rows = (await session.execute(cancelled.execution_options(synchronize_session=False))).all()
+    change = {"at": now, "employee_id": by, "field": "planned_call", "after": ""}
+    if rows:
+        await session.execute(insert(Change), [change | {key: row[0], "before": row[1].isoformat()} for row in rows])
 
 
 async def note_dialled(database: Database, plan_id: int, by: int, now: datetime) -> None:

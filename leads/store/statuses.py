@@ -11,6 +11,8 @@ from leads.store.company import CompanyError, GoneError, SavedMeanwhileError, Ta
 from leads.store.engine import Database
 from leads.store.lock_order import locked_in_order
 from leads.store.models import Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
+from leads.store.planning_settings import planning_choice
+from leads.store.plans import cancel_plans_with
 
 AT_ONCE = 500
 """Cards that get another status in one transaction: calls are written in between."""
@@ -120,7 +122,9 @@ async def remove_status(
 ) -> int:
     """Remove a status; the cards that have it get the replacement, each with a line in its history.
 
-    Many cards are changed in many small transactions, so that no call waits; one that breaks off is begun again.
+    A call that is planned with one of them stays on its day, or is cancelled where the replacement plans none (P2); who
+    has none is planned by the daily job. Many cards are changed in many small transactions, so that no call waits; one
+    that breaks off is begun again.
 
     Returns:
         how many cards got the replacement.
@@ -145,7 +149,7 @@ async def remove_status(
                 raise NeedsReplacementError(used)
             if replacement_id not in names:
                 raise GoneError
-            replacement = (replacement_id, names[replacement_id])
+            replacement: Status = await session.get_one(_STATUS[which], replacement_id)
             replaced += await _replace_some(session, which, status, replacement, (by, now))
 
 
@@ -153,20 +157,23 @@ async def _replace_some(
     session: AsyncSession,
     which: StatusSet,
     before: Status,
-    replacement: tuple[int, str],
+    replacement: Status,
     told: tuple[int | None, datetime],
 ) -> int:
     """Give some of the cards of status `before` the replacement; `told` is who did and when; returns how many."""
     card, (by, now) = _CARD[which], told
     with_it = locked_in_order(card, card.status_id == before.id).limit(AT_ONCE)
     some = list(await session.scalars(with_it))
-    changed = {"status_id": replacement[0], "version": card.version + 1, "updated_at": now}
+    changed = {"status_id": replacement.id, "version": card.version + 1, "updated_at": now}
     await session.execute(
         update(card).where(card.id.in_(some)).values(**changed).execution_options(synchronize_session=False)
     )
     key = "lead_id" if which is StatusSet.LEADS else "counterparty_id"
-    change = {"at": now, "employee_id": by, "field": "status", "before": before.name, "after": replacement[1]}
+    change = {"at": now, "employee_id": by, "field": "status", "before": before.name, "after": replacement.name}
     await session.execute(insert(Change), [change | {key: each} for each in some])
+    _version, choice = await planning_choice(session)
+    if choice.planning and not replacement.plans:
+        await cancel_plans_with(session, key, some, now, by)
     return len(some)
 
 

@@ -8,14 +8,16 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from leads.domain.planning import Act, HandDate, PlanState, Step
+from leads.domain.statuses import StatusSet
 from leads.store.cards import LeadClosedError, history
 from leads.store.company import SavedMeanwhileError
 from leads.store.duty import add_holiday
 from leads.store.engine import Database
-from leads.store.models import Counterparty, Lead
+from leads.store.models import Counterparty, Lead, LeadStatus
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import HandDateError, PlanEdit, cancel_plan, move_plans, note_dialled, plan_by_hand
+from leads.store.statuses import remove_status, status_rows
 from tests.leads.planning import COLD, HOT, NUMBER, OTHER, TUESDAY, UNPROMISING, WARM, Desk
 from tests.leads.views import ended, talking
 
@@ -242,3 +244,29 @@ async def test_a_call_that_goes_to_a_card_without_a_responsible_is_still_whose_i
         await move_plans(session, lead, CallPerson(counterparty_id=key), desk.now)
     planned = await desk.plan()
     assert (planned.counterparty_id, planned.employee_id) == (key, 1)
+
+
+async def test_a_status_that_is_replaced_by_one_that_plans_none_cancels(desk: Desk) -> None:
+    lead, key, other = await desk.lead(), await desk.counterparty(), await desk.lead("+380931112233", status=WARM)
+    for person in (CallPerson(lead_id=lead), CallPerson(counterparty_id=key), CallPerson(lead_id=other)):
+        await desk.by_hand(person, 2)
+
+    async def replace_hot(which: StatusSet, by: int) -> list[PlanState]:
+        async with desk.database.read() as session:
+            hot = next(row for row in await status_rows(session, which) if row.id == HOT)
+        await remove_status(desk.database, which, HOT, hot.version, by, by=1, now=desk.now)
+        return [one.state for one in await desk.plans()]
+
+    assert await replace_hot(StatusSet.COUNTERPARTIES, COLD) == [PlanState.OPEN] * 3
+    await desk.choose(planning=False)
+    async with desk.database.write() as session:
+        await session.execute(update(LeadStatus).where(LeadStatus.id == COLD).values(plans=False))
+    assert await replace_hot(StatusSet.LEADS, COLD) == [PlanState.OPEN] * 3
+    await desk.choose(planning=True)
+    async with desk.database.read() as session:
+        cold = next(row for row in await status_rows(session, StatusSet.LEADS) if row.id == COLD)
+    await remove_status(desk.database, StatusSet.LEADS, COLD, cold.version, UNPROMISING, by=1, now=desk.now)
+    assert [one.state for one in await desk.plans()] == [PlanState.CANCELLED, PlanState.OPEN, PlanState.OPEN]
+    async with desk.database.read() as session:
+        told = [(row.field, row.before, row.after) for row in await history(session, lead_id=lead)]
+    assert ("planned_call", (TODAY + timedelta(days=2)).isoformat(), "") in told
