@@ -1,6 +1,6 @@
 """Lists leads: searched, filtered and sorted, at the same cost among a thousand as among a million (L10)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,7 @@ from leads.store.list_shapes import MOST_COUNTED, Condition, Group, Index, Segme
 from leads.store.listing import Page, Request, held_by, read_page
 from leads.store.models import Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.models import Source as SourceWord
-from leads.store.narrowing import Stretch, key_holds, number_holds, searches
+from leads.store.narrowing import Stretch, key_holds, named, number_holds, searches
 from leads.store.search import search_patterns, sort_key
 from leads.store.visibility import leads_in_charge, leads_of, leads_worked_on
 
@@ -236,7 +236,7 @@ def _by_columns(
     wanted: LeadFilter, order: LeadOrder, *, everybody: bool
 ) -> tuple[tuple[ColumnElement[bool], ...], tuple[Condition, ...]]:
     """The filters of single columns: those that the indexes of the order narrow by themselves, and the others."""
-    inside: list[ColumnElement[bool]] = []
+    inside = [] if order in _KEYS else [*named(Lead.sort_name, wanted.name)]
     outside: list[Condition] = []
     for sorted_by, moment, stretch in (
         (LeadOrder.CREATED, Lead.created_at, wanted.created),
@@ -313,7 +313,8 @@ class _Shape:
                 ]
                 label = func.coalesce(Lead.responsible_id, NOBODY)
                 if responsibles is None:
-                    in_use = select(Employee.id).where(exists().where(Lead.responsible_id == Employee.id, *filters))
+                    theirs = [Lead.responsible_id == Employee.id, *filters, *self._stretches(chosen)]
+                    in_use = select(Employee.id).where(exists().where(*theirs))
             case LeadOrder.SOURCE:
                 ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
@@ -329,10 +330,12 @@ class _Shape:
                 groups = [
                     Group(place, place, partial(_segments, states, chosen, responsibles, each, *self.inside))
                     for place, each in enumerate((never, called))
+                    if self.wanted.last_call is None or each is called
                 ]
                 label = case((never, 0), else_=1)
             case _:
                 groups = [Group(0, 0, partial(_segments, states, chosen, responsibles, *self.inside))]
+        groups = [replace(group, held=self._held(group, responsibles)) for group in groups]
         return Source(
             id=Lead.id,
             key=key,
@@ -342,6 +345,26 @@ class _Shape:
             label=label,
             labels_in_use=in_use,
         )
+
+    def _held(self, group: Group, responsibles: list[int] | None) -> Callable[[], Segments] | None:
+        """Where a group stands in an index that holds all that lists sort and filter by, if most there are wanted."""
+        if responsibles is not None or self.wanted.status_id is not None:
+            return None
+        match self.order:
+            case LeadOrder.SOURCE:
+                return group.segments
+            case LeadOrder.CREATED:
+                return lambda: (self.inside,)
+            case LeadOrder.LAST_CALL:
+                called = Lead.last_call_at.is_not(None) if group.label else Lead.last_call_at.is_(None)
+                return lambda: ((called, *self.inside),)
+        return None
+
+    def _stretches(self, statuses: list[int]) -> list[ColumnElement[bool]]:
+        """The stretches of time that the list is narrowed to, as each responsible has an index for them."""
+        moments = ((Lead.created_at, self.wanted.created), (Lead.last_call_at, self.wanted.last_call))
+        within = [stretch.holds(moment) for moment, stretch in moments if stretch is not None]
+        return [Lead.status_id.in_(statuses), *within] if within else []
 
 
 def _segments(

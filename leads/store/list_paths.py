@@ -32,12 +32,9 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from leads.store.list_shapes import MOST_COUNTED, Condition, Group, Index, Place, Source, Total
 
-_FEW = 8000
-"""So many matches are looked at and sorted."""
-_MANY = 40_000
-"""So many are where an index holds all that is needed of them."""
-_WALKS = (200, 1000, 5000)
-"""So many rows of the order are looked at; each time all of them, because SQLite sorts what it found once more."""
+_FIRST_WALK, _SECOND_WALK = 200, 1000
+"""So many rows of the order tell how far a page may reach. A walk looks at all its rows, because SQLite sorts what it
+found once more."""
 _GROUPS_AT_ONCE = 4
 """Groups that are sorted by one statement; each further one takes twice as many."""
 _WINDOW = 5000
@@ -53,6 +50,21 @@ class Search:
     start: Place | None
     descending: bool
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many matches are sorted at once, how many after a walk that found hardly any, and the longest walk."""
+
+    few: int
+    more: int
+    walk: int
+
+
+_LOOKING = Effort(8000, 20_000, 5000)
+"""Where each row is looked at."""
+_IN_INDEX = Effort(40_000, 100_000, 40_000)
+"""Where an index holds all that is needed of it."""
 
 
 async def count_all(session: AsyncSession, source: Source, *more: ColumnElement[bool]) -> int:
@@ -78,42 +90,66 @@ async def next_ids(
 async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
     """The rows that one part of a list gives to the page, in the direction of the search, and how many it has."""
     if not source.conditions:
-        many = len(source.groups) > _MOST_GROUPS_WALKED
-        most = _FEW if many else MOST_COUNTED + 1
-        number = await _count(search.session, source, source.filters, most)
-        if many and number < most:
-            places = await _sort(search, source, source.filters)
+        number = await _count(search.session, source, source.filters, MOST_COUNTED + 1)
+        if len(source.groups) > _MOST_GROUPS_WALKED and number <= MOST_COUNTED:
+            places = await _sort(search, source, source.filters, number)
         else:
-            places, _done = await _walk(search, source, await _groups_in_use(search, source), search.limit)
+            places, _left = await _walk(search, source, await _groups_in_use(search, source), search.limit)
         return places, Total(number, True)
     rarest, few = await _rarest(search.session, source)
     finds = _found_by(search.session, source, rarest)
     if few:
         number = await _count(search.session, source, finds, MOST_COUNTED + 1)
-        return await _sort(search, source, finds), Total(number, True)
+        return await _sort(search, source, finds, number), Total(number, True)
+    places, total = await _walk_far(search, source, rarest)
+    if total is None:
+        places = await _sort(search, source, finds)
+        total = Total(max(len(places) - 1, 0), False)
+    return places, total
+
+
+async def _walk_far(search: Search, source: Source, rarest: Condition | None) -> tuple[list[Place], Total | None]:
+    """Walk as far as the page probably reaches; no total, where sorting costs less or all of it is farther off."""
+    in_index = _in_index(source)
     groups = await _groups_in_use(search, source)
-    for budget in _WALKS:
-        places, done = await _walk(search, source, groups, budget)
-        if done:
+    longest = (_IN_INDEX if in_index and groups and groups[0].held else _LOOKING).walk
+    budget = _FIRST_WALK
+    while True:
+        places, left = await _walk(search, source, groups, budget)
+        if left is None:
             return places, await _total_checked(search, source, places)
-    places = await _sort(search, source, finds)
-    return places, Total(max(len(places) - 1, 0), False)
+        if left or budget == longest:
+            return places, None
+        ahead = budget * search.limit // max(len(places), 1)
+        if ahead <= longest:
+            budget = min(max(ahead * 3 // 2, budget * 2), longest)
+        elif budget < _SECOND_WALK:
+            budget = _SECOND_WALK
+        elif rarest and await _at_most(search.session, rarest, (_IN_INDEX if in_index else _LOOKING).more):
+            return places, None
+        else:
+            budget = longest
+
+
+def _in_index(source: Source) -> bool:
+    return all(condition.index is Index.COVERING for condition in source.conditions)
 
 
 def _indexed(source: Source) -> list[Condition]:
     return [condition for condition in source.conditions if condition.index is not Index.NONE]
 
 
+async def _at_most(session: AsyncSession, condition: Condition, most: int) -> bool:
+    """Whether so many rows or fewer meet the condition, as its index tells."""
+    beyond = condition.ids.offset(most).limit(1).subquery()
+    return await session.scalar(select(literal(1)).select_from(beyond)) is None
+
+
 async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | None, bool]:
     """The condition whose matches cost least to sort; also whether they are few enough to do so at once."""
     indexed = _indexed(source)
-    in_index = all(condition.index is Index.COVERING for condition in source.conditions)
-    most = _MANY if in_index else _FEW
-    few = []
-    for condition in indexed:
-        beyond = condition.ids.offset(most).limit(1).subquery()
-        if await session.scalar(select(literal(1)).select_from(beyond)) is None:
-            few.append(condition)
+    most = (_IN_INDEX if _in_index(source) else _LOOKING).few
+    few = [condition for condition in indexed if await _at_most(session, condition, most)]
     if not few:
         return max(indexed, key=lambda condition: condition.index, default=None), False
     if len(few) == 1:
@@ -165,28 +201,37 @@ async def _total_checked(search: Search, source: Source, places: Sequence[Place]
     return Total(max(len(places) - 1, 0), False)
 
 
-async def _walk(search: Search, source: Source, groups: Sequence[Group], budget: int) -> tuple[list[Place], bool]:
-    """Follow the order through these groups for at most `budget` rows; also tell whether the page is complete."""
+async def _walk(search: Search, source: Source, groups: Sequence[Group], budget: int) -> tuple[list[Place], int | None]:
+    """Follow the order through these groups for at most `budget` rows.
+
+    Returns: what was found, and how many rows more might have been walked through; None where the page is complete.
+    """
     session, start = search.session, search.start
+    in_index = bool(source.conditions) and _in_index(source)
     places: list[Place] = []
     for number, group in enumerate(groups):
         if source.conditions and number == _MOST_GROUPS_WALKED:
-            return places, False
+            return places, budget
         wanted = search.limit - len(places)
         most = budget if source.conditions else wanted
         beyond = () if start is None or start.rank != group.rank else (_beyond(source, start, search.descending),)
-        segments = [(*segment, *beyond) for segment in group.segments()]
-        ordered = _ordered(source, segments, search, most)
-        shown = _checked(source, ordered, search, wanted) if source.conditions else ordered
+        held = group.held if in_index else None
+        segments = [(*segment, *beyond) for segment in (held or group.segments)()]
+        if not source.conditions:
+            shown: Select[Any] | CompoundSelect[Any] = _ordered(source, segments, search, most)
+        elif held is not None:
+            shown = _met(source, segments, search, most).limit(wanted)
+        else:
+            shown = _checked(source, _ordered(source, segments, search, most), search, wanted)
         rows = (await session.execute(shown)).all()
         places.extend(Place(group.rank, group.label, row[0], row[1]) for row in rows)
         if len(places) == search.limit:
-            return places, True
+            return places, None
         if source.conditions:
             budget -= await _length(session, source, segments, budget)
-            if budget <= 0:
-                return places, False
-    return places, True
+            if budget == 0:
+                return places, 0
+    return places, None
 
 
 def _groups_ahead(source: Source, search: Search) -> list[Group]:
@@ -221,9 +266,9 @@ async def _length(
 
 
 def _ordered(
-    source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], search: Search, most: int
+    source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], search: Search, most: int, *also: Any
 ) -> Select[Any] | CompoundSelect[Any]:
-    """The first `most` rows of one group in order, merged from its segments.
+    """The first `most` rows of one group in order, merged from its segments, with what is to be known of each.
 
     SQLite merges segments lazily as they are. PostgreSQL sorts them whole, unless each is ordered and limited itself;
     which in turn SQLite would not do lazily.
@@ -231,7 +276,7 @@ def _ordered(
     limited = len(segments) == 1 or search.session.get_bind().dialect.name == "postgresql"
     parts = []
     for segment in segments:
-        part = select(source.key.label("key"), source.id.label("id")).where(*segment)
+        part = select(source.key.label("key"), source.id.label("id"), *also).where(*segment)
         if limited:
             part = part.order_by(*_directed(source.key, source.id, descending=search.descending)).limit(most)
         parts.append(part)
@@ -254,6 +299,14 @@ def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], search:
     return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
 
 
+def _met(source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], search: Search, most: int) -> Select[Any]:
+    """The rows of a window that meet filters and conditions, of which its index holds all that they ask for."""
+    asked = and_(*source.filters, *(condition.check for condition in source.conditions)).label("met")
+    window = _ordered(source, segments, search, most, asked).subquery()
+    shown = select(window.c.key, window.c.id).where(window.c.met)
+    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending))
+
+
 def _looked_at(
     session: AsyncSession,
     shown: Select[Any],
@@ -271,10 +324,16 @@ def _looked_at(
     return shown.where(row.correlate(window).scalar_subquery())
 
 
-async def _sort(search: Search, source: Source, finds: Sequence[ColumnElement[bool]]) -> list[Place]:
-    """Take everything that meets `finds`, and sort it: only the first groups, if they fill the page."""
+async def _sort(
+    search: Search, source: Source, finds: Sequence[ColumnElement[bool]], count: int = MOST_COUNTED + 1
+) -> list[Place]:
+    """Take everything that meets `finds`, of which there are `count`, and sort it.
+
+    Of many only the first groups, if they fill the page: it costs more to tell the places of groups than to pass rows.
+    """
     places: list[Place] = []
-    groups, number = _groups_ahead(source, search), _GROUPS_AT_ONCE
+    groups = _groups_ahead(source, search)
+    number = _GROUPS_AT_ONCE if count > MOST_COUNTED else len(groups)
     while groups and len(places) < search.limit:
         chosen, groups, number = groups[:number], groups[number:], number * 2
         places += await _sort_groups(search, source, finds, chosen, search.limit - len(places))

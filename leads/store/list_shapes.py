@@ -30,12 +30,14 @@ class Group:
     """Rows that stand together, merged from segments; each is the conditions of one stretch of an index.
 
     `segments` makes them when they are needed, because most groups of a long list are not. `rank` is the group's place
-    in the list; `label` stands for it in cursors, where ranks may change.
+    in the list; `label` stands for it in cursors, where ranks may change. `held` is the same stretch of an index that
+    holds all that the list sorts and filters by, where there is one; what it has besides, the filters leave out.
     """
 
     rank: int
     label: int
     segments: Callable[[], Segments]
+    held: Callable[[], Segments] | None = None
 
 
 class Index(IntEnum):

@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from leads.store.list_shapes import Condition, Index
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.search import (
+    AFTER_NAMES,
     IE_IN_KEYS,
     IO_IN_KEYS,
     SHORTEST_INNER,
@@ -65,19 +66,26 @@ def key_holds(dialect: str, model: Model, key: InstrumentedAttribute[str], typed
     return _within_search(dialect, model, search_patterns(typed), here)
 
 
+def named(key: InstrumentedAttribute[str], typed: str) -> tuple[ColumnElement[bool], ...]:
+    """The condition that a sort key stands among the names, where only names can hold what is `typed`."""
+    letters = any(letter.isalpha() for piece in key_pieces(typed) for letter in piece)
+    return (key < AFTER_NAMES,) if letters else ()
+
+
 def number_holds(dialect: str, model: Model, typed: str) -> tuple[Condition, ...]:
     """The condition that a number of the card holds the digits of `typed`; none where no digit is typed."""
     digits = "".join(letter for letter in typed if letter.isdigit())
     if not digits:
         return ()
     holds = _holds(dialect, PhoneNumber.number, digits)
+    at_hand = _holds(dialect, model.main_number, digits)  # First, because most have no other number.
     if model is Lead:
-        here: ColumnElement[bool] = exists().where(PhoneNumber.lead_id == Lead.id, holds)
+        here: ColumnElement[bool] = or_(at_hand, exists().where(PhoneNumber.lead_id == Lead.id, holds))
     else:
         of_person = exists().where(
             ContactPerson.counterparty_id == Counterparty.id, PhoneNumber.contact_person_id == ContactPerson.id, holds
         )
-        here = or_(exists().where(PhoneNumber.counterparty_id == Counterparty.id, holds), of_person)
+        here = or_(at_hand, exists().where(PhoneNumber.counterparty_id == Counterparty.id, holds), of_person)
     return _within_search(dialect, model, (digits,) if len(digits) >= SHORTEST_INNER else (), here)
 
 

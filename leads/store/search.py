@@ -17,7 +17,8 @@ _UNSORTED = re.compile("['\"\u00ab\u00bb\u201c\u201d\u201e()\\[\\]]")
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.,;:/]+")
 _DIGITS = re.compile(r"(?<![+\d])0*(\d+)")
 _NUMBER_MARKS = re.compile(r"[\s()\-\u2010-\u2015./]+")
-_AFTER_NAMES = "\uffee"
+AFTER_NAMES = "\uffee"
+"""What is no name begins with it in sort keys."""
 _LONGEST_KEY = 100
 _LONGEST_QUERY = 200
 _MOST_WORDS = 8
@@ -36,7 +37,7 @@ def sort_key(name: str) -> str:
     if not folded.isprintable():  # Invisible signs, as they come with copied text: no place in a list knows them.
         folded = "".join(letter for letter in folded if letter.isprintable())
     if not any(letter.isalpha() for letter in folded):
-        return f"{_AFTER_NAMES}{folded}"[:_LONGEST_KEY]
+        return f"{AFTER_NAMES}{folded}"[:_LONGEST_KEY]
     folded = _DIGITS.sub(_by_value, folded)
     return "".join(_place(letter) for letter in folded)[:_LONGEST_KEY]
 
@@ -47,7 +48,7 @@ def key_pieces(query: str) -> tuple[str, ...]:
     They have ё as е, and so must the key have.
     """
     words = query[:_LONGEST_QUERY].split()
-    keys = (sort_key(word).removeprefix(_AFTER_NAMES).replace(IO_IN_KEYS, IE_IN_KEYS) for word in words)
+    keys = (sort_key(word).removeprefix(AFTER_NAMES).replace(IO_IN_KEYS, IE_IN_KEYS) for word in words)
     return tuple(key for key in keys if key)[:_MOST_WORDS]
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, text
 
-from leads.store import list_paths, models
+from leads.store import leads, list_paths, models
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, LeadState, list_leads
@@ -93,8 +93,8 @@ async def test_what_many_meet_is_walked_to_in_the_list_s_order(
     database: Database, monkeypatch: pytest.MonkeyPatch, order: LeadOrder, analyzed: bool
 ) -> None:
     await _fill(database, analyzed=analyzed)
-    monkeypatch.setattr(list_paths, "_FEW", 20)
-    monkeypatch.setattr(list_paths, "_MANY", 20)
+    for which in ("_LOOKING", "_IN_INDEX"):
+        monkeypatch.setattr(list_paths, which, list_paths.Effort(20, 20, 300))
     for wanted in (LeadFilter(search="щербань"), LeadFilter(created=Stretch(BEGIN, None), last_call=MONTH)):
         with statements() as seen:
             async with database.read() as session:
@@ -104,6 +104,81 @@ async def test_what_many_meet_is_walked_to_in_the_list_s_order(
         for sql, how in walks.items():
             assert any("USING INDEX ix_lead_" in each or "USING COVERING INDEX ix_lead_" in each for each in how), sql
             assert not any(each.startswith(("SCAN lead ", "SCAN lead_search")) or each == "SCAN lead" for each in how)
+
+
+LATE = Stretch(BEGIN + timedelta(days=60), None)
+
+
+async def _steps(database: Database, wanted: LeadFilter, order: LeadOrder) -> dict[str, list[str]]:
+    """How the statements of a full first page that take leads find them."""
+    with statements() as seen:
+        async with database.read() as session:
+            assert len((await list_leads(session, wanted, order, Request(20), None)).rows) == 20
+    return {sql: how for sql, how in (await plans(database, seen)).items() if "FROM lead " in sql and "LIMIT" in sql}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "order"),
+    [
+        (LeadFilter(last_call=LATE), LeadOrder.CREATED),
+        (LeadFilter(last_call=LATE, created=Stretch(BEGIN, None), source_id=1), LeadOrder.CREATED),
+        (LeadFilter(created=LATE), LeadOrder.LAST_CALL),
+        (LeadFilter(created=LATE), LeadOrder.SOURCE),
+    ],
+)
+async def test_times_and_sources_are_walked_to_in_an_index_that_holds_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch, wanted: LeadFilter, order: LeadOrder, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    monkeypatch.setattr(list_paths, "_IN_INDEX", list_paths.Effort(5, 5, 300))
+    index = {LeadOrder.CREATED: "ix_lead_created_at", LeadOrder.LAST_CALL: "ix_lead_last_call_at"}.get(order)
+    index = index or "ix_lead_source_sort_name"
+    walks = [how for sql, how in (await _steps(database, wanted, order)).items() if "AS met" in sql]
+    assert walks
+    for how in walks:
+        at_leads = [step for step in how if " lead " in step]
+        assert at_leads
+        # Not called covering, because one of its columns is derived; read it is from the index all the same.
+        assert all(f"USING INDEX {index}" in step for step in at_leads), how
+
+
+async def test_people_without_leads_of_that_time_are_found_out_by_their_own_index(
+    database: Database, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    for wanted, moment in ((LeadFilter(created=LATE), "created_at"), (LeadFilter(last_call=LATE), "last_call_at")):
+        with statements() as seen:
+            async with database.read() as session:
+                source = (await leads._sources(session, wanted, LeadOrder.RESPONSIBLE, None))[0]
+                assert source.labels_in_use is not None
+                await session.execute(source.labels_in_use)
+        steps = [step for how in (await plans(database, seen)).values() for step in how if "SEARCH lead" in step]
+        assert steps
+        assert all(f"ix_lead_responsible_{moment} (" in step and f"{moment}>?)" in step for step in steps), steps
+
+
+async def test_leads_of_many_sources_are_not_sorted_where_their_index_has_them_in_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    monkeypatch.setattr(list_paths, "_MOST_GROUPS_WALKED", 1)
+    monkeypatch.setattr(list_paths, "MOST_COUNTED", 50)
+    steps = await _steps(database, LeadFilter(status_id=2), LeadOrder.SOURCE)
+    assert not [step for how in steps.values() for step in how if "TEMP B-TREE" in step]
+
+
+async def test_what_no_lead_there_can_meet_is_not_looked_through(
+    database: Database, monkeypatch: pytest.MonkeyPatch, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    monkeypatch.setattr(list_paths, "_LOOKING", list_paths.Effort(5, 5, 300))
+    called = await _steps(database, LeadFilter(last_call=LATE), LeadOrder.LAST_CALL)
+    assert not [sql for sql in called if "last_call_at IS NULL" in sql]
+    for order in (LeadOrder.NAME, LeadOrder.STATUS, LeadOrder.RESPONSIBLE, LeadOrder.SOURCE):
+        walks = (await _steps(database, LeadFilter(name="щ"), order)).values()
+        assert any("sort_name<?)" in step for how in walks for step in how), order
+    numbers = (await _steps(database, LeadFilter(name="3"), LeadOrder.NAME)).values()
+    assert not any("sort_name<?)" in step for how in numbers for step in how)
 
 
 async def test_a_page_of_counterparties_reads_their_numbers_only(database: Database, analyzed: bool) -> None:
