@@ -15,18 +15,18 @@ from leads.admin.i18n import _, current_locale, month_text, ngettext
 from leads.admin.rendering import number_text, render
 from leads.domain.follow_up import TaskKind
 from leads.domain.planning import PlanState, due
+from leads.store.day_lists import due_plans, open_tasks_for, ownerless_missed
 from leads.store.plan_lists import (
     PAGE,
     PlanFilter,
     count_due,
-    due_plans,
     due_untold,
     list_plans,
     mark_reminded,
     plans_by_day,
 )
 from leads.store.planning_settings import company_calendar
-from leads.store.tasks import mark_told, open_tasks_for, ownerless_missed, untold_tasks
+from leads.store.tasks import mark_told, untold_tasks
 
 MOST_TOLD = 3
 LAST_PAGE = 400
@@ -45,17 +45,20 @@ async def my_day(request: web.Request) -> web.Response:
         whose = _chosen(query, viewer, people) or viewer.id
         calendar = await company_calendar(session, panel.zone)
         now = panel.clock()
-        plans = await due_plans(session, whose, calendar.day_of(now))
-        tasks = await open_tasks_for(session, whose)
+        plans = await due_plans(session, whose, calendar.day_of(now), _page(query, "calls"))
+        missed = await open_tasks_for(session, whose, TaskKind.MISSED, _page(query, "missed"))
+        tasks = await open_tasks_for(session, whose, TaskKind.TYPED, _page(query, "tasks"))
         looks_after = viewer.answers_for_others and whose == viewer.id
-        ownerless = await ownerless_missed(session, viewer.scope) if looks_after else ()
+        ownerless = await ownerless_missed(session, viewer.scope, _page(query, "ownerless")) if looks_after else None
     return render(
         request,
         "planning/day.html",
-        plans=[(row, due(row.day, row.at, now, calendar)) for row in plans],
-        missed=[task for task in tasks if task.kind is TaskKind.MISSED],
+        query=query,
+        plans=plans,
+        states={row.id: due(row.day, row.at, now, calendar) for row in plans.rows},
+        missed=missed,
         ownerless=ownerless,
-        tasks=[task for task in tasks if task.kind is TaskKind.TYPED],
+        tasks=tasks,
         today=calendar.day_of(now),
         people=people,
         whose=whose,
@@ -68,7 +71,7 @@ async def plan_list(request: web.Request) -> web.Response:
     """All planned calls of those whose work the viewer may see, and a month of them as a calendar."""
     panel, viewer, query = panel_of(request), viewer_of(request), Query(request)
     state = query.choice("state", ("open", "overdue", "done", "cancelled"), "open")
-    page = int(query.choice("page", {str(number) for number in range(LAST_PAGE)}, "0"))
+    page = _page(query, "page")
     async with panel.database.read() as session:
         people = await _people(session, viewer)
         whose = _chosen(query, viewer, people)
@@ -149,6 +152,10 @@ def _chosen(query: Query, viewer: Viewer, people: list[tuple[int, str]]) -> int 
     if whose is not None and whose not in {viewer.id, *(key for key, _name in people)}:
         raise web.HTTPNotFound(text=_("There is no such employee, or it is not yours to see."))
     return whose
+
+
+def _page(query: Query, name: str) -> int:
+    return int(query.choice(name, {str(number) for number in range(LAST_PAGE)}, "0"))
 
 
 def _day(query: Query, name: str) -> date | None:

@@ -122,13 +122,6 @@ async def find_plan(session: AsyncSession, plan_id: int) -> PlanRow | None:
     return PlanRow(*row) if row else None
 
 
-async def due_plans(session: AsyncSession, employee_id: int, today: date) -> Sequence[PlanRow]:
-    """An employee's open calls that are due today or overdue, the longest due first."""
-    statement = plan_rows().where(OPEN, PlannedCall.employee_id == employee_id, PlannedCall.day <= today)
-    statement = statement.order_by(PlannedCall.day, PlannedCall.at.is_(None), PlannedCall.at, PlannedCall.id)
-    return [PlanRow(*row) for row in await session.execute(statement.limit(MOST_OF_A_DAY))]
-
-
 async def due_untold(session: AsyncSession, employee_id: int, now: datetime, today: date) -> Sequence[PlanRow]:
     """The calls that became due and that their employee was not reminded of yet."""
     is_now = and_(PlannedCall.day == today, or_(PlannedCall.at.is_(None), PlannedCall.at <= now))

@@ -10,14 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from leads.domain.follow_up import TaskKind
-from leads.domain.visibility import Scope
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.plan_lists import first_number
-from leads.store.task_tables import OPEN_MISSED, Note, Task
-from leads.store.visibility import counterparties_of, leads_of
+from leads.store.task_tables import Note, Task
 
 MOST_SHOWN = 200
 MOST_NOTES = 50
@@ -91,7 +89,8 @@ _COLUMNS: tuple[Any, ...] = (
 """In the order of TaskRow's fields."""
 
 
-def _rows() -> Select[Any]:
+def task_rows() -> Select[Any]:
+    """Tasks with the names that belong to them."""
     statement: Select[Any] = select(*_COLUMNS)
     return (
         statement.select_from(Task)
@@ -106,38 +105,13 @@ def _rows() -> Select[Any]:
 async def tasks_of(session: AsyncSession, person: CallPerson) -> Sequence[TaskRow]:
     """The tasks about one person: open ones first, the soonest due before others; with those of his former leads."""
     order = (Task.done_at.is_not(None), Task.done_at.desc(), Task.due_on.is_(None), Task.due_on, Task.id)
-    statement = _rows().where(_about_and_before(Task, person)).order_by(*order).limit(MOST_NOTES)
+    statement = task_rows().where(_about_and_before(Task, person)).order_by(*order).limit(MOST_NOTES)
     return [TaskRow(*row) for row in await session.execute(statement)]
-
-
-async def open_tasks_for(session: AsyncSession, employee_id: int) -> Sequence[TaskRow]:
-    """An employee's open tasks, missed calls among them, the soonest due first."""
-    statement = _rows().where(Task.employee_id == employee_id, Task.done_at.is_(None))
-    statement = statement.order_by(Task.due_on.is_(None), Task.due_on, Task.missed_at.desc(), Task.id)
-    return [TaskRow(*row) for row in await session.execute(statement.limit(MOST_SHOWN))]
-
-
-async def ownerless_missed(session: AsyncSession, scope: Scope) -> Sequence[TaskRow]:
-    """The missed calls that are nobody's, of cards that somebody with this scope may see, the last missed first."""
-    statement = _rows().where(OPEN_MISSED, Task.employee_id.is_(None))
-    if scope is not None:
-        waiting = aliased(Task)
-        ownerless = (waiting.employee_id.is_(None), waiting.done_at.is_(None))
-        leads = select(Lead.id).where(Lead.id.in_(select(waiting.lead_id).where(*ownerless)))
-        companies = select(Counterparty.id).where(
-            Counterparty.id.in_(select(waiting.counterparty_id).where(*ownerless))
-        )
-        theirs = Task.lead_id.in_(leads.where(leads_of(scope).check))
-        statement = statement.where(
-            or_(theirs, Task.counterparty_id.in_(companies.where(counterparties_of(scope).check)))
-        )
-    rows = await session.execute(statement.order_by(Task.missed_at.desc(), Task.id).limit(MOST_SHOWN))
-    return [TaskRow(*row) for row in rows]
 
 
 async def find_task(session: AsyncSession, task_id: int) -> TaskRow | None:
     """One task by its key."""
-    row = (await session.execute(_rows().where(Task.id == task_id))).first()
+    row = (await session.execute(task_rows().where(Task.id == task_id))).first()
     return TaskRow(*row) if row else None
 
 
@@ -277,7 +251,7 @@ async def _in_charge(session: AsyncSession, person: CallPerson) -> int | None:
 async def untold_tasks(session: AsyncSession, employee_id: int) -> Sequence[TaskRow]:
     """The tasks that others gave an employee and that he was not told of yet."""
     fresh = (Task.done_at.is_(None), Task.told_at.is_(None), Task.kind == TaskKind.TYPED)
-    statement = _rows().where(Task.employee_id == employee_id, *fresh).order_by(Task.id).limit(MOST_SHOWN)
+    statement = task_rows().where(Task.employee_id == employee_id, *fresh).order_by(Task.id).limit(MOST_SHOWN)
     return [TaskRow(*row) for row in await session.execute(statement)]
 
 

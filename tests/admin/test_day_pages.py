@@ -2,12 +2,15 @@
 
 import json
 import re
+from datetime import date, timedelta
+from html import unescape
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from leads.domain.calls import Phase, Result
 from leads.domain.follow_up import TaskKind
+from leads.store import day_lists
 from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, create_lead
 from leads.store.task_tables import Task
@@ -42,6 +45,48 @@ async def test_the_day_shows_calls_missed_calls_and_tasks(
     clock.move(days=1)
     await yurii.sign_in("yurii")
     assert (await yurii.get("/day")).text.count("Overdue") == 2
+
+
+async def test_long_lists_of_a_day_have_pages(
+    *, admin: Visitor, database: Database, company: Company, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day_lists, "PAGE", 2)
+    names = ("Перша", "Друга", "Третя", "Четверта", "П’ята")
+    for place, name in enumerate(names):
+        number = f"+38050123456{place}"
+        edit = LeadEdit(name, (number,), "", "", "", None, 1, company.admin, None)
+        lead = await create_lead(database, edit, by=None, clock=clock, region="UA")
+        await admin.get("/me")
+        await admin.post(f"/leads/{lead}/plan", {"plan_day": "2026-03-02", "plan_note": f"план {name}"})
+        async with database.write() as session:
+            made = {"lead_id": lead, "made_at": clock()}
+            session.add(Task(kind=TaskKind.TYPED, text=f"справа {name}", employee_id=company.admin, **made))
+            missed_at = clock() - timedelta(hours=place)
+            ownerless = Task(kind=TaskKind.MISSED, missed=10 + place, missed_at=missed_at, **made)
+            session.add(ownerless)
+
+    def shown(page: str, what: str) -> list[str]:
+        return [name for name in names if what.format(name=name, count=10 + names.index(name)) in page]
+
+    first = unescape((await admin.get("/day")).text)
+    assert re.findall(r'<span class="count">(\d*)</span>', first) == ["5", "", "5", "5"]
+    for what, parameter in (
+        ("план {name}", "calls"),
+        ("{count} missed calls", "ownerless"),
+        ("справа {name}", "tasks"),
+    ):
+        assert shown(first, what) == list(names[:2])
+        assert f'href="/day?{parameter}=1#{parameter}-title"' in first
+        # The address of a page that is no more leads to the last one.
+        for page, expected in (("1", names[2:4]), ("2", names[4:]), ("7", names[4:])):
+            other = unescape((await admin.get(f"/day?{parameter}={page}")).text)
+            assert shown(other, what) == list(expected)
+            assert ("Next" in other.split(f'id="{parameter}-title"')[1].split("</section>")[0]) is (page == "1")
+    # What is due long ago hides no call that was missed today.
+    async with database.write() as session:
+        await session.execute(update(Task).where(Task.kind == TaskKind.MISSED).values(employee_id=company.admin))
+        await session.execute(update(Task).where(Task.kind == TaskKind.TYPED).values(due_on=date(2026, 1, 1)))
+    assert shown(unescape((await admin.get("/day")).text), "{count} missed calls") == list(names[:2])
 
 
 async def test_the_number_of_who_has_no_name_stands_there_once(

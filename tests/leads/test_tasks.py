@@ -14,6 +14,7 @@ from leads.store.callers import find_caller
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
+from leads.store.day_lists import open_tasks_for, ownerless_missed
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.listing import Request
@@ -27,8 +28,6 @@ from leads.store.tasks import (
     give_task,
     mark_told,
     notes_of,
-    open_tasks_for,
-    ownerless_missed,
     tasks_of,
     untold_tasks,
 )
@@ -119,20 +118,20 @@ async def test_a_missed_call_without_owner_is_shown_to_those_who_may_see_its_car
     task = await _task(desk)
     assert task.employee_id is None
     async with desk.database.read() as session:
-        assert [row.id for row in await ownerless_missed(session, None)] == [task.id]
-        assert await ownerless_missed(session, frozenset({1, 2})) == []
+        assert [row.id for row in (await ownerless_missed(session, None)).rows] == [task.id]
+        assert (await ownerless_missed(session, frozenset({1, 2}))).rows == []
     async with desk.database.write() as session:
         await session.execute(update(Call).values(employee_id=1))
     async with desk.database.read() as session:
-        assert [row.id for row in await ownerless_missed(session, frozenset({1}))] == [task.id]
-        assert await ownerless_missed(session, frozenset({2})) == []
+        assert [row.id for row in (await ownerless_missed(session, frozenset({1}))).rows] == [task.id]
+        assert (await ownerless_missed(session, frozenset({2}))).rows == []
     async with desk.database.write() as session:
         await session.execute(update(Did).values(responsible_id=2))
     await desk.miss()
     task = await _task(desk)
     assert (task.employee_id, task.missed) == (2, 2)
     async with desk.database.read() as session:
-        assert await ownerless_missed(session, None) == []
+        assert (await ownerless_missed(session, None)).rows == []
 
 
 async def test_hidden_and_ignored_callers_ask_for_nothing(desk: Desk) -> None:
@@ -207,7 +206,7 @@ async def test_a_task_is_given_told_once_and_done(desk: Desk) -> None:
     async with desk.database.write() as session:
         await close_task(session, told.id, "", by=2, now=desk.now)
     async with desk.database.read() as session:
-        assert await open_tasks_for(session, 2) == []
+        assert (await open_tasks_for(session, 2, TaskKind.TYPED)).rows == []
         assert [row.text for row in await tasks_of(session, person)] == ["собі", "надіслати прайс"]
     async with desk.database.write() as session:
         await session.execute(update(Employee).where(Employee.id == 2).values(active=False))
@@ -224,7 +223,7 @@ async def test_a_card_is_open_to_whoever_has_a_task_about_it_until_it_is_done(de
             await give_task(session, person, 2, "надіслати прайс", None, by=1, now=desk.now)
     assert await _sees(desk, 2, lead, key) == (True, True, [lead], [lead], [key])
     async with desk.database.write() as session:
-        for task in await open_tasks_for(session, 2):
+        for task in (await open_tasks_for(session, 2, TaskKind.TYPED)).rows:
             await close_task(session, task.id, "", by=2, now=desk.now)
     assert await _sees(desk, 2, lead, key) == (False, False, [], [], [])
 
