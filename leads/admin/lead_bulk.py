@@ -6,7 +6,7 @@ from leads.admin.cards import people_choices
 from leads.admin.context import panel_of, supervisor_only, viewer_of
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
-from leads.admin.leads import asked_leads
+from leads.admin.leads import asked_leads, show_list
 from leads.admin.rendering import redirect, render
 from leads.store import handovers
 from leads.store.cards import WrongFieldError
@@ -27,10 +27,11 @@ async def give(request: web.Request) -> web.Response:
     panel, viewer, form, list_page = panel_of(request), viewer_of(request), form_of(request), _list_page(request)
     ids = {identity for typed in form.values("lead") if (identity := form.identifier("lead", typed=typed))}
     to, everything = form.value("to"), form.flag("all")
-    if not everything and not (ids and to):
-        return redirect(request, list_page, flash=_("Tick the leads and choose who gets them."))
-    if not to:
-        return redirect(request, list_page, flash=_("Choose who gets the leads."))
+    if not to or not (everything or ids):
+        problem = (
+            _("Choose who gets the leads.") if ids or everything else _("Tick the leads and choose who gets them.")
+        )
+        return await show_list(request, ticked=ids, to=to, problem=problem)
     responsible = None if to == _NOBODY else form.identifier("to")
     if everything:
         return await (_give_list if form.flag("sure") else _ask)(request, responsible)

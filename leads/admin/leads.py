@@ -1,5 +1,6 @@
 """Leads: the list, the card, and what happens when two people save one (L3, L10)."""
 
+from collections.abc import Collection
 from typing import Any
 
 from aiohttp import web
@@ -55,8 +56,23 @@ routes = web.RouteTableDef()
 @routes.get("/leads")
 async def lead_list(request: web.Request) -> web.Response:
     """One page of the leads that the viewer may see."""
+    return await show_list(request)
+
+
+async def show_list(
+    request: web.Request, *, ticked: Collection[int] = (), to: str = "", problem: str = ""
+) -> web.Response:
+    """The page of the list that the address asks for; after a `problem` with giving leads away, as it was sent.
+
+    Args:
+        request: whose address has the list's query.
+        ticked: the leads that were ticked.
+        to: who was chosen to get them.
+        problem: what is missing.
+    """
     panel, viewer = panel_of(request), viewer_of(request)
     wanted, asked = asked_leads(request, forgiving=True)
+    asked.query.path = "/leads"
     async with panel.database.read() as session:
         page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
         people = await employees(session)
@@ -68,8 +84,11 @@ async def lead_list(request: web.Request) -> web.Response:
     return render(
         request,
         "leads/list.html",
-        status=422 if asked.query.errors else 200,
+        status=422 if asked.query.errors or problem else 200,
         **asked.shown(),
+        ticked=ticked,
+        to=to,
+        problem=problem,
         page=page,
         wanted=wanted,
         people=people,

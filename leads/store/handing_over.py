@@ -5,11 +5,11 @@ hundred things away, and notes how far it has come. So a server that dies betwee
 that are at one record do nothing twice. What comes next is looked for before, without holding anybody up.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.directory import Directory, Role
@@ -130,7 +130,9 @@ class HandingOver:
         ids, rest = following.ids[:MOST_AT_ONCE], following.ids[MOST_AT_ONCE:]
         giving = Giving(running.to_id, running.employee_id, now)
         done = await give_some(session, ids, giving, await _listed(session, running, scope))
-        _count(running, given=done.given, theirs=done.theirs, left=len(ids) - done.given - done.theirs)
+        over = await _over(session, ids)
+        left = len(ids) - done.given - done.theirs - sum(over.values())
+        _count(running, given=done.given, theirs=done.theirs, left=left, **over)
         running.place = ids[-1] if rest else following.end
         self._next = _Next(rest, running.place, following.end) if rest else None
         if running.place < running.until:
@@ -156,6 +158,13 @@ class HandingOver:
 
 async def _listed(session: AsyncSession, running: Handover, scope: Scope) -> ColumnElement[bool]:
     return and_(await leads_in_list(session, handovers.filter_of(running), scope), Lead.id <= running.until)
+
+
+async def _over(session: AsyncSession, ids: Collection[int]) -> dict[str, int]:
+    """How many of these leads are closed, and how many went into another lead, since the list was looked at."""
+    merged = Lead.merged_into_id.is_not(None)
+    counted = select(merged, func.count()).where(Lead.id.in_(ids), Lead.closed_at.is_not(None)).group_by(merged)
+    return {"merged_meanwhile" if row[0] else "closed_meanwhile": row[1] for row in await session.execute(counted)}
 
 
 async def _people(session: AsyncSession, running: Handover) -> _People:

@@ -195,9 +195,23 @@ async def test_many_leads_change_hands(admin: Visitor, yurii: Visitor, company: 
     assert "2 leads changed hands." in _text((await admin.get("/leads")).text)
     assert [(await yurii.get(lead)).status for lead in leads] == [200, 200, 404]
     assert 'name="lead"' not in (await yurii.get("/leads")).text
-    await admin.post("/leads/give", {**fields, "to": ""})
-    assert "Tick the leads" in _text((await admin.get("/leads")).text)
     assert (await admin.post("/leads/give", {**fields, "to": "99"})).status == 400
+
+
+async def test_ticks_stay_when_it_was_not_said_who_gets_the_leads(admin: Visitor, company: Company) -> None:
+    leads = [await _make(admin, number=[f"05012345{place:02d}"]) for place in range(3)]
+    fields = {"lead": [_id(lead) for lead in leads[:2]], "to": ""}
+    refused = await admin.post("/leads/give?sort=name&status=1", fields)
+    assert refused.status == 422
+    assert "Choose who gets the leads." in refused.text
+    ticked = re.findall(r'name="lead" value="(\d+)" form="give" checked', refused.text)
+    assert sorted(ticked) == sorted(fields["lead"])
+    # It is the same list, whose links lead on in it.
+    assert 'action="/leads/give?sort=name&amp;status=1"' in refused.text
+    assert 'href="/leads?sort=name"' in refused.text
+    nothing_ticked = await admin.post("/leads/give", {"to": str(company.yurii)})
+    assert "Tick the leads" in nothing_ticked.text
+    assert f'<option value="{company.yurii}" selected>' in nothing_ticked.text
 
 
 async def test_a_whole_list_changes_hands_once_its_length_was_seen(
