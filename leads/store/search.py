@@ -11,6 +11,8 @@ from collections.abc import Iterable
 _ALPHABET = "абвгґдеёєжзиіїйклмнопрстуўфхцчшщъыьэюя"
 """The letters of Ukrainian and Russian (and Belarusian ў) in one order that is right for each of them."""
 _PLACES = {ord(letter): chr(0x0430 + place) for place, letter in enumerate(_ALPHABET)}
+_PLAIN = str.maketrans("łđøħŧı", "ldohti")
+"""Latin letters whose strokes are no accents to Unicode, or whose dot is missing."""
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u00b4\u0060\u2032\uff07\u201b]")
 _QUOTES = re.compile('["\u00ab\u00bb\u201c-\u201f\u2039\u203a]')
 _UNSORTED = re.compile("['\"\u00ab\u00bb\u201c\u201d\u201e()\\[\\]]")
@@ -110,4 +112,4 @@ def _place(letter: str) -> str:
     if place is not None:
         return place
     base = "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part))
-    return base or letter
+    return (base or letter).translate(_PLAIN)

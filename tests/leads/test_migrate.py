@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, text
 from leads.store.engine import Database
 from leads.store.migrate import MigrationError, _scripts, revisions, upgrade, upgrade_database
 from leads.store.models import Base, DirectoryVersion, LeadStatus
+from leads.store.search import sort_key
 from tests.conftest import PostgresServer
 
 _names = count(1)
@@ -68,6 +69,23 @@ async def test_upgrades_from_each_revision(empty_url: str, revision: str) -> Non
     await upgrade(empty_url)
     await upgrade(empty_url)
     await _check(empty_url)
+
+
+async def test_names_kept_by_an_older_version_stand_where_new_ones_do(empty_url: str) -> None:
+    database = Database(empty_url)
+    await upgrade_database(database, "0027")
+    kept = (
+        "INSERT INTO counterparty (name, folder, email, address, comment, created_at, updated_at, version, sort_name, "
+        "search_text, sort_person, people_keys) VALUES ('Łukasz', '', '', '', '', '2026-01-01', '2026-01-01', 1, "
+        "'łukasz', '', 'đura', 'đura\nsøren')"
+    )
+    async with database.write() as session:
+        await session.execute(text(kept))
+    await upgrade_database(database)
+    async with database.read() as session:
+        row = await session.execute(text("SELECT sort_name, sort_person, people_keys FROM counterparty"))
+    assert tuple(row.one()) == (sort_key("Łukasz"), "dura", "dura\nsoren")
+    await database.dispose()
 
 
 async def test_processes_that_start_together_upgrade_once(empty_url: str) -> None:
