@@ -27,6 +27,7 @@ from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
 from leads.admin.rendering import set_up_templates
 from leads.admin.route_trial import RouteTrial
+from leads.admin.sent_forms import SentForms
 from leads.admin.session_watch import SessionWatch
 from leads.admin.throttle import Throttle
 from leads.domain.directory import DisplayMode
@@ -98,6 +99,7 @@ def create_panel(
         imports=Imports(database, clock),
         handovers=Handovers(database, directory, clock),
         phone_books=PhoneBooks(phone_names or _as_they_are, Throttle(clock), Pace(clock), CutBooks(clock)),
+        sent_forms=SentForms(clock),
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from leads.admin.questions import Questions
     from leads.admin.recordings import Recordings
     from leads.admin.route_trial import RouteTrial
+    from leads.admin.sent_forms import SentForms
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
     from leads.store.long_reads import LongReads
@@ -103,6 +104,7 @@ class Panel:
     imports: "Imports"
     handovers: "Handovers"
     phone_books: "PhoneBooks"
+    sent_forms: "SentForms"
 
     def check_sessions(self) -> None:
         """Let each open page make sure at once that its session is still valid."""

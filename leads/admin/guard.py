@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from leads.admin import sent_forms
 from leads.admin.context import (
     PANEL,
     USUAL_CARD_KEY,
@@ -147,11 +148,20 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     fresh_visit = _tie_forms(request, viewer if needed is not Access.PUBLIC else None)
     if request.method not in _SAFE:
         await _read_form(request, viewer if needed is not Access.PUBLIC else None)
-    response = await handler(request)
+    response = await _carry_out(request, handler)
     if fresh_visit:
         secure = panel_of(request).secure
         response.set_cookie(visit_cookie(secure), fresh_visit, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
+
+
+async def _carry_out(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Call the handler, once for a form that a second press sent again."""
+    viewer, form = request.get(VIEWER), request.get(_FORM)
+    if viewer is None or form is None or not form.value(sent_forms.FIELD):
+        return await handler(request)
+    forms, body = panel_of(request).sent_forms, await request.read()
+    return await forms.answer(viewer.session_hash, request.path_qs, body, lambda: handler(request))
 
 
 def _check_address(request: web.Request) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from aiohttp import web
 from jinja2 import DictLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from leads.admin import i18n
+from leads.admin import i18n, sent_forms
 from leads.admin.assets import Assets
 from leads.admin.context import VIEWER, Viewer, panel_of
 from leads.admin.words import FIRST_STATUSES, WORDS
@@ -69,7 +70,11 @@ def use_csrf_token(token: str) -> None:
 
 
 def _csrf_field() -> Markup:
-    return Markup('<input type="hidden" name="csrf" value="{}">').format(_csrf_token.get())
+    """What makes a form one of ours, and of this page; see leads.admin.sent_forms."""
+    fields = {"csrf": _csrf_token.get(), sent_forms.FIELD: secrets.token_urlsafe(9)}
+    return Markup("").join(
+        Markup('<input type="hidden" name="{}" value="{}">').format(*field) for field in fields.items()
+    )
 
 
 def duration(seconds: float | None) -> str:
