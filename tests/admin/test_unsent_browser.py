@@ -101,6 +101,32 @@ async def test_back_from_a_mistake_finds_what_was_typed(chromium: str, address: 
         await expect(desk.page.locator("#name")).to_have_value("")
 
 
+async def test_forward_to_a_mistake_and_reloading_it_find_what_was_typed(
+    chromium: str, address: str, company: Company
+) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = desk.page
+        await desk.goto("/leads")
+        await desk.goto("/leads/new?number=12")
+        await page.fill("#name", "Олег")
+        await _save(page)
+        await expect(page.locator(".error")).to_be_visible()
+        await page.go_back()
+        await expect(page.get_by_text(AGAIN)).to_be_visible()
+        for come_again in (page.go_forward, page.reload):
+            await come_again()
+            await expect(page.get_by_text(AGAIN)).to_be_visible()
+            await expect(page.locator("#name")).to_have_value("Олег")
+        # It is a form like any other, and what it makes is not offered again.
+        await page.fill("[name=number]", "050 123 45 67")
+        await _save(page)
+        await expect(page).to_have_url(re.compile(r"/leads/\d+$"))
+        await desk.goto("/leads/new")
+        await expect(page.locator("#name")).to_have_value("")
+        assert [said for said in desk.complaints if "422" not in said] == []
+
+
 async def test_what_one_typed_is_nobody_elses(chromium: str, address: str, company: Company) -> None:
     async with window(chromium, address) as desk:
         await desk.sign_in("admin")

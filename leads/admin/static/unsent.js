@@ -59,10 +59,16 @@
     const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
     if (!kept) return;
     if (unsent === undefined) {
-      sessionStorage.removeItem(KEY);
-      if (cameBack(kept) && kept.viewer === viewer && Date.now() - kept.at < LONGEST) restore(kept);
+      const { wanted, ...still } = kept;
+      if (cameBack(kept) && kept.viewer === viewer && Date.now() - kept.at < LONGEST) {
+        // Whoever goes on to and fro between his pages finds it each time.
+        sessionStorage.setItem(KEY, JSON.stringify(still));
+        restore(still);
+      } else sessionStorage.removeItem(KEY);
       return;
     }
+    // The browser asks a form's address for a page only with the form; whoever comes to this one again gets its form.
+    if (kept.viewer === viewer && kept.action === location.pathname) history.replaceState(null, "", kept.back);
     const next = document.querySelector("form[action='/sign-in'] [name=next]");
     if (next && !next.value) next.value = kept.back;
     const link = document.querySelector("[data-back-to-typed]");
