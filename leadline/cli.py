@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from leadline.demo.cli import FOLDER as DEMO_FOLDER
 from leadline.demo.cli import app as demo
 from leadline.logs import configure_logs
+from leadline.pbx_settings import PREFIX
 from leadline.settings import Settings, SettingsError, known_region, load_settings
 
 if TYPE_CHECKING:
@@ -36,14 +39,26 @@ def main() -> None:
     app()
 
 
-def settings_or_exit() -> Settings:
-    """Load the settings, or end with the names of those that are wrong."""
+def settings_or_exit(file: Path | None = None) -> Settings:
+    """Load the settings, or end with the names of those that are wrong; `file` is in place of LEADLINE_ENV_FILE."""
     try:
-        settings = load_settings()
+        settings = load_settings(file)
     except SettingsError as error:
         _fail(f"Settings are wrong:\n{error}")
     configure_logs(settings.log_format, settings.log_level)
     return settings
+
+
+def _demonstration() -> Path | None:
+    """The settings of `make run` while it runs in this folder: who sets none of his own asks about that."""
+    if any(name.startswith(PREFIX) for name in os.environ):
+        return None
+    from leadline.demo.state import running_settings
+
+    file = running_settings(DEMO_FOLDER)
+    if file is not None:
+        typer.echo("(With the settings of `make run`, which runs here.)", err=True)
+    return file
 
 
 def _fail(message: str) -> NoReturn:
@@ -103,7 +118,7 @@ def route(
     from leadline.dry_run import dry_run
     from leadline.route_text import describe_route, explained_json
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(_demonstration())
     decision = _run(dry_run(settings, number, to))
     typer.echo(
         json.dumps(explained_json(decision), ensure_ascii=False) if as_json else describe_route(number, decision)
@@ -152,7 +167,7 @@ def check(
     """Find what is wrong with this installation and say how to mend it; ends with 1 when something is."""
     from leadline.check import check_installation
 
-    findings = _run(check_installation(settings_or_exit()))
+    findings = _run(check_installation(settings_or_exit(_demonstration())))
     for finding in findings:
         typer.echo(json.dumps(finding.as_json(), ensure_ascii=False) if as_json else finding.as_text())
     raise typer.Exit(any(finding.is_trouble for finding in findings))
@@ -170,7 +185,7 @@ def defaults() -> None:
     from leads.domain.displays import displays_of
     from leads.store.directory import load_directory
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(_demonstration())
 
     async def work() -> str:
         async with existing_database(settings.database_url) as database, database.read() as session:

@@ -7,7 +7,8 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="A whole telephone company on this machine, to try Leadline (`make run`).")
 
-_FOLDER = Path("var")
+FOLDER = Path("var")
+"""Where `make run` keeps its data, below the folder in which it is started."""
 
 
 @app.command()
@@ -23,7 +24,7 @@ def run(
     from leadline.settings import SettingsError
 
     try:
-        run_demo(_FOLDER, listen)
+        run_demo(FOLDER, listen)
     except (DemoError, AsteriskError, RootError, ServerProcessError, SettingsError) as error:
         _fail(str(error))
 
@@ -41,7 +42,7 @@ def call(
     from leadline.demo.state import DemoError
 
     try:
-        place_call(_FOLDER, caller.strip(), dialled.strip(), name.strip() or None)
+        place_call(FOLDER, caller.strip(), dialled.strip(), name.strip() or None)
     except (DemoError, AsteriskError, PhoneError) as error:
         _fail(str(error))
     except KeyboardInterrupt:

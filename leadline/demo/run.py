@@ -92,6 +92,7 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
             region=settings["LEADLINE_REGION"],
             console=str(asterisk.console) if asterisk.console else None,
         ),
+        settings,
     )
     password = asyncio.run(_new_password(database_url))
     seconds = time.monotonic() - began

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from leadline.demo.scenarios import Account
 _LOCK = "run.lock"
 _SECRETS = "secrets.json"
 _RUNNING = "running.json"
+_SETTINGS = "leadline.env"
 
 
 class DemoError(Exception):
@@ -70,7 +71,8 @@ def only_run(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            (folder / _RUNNING).unlink(missing_ok=True)
+            for name in (_RUNNING, _SETTINGS):
+                (folder / name).unlink(missing_ok=True)
             file.truncate(0)
 
 
@@ -97,8 +99,10 @@ def write_private(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def announce(folder: Path, running: Running) -> None:
-    """Tell other programs where the demonstration listens, until it ends."""
+def announce(folder: Path, running: Running, settings: Mapping[str, str]) -> None:
+    """Tell other programs where the demonstration listens, and its server's settings, until it ends."""
+    lines = (f"{name}={_quoted(value)}\n" for name, value in settings.items())
+    write_private(folder / _SETTINGS, "".join(lines))
     write_private(folder / _RUNNING, json.dumps(asdict(running)))
 
 
@@ -118,3 +122,17 @@ def find_running(folder: Path) -> Running:
     except (OSError, ValueError, TypeError):
         raise none from None
     raise none
+
+
+def running_settings(folder: Path) -> Path | None:
+    """The settings file of the demonstration that runs in `folder` now; None where none does."""
+    try:
+        find_running(folder)
+    except DemoError:
+        return None
+    return folder / _SETTINGS
+
+
+def _quoted(value: str) -> str:
+    """As a settings file takes any value."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -26,6 +26,7 @@ Leadline is ready ({asterisk}, after {seconds:.0f} s).
       make call FROM=0933334455 TO=0443334455       Юрий Щуров calls our shop, but his Олена is rung first
       make call FROM=anonymous TO=0443334455        a caller who hides his number: the shop's queue rings, no lead
       .venv/bin/leadline route 0501112233           only asks whom a call would reach, and why
+      .venv/bin/leadline check                      looks whether all of it works together
   and look at the panel's live page meanwhile.
   Our numbers: {company.MAIN_NUMBER} (group), {company.QUEUE_NUMBER} (queue), {company.DIRECT_NUMBER} (reception).
 {_network(listening)}

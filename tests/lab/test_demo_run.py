@@ -17,7 +17,7 @@ from leadline.demo.state import find_running, keep_secrets
 from tests.lab.test_asterisk_instance import processes_with
 from tests.listening import heard_beyond_loopback
 
-LEADLINE = (sys.executable, "-m", "leadline", "demo")
+LEADLINE = (sys.executable, "-m", "leadline")
 READY_SECONDS = 60
 PASSWORD = re.compile(r"login admin, password (\S{12,})")
 
@@ -28,7 +28,12 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     output = folder / "output.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
-            [*LEADLINE, "run"], cwd=folder, stdout=file, stderr=subprocess.STDOUT, text=True, env=environment({})
+            [*LEADLINE, "demo", "run"],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment({}),
         )
     try:
         yield process, await_value(lambda: _ready(process, output), READY_SECONDS, "the demonstration to be ready")
@@ -44,6 +49,10 @@ def _ready(process: subprocess.Popen[str], output: Path) -> str | None:
 
 
 def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return leadline(folder, "demo", *arguments)
+
+
+def leadline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*LEADLINE, *arguments],
         cwd=folder,
@@ -106,6 +115,9 @@ def test_the_first_run_a_call_ctrl_c_and_the_second_run(tmp_path: Path) -> None:
             find_running(tmp_path / "var").panel,
         ):
             assert part in told, told
+        looked = leadline(tmp_path, "check")
+        assert looked.returncode == 0, looked.stdout
+        assert "ok    from the dialplan" in looked.stdout
 
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

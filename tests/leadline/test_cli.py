@@ -1,11 +1,13 @@
 """The command line says what is wrong in words, without a traceback."""
 
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from leadline.cli import app
+from leadline.demo.state import Running, announce, only_run
 
 ARGUMENTS = [["route", "0501234567"], ["defaults"], ["admin", "create", "olena"]]
 
@@ -33,6 +35,21 @@ def test_a_missing_database_is_told_and_not_made(
     assert f"there is no {tmp_path}/folder/none.db" in result.output
     assert "leadline migrate" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["route", "0501234567"], ["defaults"], ["check"]])
+def test_who_sets_nothing_asks_about_the_demonstration_that_runs_here(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("LEADLINE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    settings = {"LEADLINE_DATABASE_URL": "sqlite+aiosqlite:///its.db", "LEADLINE_AMI_PORT": "1"}
+    with only_run(Path("var")):
+        announce(Path("var"), Running("127.0.0.1", 5060, "", "", "UA", None), settings)
+        assert f"there is no {tmp_path}/its.db" in CliRunner().invoke(app, arguments).output
+        monkeypatch.setenv("LEADLINE_DATABASE_URL", "sqlite+aiosqlite:///mine.db")
+        assert f"there is no {tmp_path}/mine.db" in CliRunner().invoke(app, arguments).output
 
 
 def test_a_country_that_is_none_is_refused_by_the_replay(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from leadline.demo.state import DemoError, Running, announce, find_running, keep_secrets, only_run
+from leadline.demo.state import DemoError, Running, announce, find_running, keep_secrets, only_run, running_settings
+from leadline.settings import load_settings
 
+SETTINGS = {"LEADLINE_AMI_SECRET": "it's a \\ secret # not a comment", "LEADLINE_DEFAULT_EXTENSION": "103"}
 RUNNING = Running("127.0.0.1", 5060, "http://127.0.0.1:8088/", "sqlite+aiosqlite:///x", "UA", None)
 
 
@@ -27,15 +29,29 @@ def test_others_find_the_demonstration_only_while_it_runs(tmp_path: Path) -> Non
     with only_run(tmp_path):
         with pytest.raises(DemoError, match="make run"):
             find_running(tmp_path)
-        announce(tmp_path, RUNNING)
+        announce(tmp_path, RUNNING, SETTINGS)
         assert find_running(tmp_path) == RUNNING
     with pytest.raises(DemoError, match="make run"):
         find_running(tmp_path)
 
 
+def test_its_settings_are_there_only_while_it_runs_and_for_this_user_alone(tmp_path: Path) -> None:
+    with only_run(tmp_path):
+        assert running_settings(tmp_path) is None
+        announce(tmp_path, RUNNING, SETTINGS)
+        file = running_settings(tmp_path)
+        assert file is not None
+        assert file.stat().st_mode & 0o777 == 0o600
+        settings = load_settings(file)
+        assert settings.ami_secret.get_secret_value() == SETTINGS["LEADLINE_AMI_SECRET"]
+        assert settings.default_extension == "103"
+    assert running_settings(tmp_path) is None
+    assert not file.exists()
+
+
 def test_what_a_killed_run_left_behind_is_not_taken_for_a_running_one(tmp_path: Path) -> None:
     with only_run(tmp_path):
-        announce(tmp_path, RUNNING)
+        announce(tmp_path, RUNNING, SETTINGS)
         left = (tmp_path / "running.json").read_text()
     (tmp_path / "running.json").write_text(left)
     with pytest.raises(DemoError, match="make run"):
