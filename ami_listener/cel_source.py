@@ -137,8 +137,13 @@ class CsvSource:
         return Slice(rows, _kept(next_place), found.at_end and not left, unreadable, found.note)
 
     async def newest(self) -> datetime | None:
-        """When the file was written last."""
-        return datetime.fromtimestamp(await asyncio.to_thread(_last_write, self._file.path), UTC)
+        """When the file was written last; None where Asterisk has yet to make it, with its first event."""
+        try:
+            return datetime.fromtimestamp(await asyncio.to_thread(_last_write, self._file.path), UTC)
+        except FileNotFoundError:
+            if await asyncio.to_thread(self._file.path.parent.is_dir):
+                return None
+            raise
 
     async def trouble(self) -> tuple[str, str] | None:
         """A file can be read beside its writer."""

@@ -15,6 +15,7 @@ from leads.store.recovery import last_heard_call
 NAME = "call records"
 LATE = timedelta(minutes=1)
 """Between the end of a call and its last row."""
+_MEND = "see `asterisk -rx 'cel show status'`, the disk's free space, and reload cel and its back end"
 
 
 async def look_at_call_records(settings: Settings, pbx: PbxSettings) -> list[Finding]:
@@ -46,11 +47,13 @@ async def _look(settings: Settings, pbx: PbxSettings, source: CelSource) -> Find
     with suppress(NoDatabaseError):
         async with existing_database(settings.database_url) as database, database.read() as session:
             heard = await last_heard_call(session, pbx.pbx_name)
-    written = newest.isoformat(" ", "seconds") if newest else "never"
     if heard is not None and (newest is None or heard - newest > LATE):
+        written = newest.isoformat(" ", "seconds") if newest else "never"
         return trouble(
-            NAME,
-            f"have stopped: last written {written}, but a call ended {heard.isoformat(' ', 'seconds')}",
-            "see `asterisk -rx 'cel show status'`, the disk's free space, and reload cel and its back end",
+            NAME, f"have stopped: last written {written}, but a call ended {heard.isoformat(' ', 'seconds')}", _MEND
         )
-    return Finding(NAME, Level.GOOD, f"{source.name} was last written {written}")
+    if newest is not None:
+        return Finding(NAME, Level.GOOD, f"{source.name} was last written {newest.isoformat(' ', 'seconds')}")
+    if pbx.ami_control_secret.get_secret_value():
+        return trouble(NAME, f"{source.name}: nothing is there, though the check itself made a call", _MEND)
+    return Finding(NAME, Level.NOTE, f"{source.name}: nothing is there yet", "make a call, and check again")
