@@ -93,7 +93,8 @@ def _latin(text: str, language: str | None) -> str:
     text = text.replace(_APOSTROPHE, "")
     if text.isascii():
         return text.translate(_LATIN)
-    shouted = text.isupper()
+    # Initials alone shout nothing.
+    shouted = text.isupper() and _CAPITALS.search(text) is not None
     return " ".join([_latin_word(word, language, shouted) for word in text.split(" ")])
 
 

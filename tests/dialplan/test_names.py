@@ -42,6 +42,8 @@ UKRAINIAN = [
     ("ЩУРОВ Юрій", "SHCHUROV Yurii"),
     ("ЩУРОВ Ю.", "SHCHUROV YU."),
     ("Щуров Ю. Я.", "Shchurov Yu. Ya."),
+    ("Ю. Щ.", "Yu. Shch."),
+    ("Є", "Ye"),
     ("ЗГУРСЬКИЙ", "ZGHURSKYI"),
     ("Згурський", "Zghurskyi"),
     ("Рябо-Яворська", "Riabo-Yavorska"),
