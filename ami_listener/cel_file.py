@@ -1,7 +1,11 @@
-"""Reads on in a file to which Asterisk appends a line an event: whole lines only, through rotation by renaming."""
+"""Reads on in a file to which Asterisk appends a row an event: whole rows only, through rotation by renaming.
+
+A row is a line, but for line breaks within its quotes: those are a caller's, who put them into his number.
+"""
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +13,8 @@ from typing import BinaryIO
 
 CHUNK = 64 * 1024
 _FIRST_LINE = 1024
+_BEGINS = re.compile(rb'"[^",;\t\r\n]')
+"""How a quoted row begins, and no line within a value: there Asterisk writes each quote twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class FilePlace:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Whole lines with the place of each, where to read on, and whether nothing more is there now.
+    """Whole rows with the place of each, where to read on, and whether nothing more is there now.
 
     `first_line` names the file's columns, if it does; `note` says what an operator should know.
     """
@@ -54,7 +60,7 @@ class GrowingFile:
             return FilePlace()
 
     def read(self, place: FilePlace) -> Lines:
-        """The next lines after a place.
+        """The next rows after a place.
 
         Raises:
             OSError: it cannot be read.
@@ -87,15 +93,14 @@ class GrowingFile:
                 return Lines([], FilePlace(found.device, found.inode, 0, found.beginning), False, note=note)
             file.seek(place.offset)
             data = file.read(CHUNK)
-        whole = data[: data.rfind(b"\n") + 1]
-        if not whole and len(data) == CHUNK:
-            whole = data  # no event has such a line; it is passed over
+        rows, length = _rows(found, data[: data.rfind(b"\n") + 1])
+        if not length and len(data) == CHUNK:
+            length = len(data)  # no event has such a row; it is passed over
         at_end = len(data) < CHUNK
-        lines = list(_lines(found, whole))
-        if at_end and not whole and not is_present:
+        if at_end and not length and not is_present:
             return Lines([], self._after(path), False)
-        end = FilePlace(found.device, found.inode, place.offset + len(whole), found.beginning)
-        return Lines(lines, end, at_end and is_present, first_line)
+        end = FilePlace(found.device, found.inode, place.offset + length, found.beginning)
+        return Lines(rows, end, at_end and is_present, first_line)
 
     def _renamed(self, place: FilePlace) -> Path | None:
         for path, status in self._others():
@@ -140,8 +145,23 @@ def _last_line_end(file: BinaryIO) -> int:
     return start + end + 1 if end >= 0 else 0
 
 
-def _lines(found: FilePlace, whole: bytes) -> Iterator[tuple[FilePlace, str]]:
-    offset = found.offset
-    for line in whole.splitlines(keepends=True):
-        yield FilePlace(found.device, found.inode, offset, found.beginning), line.decode(errors="replace")
-        offset += len(line)
+def _rows(found: FilePlace, lines: bytes) -> tuple[list[tuple[FilePlace, str]], int]:
+    """The rows of whole lines, and how many bytes they are; the last one may still be open.
+
+    A row that was cut, as when Asterisk is killed, ends where the next one begins.
+    """
+    rows: list[tuple[FilePlace, str]] = []
+    row, begins = b"", 0
+    for line in lines.splitlines(keepends=True):
+        if row and _BEGINS.match(line):
+            rows.append((_at(found, begins), row.decode(errors="replace")))
+            row, begins = b"", begins + len(row)
+        row += line
+        if row.count(b'"') % 2 == 0:
+            rows.append((_at(found, begins), row.decode(errors="replace")))
+            row, begins = b"", begins + len(row)
+    return rows, begins
+
+
+def _at(found: FilePlace, offset: int) -> FilePlace:
+    return FilePlace(found.device, found.inode, found.offset + offset, found.beginning)

@@ -131,6 +131,33 @@ async def test_lines_that_are_no_rows_are_counted(csv_source: CelSource, file: P
     assert (events([row for row, _ in found.rows]), found.unreadable) == (ALL[:2], 2)
 
 
+FORGED = "\nCHAN_START,1795776831.1,,0931112233,,,,0441234567,,PJSIP/trunk-9,,,,,5.5,5.5\n"
+
+
+@pytest.mark.parametrize("forged", [FORGED, FORGED.replace("\n", "\r"), FORGED[:-1], f'\n""{FORGED[1:]}', "\n" * 60])
+async def test_a_callers_line_breaks_make_no_row_of_his_own(csv_source: CelSource, file: Path, forged: str) -> None:
+    """Asterisk writes a number as it came; what is behind %0A in it is a part of it."""
+    row = LINES[0].split(",")
+    assert row[3].startswith('"+')
+    row[3] = f'"067{forged}"'
+    write(file, [",".join(row), *LINES[1:]])
+    found = await csv_source.read(await open_source(f"csv:{file}.none", UTC).present())
+    assert events([row for row, _ in found.rows]) == ALL
+    assert {row.linkedid for row, _ in found.rows} == {found.rows[-1][0].linkedid}
+    assert found.unreadable == 0
+
+
+async def test_a_row_that_was_cut_spoils_no_other(csv_source: CelSource, file: Path) -> None:
+    half = LINES[0][:40]
+    assert half.count('"') % 2 == 1
+    write(file, [half, "\n", *LINES[:2], half])
+    rows, place, _ = await read_all(csv_source, await open_source(f"csv:{file}.none", UTC).present())
+    assert events(rows) == ALL[:2]
+    rename(file, "leadline.csv.1", age=1)
+    write(file, LINES[2:])
+    assert events((await read_all(csv_source, place))[0]) == ALL[2:]
+
+
 # Tables
 
 Insert = Callable[[Sequence[dict[str, str]]], Awaitable[None]]
