@@ -73,6 +73,7 @@ PAGES: tuple[Page, ...] = (
     Page("report-leads-behind", f"/reports/leads/behind?{REPORT}&figure=leads"),
     Page("report-contact", f"/reports/contact?{REPORT}"),
     Page("report-calls", f"/reports/calls?{REPORT}"),
+    Page("report-calls-behind", f"/reports/calls/behind?{REPORT}&figure=missed"),
     Page("outages", "/outages"),
     Page("preferences", "/me"),
     Page("phone-books", "/phone-book"),

@@ -1,25 +1,39 @@
 """The report on calls: by hour, day, employee or our number (R3)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlencode
 
 from aiohttp import web
 
+from leads.admin.call_lines import call_lines, visible
 from leads.admin.charts import Bar, Chart, Series, bars, columns
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
-from leads.admin.forms import Query
+from leads.admin.forms import BIGGEST_ID, Query
 from leads.admin.i18n import N_, _
 from leads.admin.periods import AskedPeriod, day_text, read_period
 from leads.admin.rendering import number_text, render
 from leads.admin.reports import read_report, report_file
 from leads.domain.directory import Directory
 from leads.domain.periods import Period
-from leads.store.call_report import CallFigures, CallGrouping, Key, count_calls
+from leads.store.board import calls_by_key
+from leads.store.call_report import CallFigure, CallFigures, CallGrouping, Key, calls_behind, count_calls
 from leads.store.leads import employees
 
 PAGE = "/reports/calls"
 MOST_BARS = 20
+MOST_BEHIND = 100
+NONE = "none"
+FIGURES = {
+    CallFigure.INBOUND: N_("Inbound calls"),
+    CallFigure.ANSWERED: N_("Answered calls"),
+    CallFigure.MISSED: N_("Missed"),
+    CallFigure.CALLED_BACK: N_("Called back"),
+    CallFigure.OUTGOING: N_("Outgoing calls"),
+    CallFigure.REACHED: N_("Outgoing answered"),
+}
 GROUPINGS = {
     CallGrouping.HOUR: N_("By hour"),
     CallGrouping.DAY: N_("By day"),
@@ -32,10 +46,11 @@ routes = web.RouteTableDef()
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One group of the report, in words."""
+    """One group of the report, in words, and its key."""
 
     label: str
     figures: CallFigures
+    key: Key
 
 
 @routes.get("/reports")
@@ -67,7 +82,67 @@ async def call_report(request: web.Request) -> web.Response:
         chart=_columns(lines, grouping, asked.period) if by_time else None,
         bars=_bars(lines) if not by_time else (),
         series=_series(lines),
+        period_part=urlencode({"from": asked.first, "to": asked.last}),
     )
+
+
+@routes.get(f"{PAGE}/behind")
+@supervisor_only
+async def behind(request: web.Request) -> web.Response:
+    """The calls that make one figure up; of those that the viewer may not see, only when they began."""
+    panel, viewer, query = panel_of(request), viewer_of(request), Query(request)
+    figure = CallFigure(query.choice("figure", set(CallFigure), CallFigure.INBOUND))
+    grouping, asked = _asked(request, query)
+    if asked.error:
+        raise web.HTTPBadRequest(text=asked.error)
+    group = (grouping, _key(grouping, query.text("key"))) if query.text("key") else None
+    after, most = query.identifier("after") or 0, MOST_BEHIND + 1
+    found = await read_report(
+        request,
+        lambda connection: calls_behind(connection, asked.period, figure, group, viewer.scope, after=after, most=most),
+    )
+    async with panel.database.read() as session:
+        calls = await calls_by_key(session, found[:MOST_BEHIND])
+        names = dict(await employees(session))
+    directory = panel.directory.current
+    may_see = visible(viewer, directory)
+    shown = [call_lines([call], directory)[0] if may_see(call) else None for call in calls]
+    return render(
+        request,
+        "reports/calls_behind.html",
+        title=_(FIGURES[figure]),
+        groups=[_label(*group, names, directory)] if group else [],
+        asked=asked,
+        lines=list(zip(shown, calls, strict=True)),
+        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last, 'by': grouping})}",
+        following=query.url(after=found[MOST_BEHIND - 1]) if len(found) > MOST_BEHIND else None,
+    )
+
+
+def _key(grouping: CallGrouping, text: str) -> Key:
+    """The key of a group, as the report's own links write it."""
+    if text == NONE and grouping in (CallGrouping.EMPLOYEE, CallGrouping.NUMBER):
+        return None
+    if grouping is CallGrouping.NUMBER:
+        return text
+    if grouping is CallGrouping.DAY:
+        with suppress(ValueError):
+            return date.fromisoformat(text).isoformat()
+    elif text.isascii() and text.isdigit() and int(text) <= BIGGEST_ID:
+        return int(text)
+    raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+
+
+def _label(grouping: CallGrouping, key: Key, names: dict[int, str], directory: Directory) -> str:
+    match grouping:
+        case CallGrouping.HOUR:
+            return f"{key}:00"
+        case CallGrouping.DAY:
+            return day_text(date.fromisoformat(str(key)))
+        case CallGrouping.EMPLOYEE:
+            return _employee(key, names)
+        case CallGrouping.NUMBER:
+            return _number(key, directory)
 
 
 @routes.get(f"{PAGE}.csv")
@@ -90,15 +165,17 @@ async def _lines(request: web.Request, grouping: CallGrouping, period: Period) -
     panel, scope = panel_of(request), viewer_of(request).scope
     figures = await read_report(request, lambda connection: count_calls(connection, period, grouping, scope))
     if grouping is CallGrouping.HOUR:
-        return [Line(f"{hour}:00", figures.get(hour, CallFigures())) for hour in range(24)]
+        return [Line(f"{hour}:00", figures.get(hour, CallFigures()), hour) for hour in range(24)]
     if grouping is CallGrouping.DAY:
-        return [Line(day_text(day), figures.get(day.isoformat(), CallFigures())) for day in period.days()]
+        return [
+            Line(day_text(day), figures.get(day.isoformat(), CallFigures()), day.isoformat()) for day in period.days()
+        ]
     if grouping is CallGrouping.EMPLOYEE:
         async with panel.database.read() as session:
             names = dict(await employees(session))
-        lines = [Line(_employee(key, names), each) for key, each in figures.items()]
+        lines = [Line(_employee(key, names), each, key) for key, each in figures.items()]
     else:
-        lines = [Line(_number(key, panel.directory.current), each) for key, each in figures.items()]
+        lines = [Line(_number(key, panel.directory.current), each, key) for key, each in figures.items()]
     return sorted(lines, key=lambda line: (-line.figures.inbound - line.figures.outgoing, line.label))
 
 

@@ -1,6 +1,6 @@
 """Running and recent calls as plain values, in one statement each: with names for the live page, else as views."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -139,6 +139,12 @@ async def find_call(session: AsyncSession, call_id: int) -> BoardCall | None:
     """One call by its key."""
     row = (await session.execute(_lines().where(Call.id == call_id))).first()
     return BoardCall(*row) if row else None
+
+
+async def calls_by_key(session: AsyncSession, keys: Collection[int]) -> list[BoardCall]:
+    """Some calls, in the order of their keys."""
+    rows = await session.execute(_lines().where(Call.id.in_(keys)).order_by(Call.id))
+    return [BoardCall(*row) for row in rows]
 
 
 async def consultations(session: AsyncSession, call: BoardCall) -> list[BoardCall]:

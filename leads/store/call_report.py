@@ -43,6 +43,17 @@ class CallGrouping(StrEnum):
     NUMBER = "number"
 
 
+class CallFigure(StrEnum):
+    """What is counted call by call."""
+
+    INBOUND = "inbound"
+    ANSWERED = "answered"
+    MISSED = "missed"
+    CALLED_BACK = "called_back"
+    OUTGOING = "outgoing"
+    REACHED = "reached"
+
+
 @dataclass(frozen=True, slots=True)
 class CallFigures(Figures):
     """What is counted of some calls; seconds are sums, of those answered inbound calls whose waiting is known."""
@@ -87,6 +98,24 @@ def count_calls(
     return {row[0]: CallFigures(*_plain(row[1:])) for row in connection.execute(statement)}
 
 
+def calls_behind(
+    connection: Connection,
+    period: Period,
+    figure: CallFigure,
+    group: tuple[CallGrouping, Key] | None,
+    scope: frozenset[int] | None,
+    *,
+    after: int,
+    most: int,
+) -> list[int]:
+    """The keys of the calls that a figure of one group, or of all calls, counts: in their order, those after a key."""
+    statement, key = _selected(connection.dialect.name, period, group[0] if group else None, scope)
+    if group is not None:
+        statement = statement.where(key.is_(None) if group[1] is None else key == group[1])
+    statement = statement.where(_counts()[figure], Call.id > after).order_by(Call.id).limit(most)
+    return [row[0] for row in connection.execute(statement)]
+
+
 def _plain(values: Sequence[Any]) -> list[Any]:
     return [value or 0 for value in values]
 
@@ -94,38 +123,59 @@ def _plain(values: Sequence[Any]) -> list[Any]:
 def _statement(
     dialect: str, period: Period, grouping: CallGrouping, scope: frozenset[int] | None
 ) -> Select[tuple[Any, ...]]:
-    inbound = Call.direction == Direction.INBOUND
-    answered = Call.result == Result.ANSWERED
-    taken, missed = and_(inbound, answered), and_(inbound, Call.result.is_distinct_from(Result.ANSWERED))
-    outgoing = Call.direction == Direction.OUTBOUND
+    counts = _counts()
+    taken, answered = counts[CallFigure.ANSWERED], Call.result == Result.ANSWERED
     figures = (
-        _count(inbound),
+        _count(counts[CallFigure.INBOUND]),
         _count(taken),
-        _count(missed),
-        _count(and_(missed, called_back())),
+        _count(counts[CallFigure.MISSED]),
+        _count(counts[CallFigure.CALLED_BACK]),
         _count(and_(taken, Call.ring_seconds.is_not(None))),
         _sum(taken, Call.ring_seconds),
-        _count(outgoing),
-        _count(and_(outgoing, answered)),
+        _count(counts[CallFigure.OUTGOING]),
+        _count(counts[CallFigure.REACHED]),
         _sum(answered, Call.talk_seconds),
     )
+    statement, key = _selected(dialect, period, grouping, scope)
+    return statement.with_only_columns(key.label("key"), *figures).group_by(text("1"))
+
+
+def _counts() -> dict[CallFigure, ColumnElement[bool]]:
+    """Which calls each figure counts."""
+    inbound, outgoing = Call.direction == Direction.INBOUND, Call.direction == Direction.OUTBOUND
+    answered = Call.result == Result.ANSWERED
+    missed = and_(inbound, Call.result.is_distinct_from(Result.ANSWERED))
+    return {
+        CallFigure.INBOUND: inbound,
+        CallFigure.ANSWERED: and_(inbound, answered),
+        CallFigure.MISSED: missed,
+        CallFigure.CALLED_BACK: and_(missed, called_back()),
+        CallFigure.OUTGOING: outgoing,
+        CallFigure.REACHED: and_(outgoing, answered),
+    }
+
+
+def _selected(
+    dialect: str, period: Period, grouping: CallGrouping | None, scope: frozenset[int] | None
+) -> tuple[Select[Any], ColumnElement[Any]]:
+    """The keys of the calls of a period and scope that count, and what they are grouped by."""
     conditions = (
         Call.started_at >= period.begin,
         Call.started_at < period.end,
         Call.role == Role.CALL,
         Call.phase == Phase.ENDED,
-        or_(inbound, outgoing),
+        Call.direction.in_((Direction.INBOUND, Direction.OUTBOUND)),
     )
+    statement = select(Call.id).where(*conditions)
     if grouping is not CallGrouping.EMPLOYEE and scope is None:
-        key = _key(dialect, period, grouping).label("key")
-        return select(key, *figures).where(*conditions).group_by(text("1"))
+        return statement, _key(dialect, period, grouping)
     employee, joined = _with_employee(period)
-    key = (employee if grouping is CallGrouping.EMPLOYEE else _key(dialect, period, grouping)).label("key")
     mine = () if scope is None else (employee.in_(scope),)
-    return joined(select(key, *figures)).where(*conditions, *mine).group_by(text("1"))
+    key = employee if grouping is CallGrouping.EMPLOYEE else _key(dialect, period, grouping)
+    return joined(statement).where(*mine), key
 
 
-def _key(dialect: str, period: Period, grouping: CallGrouping) -> ColumnElement[Any]:
+def _key(dialect: str, period: Period, grouping: CallGrouping | None) -> ColumnElement[Any]:
     match grouping:
         case CallGrouping.HOUR:
             return local_hour(dialect, Call.started_at, period.shifts())
@@ -158,11 +208,13 @@ def _with_employee(period: Period) -> tuple[ColumnElement[int], Callable[[Select
 
 
 def called_back() -> ColumnElement[bool]:
-    """Whether a later outgoing call went to the number of a call."""
+    """Whether a later outgoing call went to the number of a call; one that failed rang nowhere, so it was none."""
     later = aliased(Call)
     return exists().where(
         later.outside_number == Call.outside_number,
         later.direction == Direction.OUTBOUND,
+        later.role == Role.CALL,
+        later.result.is_distinct_from(Result.FAILED),
         later.started_at > Call.started_at,
     )
 

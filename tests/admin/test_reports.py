@@ -3,17 +3,18 @@
 import re
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
+from sqlalchemy import update
 
 from leads.admin import lead_report_lines
 from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
 from leads.domain.calls import Direction, Phase, Result
 from leads.store import lead_report
 from leads.store.engine import Database
-from leads.store.models import Counterparty, Employee, Lead, Source
+from leads.store.models import Call, Counterparty, Employee, Lead, Source
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -61,6 +62,39 @@ async def test_calls_by_hour_day_employee_and_number(admin: Visitor) -> None:
     by_number = (await admin.get("/reports/calls?by=number")).text
     assert _cells(by_number, "+380 44 123 4567")[0] == "2"
     assert _cells(by_number, "Without a number of ours")[5] == "1 · 0 answered"
+
+
+@pytest.mark.usefixtures("calls")
+async def test_the_calls_behind_each_figure_are_as_many_as_it_says(
+    admin: Visitor, visitor: Callable[[], Visitor], company: Company, database: Database
+) -> None:
+    for by in ("hour", "number"):
+        page = (await admin.get(f"/reports/calls?by={by}&from=2026-03-01&to=2026-03-02")).text
+        links = re.findall(r'href="(/reports/calls/behind[^"]+)">(\d+)', page)
+        assert len(links) >= 10, by
+        for link, figure in links:
+            behind = await admin.get(unescape(link))
+            assert (behind.status, behind.text.count('id="call-')) == (200, int(figure)), link
+    by_day = (await admin.get("/reports/calls/behind?figure=missed&by=day&key=2026-03-02")).text
+    assert "Missed" in by_day
+    assert "2 Mar 2026" in by_day
+    for wrong in ("by=day&key=x", "by=hour&key=none", "by=employee&key=x", "from=x"):
+        assert (await admin.get(f"/reports/calls/behind?{wrong}")).status == 400, wrong
+    # What was missed at the phone of somebody else's is counted for whose the caller is, and told to nobody else.
+    async with database.write() as session:
+        lead = {
+            "status_id": 1,
+            "created_at": datetime(2026, 3, 1, tzinfo=UTC),
+            "updated_at": datetime(2026, 3, 1, tzinfo=UTC),
+        }
+        session.add(Lead(id=1, name="Ольга", named=True, responsible_id=company.yurii, **lead))
+        await session.flush()
+        missed = {"lead_id": 1, "legs": [{"endpoint": "PJSIP/102", "number": "102", "result": None}]}
+        await session.execute(update(Call).where(Call.result == Result.NO_ANSWER).values(missed))
+    boss = visitor()
+    assert (await boss.sign_in("boss")).status == 303
+    behind = (await boss.get("/reports/calls/behind?figure=missed")).text
+    assert (behind.count("Not yours to see"), "Ольга" in behind) == (1, False)
 
 
 @pytest.mark.usefixtures("calls")

@@ -2,17 +2,17 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
-from leads.store.call_report import CallFigures, CallGrouping, Key, count_calls
+from leads.store.call_report import CallFigure, CallFigures, CallGrouping, Key, calls_behind, count_calls
 from leads.store.engine import Database
 from leads.store.lead_past import LeadPast
 from leads.store.long_reads import LongReads
@@ -102,6 +102,8 @@ def _figures(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> CallFigures
     inbound, answered = row["direction"] is Direction.INBOUND, row["result"] is Result.ANSWERED
     called_back = any(
         other["direction"] is Direction.OUTBOUND
+        and other["role"] is Role.CALL
+        and other["result"] is not Result.FAILED
         and other["outside_number"] is not None
         and other["outside_number"] == row["outside_number"]
         and other["started_at"] > row["started_at"]
@@ -145,7 +147,27 @@ async def test_every_figure_is_what_a_count_over_the_rows_gives(
     for grouping in CallGrouping:
         found = await reads.run(lambda connection, by=grouping: count_calls(connection, PERIOD, by, scope))  # type: ignore[misc]
         assert found == _count(calls, grouping, scope), grouping
+        some = dict(list(found.items())[::5])
+        behind = await reads.run(lambda connection, by=grouping, of=some: _behind(connection, by, of, scope))  # type: ignore[misc]
+        assert behind == {key: [getattr(each, figure) for figure in CallFigure] for key, each in some.items()}, grouping
     reads.close()
+
+
+def _behind(
+    connection: Connection, by: CallGrouping, groups: Iterable[Key], scope: frozenset[int] | None
+) -> dict[Key, list[int]]:
+    """How many calls are behind each figure of some groups, read some at a time."""
+    found: dict[Key, list[int]] = {}
+    for key in groups:
+        for figure in CallFigure:
+            calls: list[int] = []
+            while page := calls_behind(
+                connection, PERIOD, figure, (by, key), scope, after=calls[-1] if calls else 0, most=9
+            ):
+                calls += page
+            assert calls == sorted(set(calls))
+            found.setdefault(key, []).append(len(calls))
+    return found
 
 
 async def test_the_database_keeps_what_leads_were(database: Database, calls: list[dict[str, Any]]) -> None:

@@ -25,7 +25,8 @@ async def test_unnamed_leads_and_callers_never_called_back(database: Database, c
 
     last_out: dict[str, Any] = {}
     for row in calls:
-        if row["direction"] is Direction.OUTBOUND and row["outside_number"]:
+        called = row["role"] is Role.CALL and row["result"] is not Result.FAILED
+        if row["direction"] is Direction.OUTBOUND and row["outside_number"] and called:
             last_out[row["outside_number"]] = max(
                 row["started_at"], last_out.get(row["outside_number"], row["started_at"])
             )
