@@ -34,6 +34,7 @@ from leads.domain.statuses import StatusSet
 from leads.store import imports
 from leads.store.imports import Batch
 from leads.store.leads import employees
+from leads.store.planning_settings import planned_load
 from leads.store.plans import Planning
 from leads.store.sources import source_names
 from leads.store.statuses import status_names
@@ -126,7 +127,7 @@ async def start(request: web.Request) -> web.Response:
         return await _preview_page(request, found, form, 422)
     async with panel.database.read() as session:
         words = await _words(session, panel, viewer, found.kind)
-    order = Order(found.kind, found.file, mapped, words, known == "update", viewer.id, _planning(panel))
+    order = Order(found.kind, found.file, mapped, words, known == "update", viewer.id, await _planning(panel))
     batch_id = await panel.imports.start(order)
     # A second click finds the import that the first one began in the list.
     return redirect(request, "/imports" if batch_id is None else f"/imports/{batch_id}")
@@ -173,7 +174,7 @@ async def undo(request: web.Request) -> web.Response:
     form_of(request)
     async with panel.database.read() as session:
         batch = await _load(session, request, panel)
-    if not await panel.imports.undo(batch.id, viewer.id, panel.region, _planning(panel)):
+    if not await panel.imports.undo(batch.id, viewer.id, panel.region, await _planning(panel)):
         raise web.HTTPConflict(text=_("There is nothing to undo here, or somebody is at it already."))
     return redirect(request, f"/imports/{batch.id}")
 
@@ -210,9 +211,11 @@ async def _words(session: AsyncSession, panel: Panel, viewer: Viewer, kind: Kind
     )
 
 
-def _planning(panel: Panel) -> Planning:
-    """Nobody can be asked for each row: a day that somebody set by hand stays."""
-    return Planning(panel.zone, HandDate.KEEP)
+async def _planning(panel: Panel) -> Planning:
+    """Nobody can be asked for each row: a day that somebody set by hand stays; other calls keep to the daily cap."""
+    async with panel.database.read() as session:
+        load = await planned_load(session, panel.zone, panel.clock().astimezone(panel.zone).date())
+    return Planning(panel.zone, HandDate.KEEP, load)
 
 
 def _read_columns(form: Form, found: Upload) -> Mapped:

@@ -21,7 +21,7 @@ from leads.domain.statuses import StatusRule
 from leads.store.engine import Database, breathe, lock_key
 from leads.store.lock_order import locked_in_order
 from leads.store.models import Call, Change, Counterparty, CounterpartyStatus, Lead, LeadStatus
-from leads.store.planning_settings import company_calendar, planning_choice
+from leads.store.planning_settings import planned_load, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall, PlanningDay
 
 AT_ONCE = 200
@@ -149,15 +149,7 @@ async def _finish(session: AsyncSession, zone: ZoneInfo, now: datetime) -> None:
 
 
 async def _workload(session: AsyncSession, zone: ZoneInfo, day: PlanningDay) -> _Load:
-    calendar = await company_calendar(session, zone)
-    _version, choice = await planning_choice(session)
-    counts = await session.execute(
-        select(PlannedCall.employee_id, PlannedCall.day, func.count())
-        .where(OPEN, PlannedCall.day >= day.day)
-        .group_by(PlannedCall.employee_id, PlannedCall.day)
-    )
-    work = Workload.of(choice.daily_cap, calendar, ((row[0], row[1], row[2]) for row in counts))
-    return _Load(work, day.day, day.planned)
+    return _Load(await planned_load(session, zone, day.day), day.day, day.planned)
 
 
 def _plan(kind: _Kind, row: Row[Any], load: Workload, calendar: Calendar, now: datetime) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """All that somebody can be in charge of, and how it becomes his successor's when he leaves (K2).
 
-Whatever new kind of thing somebody can be in charge of gets a line in KINDS, and goes along from then on. An open
-planned call needs none: the database itself gives it to whoever is responsible for its person.
+Whatever new kind of thing somebody can be in charge of gets a line in KINDS, and goes along from then on. Of open
+planned calls only those with people for whom somebody else or nobody is responsible: the others follow the cards.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.planning import PlanState
 from leads.store import audit
 from leads.store.lock_order import hold_persons, locked_in_order
 from leads.store.models import Change, ContactPerson, Counterparty, Did, Employee, Lead
+from leads.store.planning_tables import PlannedCall
 from leads.store.task_tables import Task
 
 
@@ -68,6 +70,16 @@ def _tasks_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
     return Task.employee_id == employee_id, Task.done_at.is_(None)
 
 
+def planned_calls_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Open planned calls that are his although their person is not (see leads.store.plans.move_plans)."""
+    his_lead = exists().where(Lead.id == PlannedCall.lead_id, Lead.responsible_id == employee_id)
+    his_company = exists().where(
+        Counterparty.id == PlannedCall.counterparty_id, Counterparty.responsible_id == employee_id
+    )
+    is_open = PlannedCall.state == PlanState.OPEN
+    return PlannedCall.employee_id == employee_id, is_open, ~his_lead, ~his_company
+
+
 async def _move_leads(session: AsyncSession, handing: Handing, ids: Collection[int]) -> int:
     held = await _held(session, Lead, ids, _leads_of(handing.of.id))
     values = {"responsible_id": handing.to.id, "responsible_by_hand": True, "updated_at": handing.now}
@@ -117,12 +129,24 @@ async def _move_tasks(session: AsyncSession, handing: Handing, ids: Collection[i
     return len(held)
 
 
+async def _move_planned_calls(session: AsyncSession, handing: Handing, ids: Collection[int]) -> int:
+    """The successor is reminded of them anew."""
+    whose = select(PlannedCall.lead_id, PlannedCall.counterparty_id).where(PlannedCall.id.in_(ids))
+    people = (await session.execute(whose)).all()
+    await hold_persons(session, [one.lead_id for one in people], [one.counterparty_id for one in people])
+    held = await _held(session, PlannedCall, ids, planned_calls_of(handing.of.id))
+    values = {"employee_id": handing.to.id, "reminded_at": None, "version": PlannedCall.version + 1}
+    await _update(session, PlannedCall, held, values)
+    return len(held)
+
+
 KINDS = (
     Kind("leads", Lead, _leads_of, _move_leads),
     Kind("counterparties", Counterparty, _counterparties_of, _move_counterparties),
     Kind("contact_persons", ContactPerson, _contact_persons_of, _move_contact_persons),
     Kind("our_numbers", Did, _our_numbers_of, _move_our_numbers),
     Kind("tasks", Task, _tasks_of, _move_tasks),
+    Kind("planned_calls", PlannedCall, planned_calls_of, _move_planned_calls),
 )
 
 

@@ -14,6 +14,7 @@ from leads.store import access, audit, company, handovers
 from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
+from leads.store.leavers_work import planned_calls_of
 from leads.store.models import ContactPerson, Counterparty, Did, Employee, Extension, GroupMember, Lead
 from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.task_tables import Task
@@ -31,7 +32,10 @@ class SuccessorError(CompanyError):
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """What an employee is in charge of now, and his phones, by their numbers."""
+    """What an employee is in charge of now, and his phones, by their numbers.
+
+    `planned_calls` are those with people who are not his; the others go with their cards.
+    """
 
     leads: int
     counterparties: int
@@ -39,11 +43,13 @@ class Belongings:
     our_numbers: int
     phones: tuple[str, ...]
     tasks: int = 0
+    planned_calls: int = 0
 
     @property
     def total(self) -> int:
         """How many things somebody has to take over."""
-        return self.leads + self.counterparties + self.contact_persons + self.our_numbers + self.tasks
+        cards = self.leads + self.counterparties + self.contact_persons
+        return cards + self.our_numbers + self.tasks + self.planned_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ async def belongings(session: AsyncSession, employee_id: int) -> Belongings:
         our_numbers=await count(Did.responsible_id == employee_id),
         phones=tuple(await session.scalars(phones)),
         tasks=await count(Task.employee_id == employee_id, Task.done_at.is_(None)),
+        planned_calls=await count(*planned_calls_of(employee_id)),
     )
 
 

@@ -1,15 +1,16 @@
 """The company's choices for planning: whether, on which days, how many calls a day (P2 to P4)."""
 
 from dataclasses import dataclass
+from datetime import date
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.domain.planning import Calendar
+from leads.domain.planning import Calendar, Workload
 from leads.store.company import SavedMeanwhileError
 from leads.store.duty_tables import Holiday
-from leads.store.planning_tables import PlanningSetting
+from leads.store.planning_tables import OPEN, PlannedCall, PlanningSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,15 @@ async def company_calendar(session: AsyncSession, zone: ZoneInfo) -> Calendar:
     _version, choice = await planning_choice(session)
     holidays = frozenset(await session.scalars(select(Holiday.day)))
     return Calendar(zone, choice.working_days, holidays)
+
+
+async def planned_load(session: AsyncSession, zone: ZoneInfo, since: date) -> Workload:
+    """How many open calls each employee has on each day since one, to spread many more within the daily cap (P4)."""
+    _version, choice = await planning_choice(session)
+    counts = await session.execute(
+        select(PlannedCall.employee_id, PlannedCall.day, func.count())
+        .where(OPEN, PlannedCall.day >= since)
+        .group_by(PlannedCall.employee_id, PlannedCall.day)
+    )
+    calendar = await company_calendar(session, zone)
+    return Workload.of(choice.daily_cap, calendar, ((row[0], row[1], row[2]) for row in counts))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from leads.domain.planning import Act, HandDate, OpenCall, PlanState, Step, after_status_change
+from leads.domain.planning import Act, HandDate, OpenCall, PlanState, Step, Workload, after_status_change
 from leads.domain.statuses import StatusRule
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError
 from leads.store.company import SavedMeanwhileError
@@ -38,10 +38,14 @@ class HandDateError(CardError):
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """What a save of a card needs to plan: the company's zone, and what to do with a day that was set by hand."""
+    """What a save of a card needs to plan: the company's zone, and what to do with a day that was set by hand.
+
+    `load`, where many cards are saved at once: their calls are spread over days within the daily cap (P4).
+    """
 
     zone: ZoneInfo
     hand_date: HandDate | None = None
+    load: Workload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ async def plan_after_status(
         await company_calendar(session, planning.zone),
         planning.hand_date,
     )
+    if planning.load is not None and step.day is not None and step.act in (Act.PLAN, Act.MOVE):
+        step = Step(step.act, planning.load.place(card.responsible_id, step.day))
     if step.act is Act.ASK and planned is not None and step.day is not None:
         raise HandDateError(planned.day, step.day)
     journal = _journal_of(card, now, by)

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -17,7 +18,7 @@ import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin import csv_files, imports
@@ -32,7 +33,7 @@ from leads.store.lead_card import LeadEdit, create_lead, load_lead
 from leads.store.leads import LeadFilter, LeadOrder, LeadState
 from leads.store.merging import merge_leads
 from leads.store.models import Counterparty, Lead, PhoneNumber, Source
-from leads.store.planning_tables import PlannedCall
+from leads.store.planning_tables import PlannedCall, PlanningSetting
 from tests.admin.conftest import Clock, Company, Visitor
 from tests.admin.importing import Importer, text_of
 
@@ -136,6 +137,28 @@ async def test_known_leads_are_left_or_updated_as_chosen(importer: Importer, dat
     assert (card.name, card.email, card.version) == ("Інша", "new@b.ua", 2)
     unnamed = (await _leads(database))["+380509999999"]
     assert (unnamed.name, unnamed.named) == ("+380509999999", False)
+
+
+async def test_an_import_that_changes_statuses_plans_no_more_a_day_than_the_cap(
+    importer: Importer, database: Database, company: Company
+) -> None:
+    async with database.write() as session:
+        await session.execute(update(PlanningSetting).values(daily_cap=2))
+    numbers = [f"05012345{place:02}" for place in range(6)]
+    for number in numbers[:5]:
+        await _lead(database, replace(EDIT, numbers=(number,), responsible_id=company.yurii))
+    await _lead(database, replace(EDIT, numbers=(numbers[5],), responsible_id=company.maria))
+    rows = "".join(f"{number};Warm\n" for number in numbers)
+    assert _facts(await importer.bring(f"Number;Status\n{rows}", known="update")) == [0, 6, 0, 0]
+    async with database.read() as session:
+        days = list(await session.execute(select(PlannedCall.employee_id, PlannedCall.day)))
+    load = Counter((employee, day.isoformat()) for employee, day in days)
+    assert load == {
+        (company.yurii, "2026-03-09"): 2,
+        (company.yurii, "2026-03-10"): 2,
+        (company.yurii, "2026-03-11"): 1,
+        (company.maria, "2026-03-09"): 1,
+    }
 
 
 async def test_refused_rows_come_with_line_and_reason(importer: Importer, database: Database, company: Company) -> None:

@@ -7,17 +7,19 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
+from leads.domain.directory import Role
 from leads.domain.planning import Act, HandDate, PlanState, Step
 from leads.domain.statuses import StatusSet
 from leads.store.cards import LeadClosedError, history
 from leads.store.company import SavedMeanwhileError
 from leads.store.duty import add_holiday
 from leads.store.engine import Database
-from leads.store.models import Counterparty, Lead, LeadStatus
+from leads.store.models import Counterparty, Employee, Lead, LeadStatus
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import HandDateError, PlanEdit, cancel_plan, move_plans, note_dialled, plan_by_hand
 from leads.store.statuses import remove_status, status_rows
+from tests.leads.handing import hand_all_over
 from tests.leads.planning import COLD, HOT, NUMBER, OTHER, TUESDAY, UNPROMISING, WARM, Desk
 from tests.leads.views import ended, talking
 
@@ -270,3 +272,19 @@ async def test_a_status_that_is_replaced_by_one_that_plans_none_cancels(desk: De
     async with desk.database.read() as session:
         told = [(row.field, row.before, row.after) for row in await history(session, lead_id=lead)]
     assert ("planned_call", (TODAY + timedelta(days=2)).isoformat(), "") in told
+
+
+async def test_a_leavers_planned_call_with_whom_nobody_is_responsible_for_goes_to_his_successor(desk: Desk) -> None:
+    lead, key = await desk.lead(), await desk.counterparty()
+    for person in (CallPerson(lead_id=lead), CallPerson(counterparty_id=key)):
+        await desk.by_hand(person, 1)
+    async with desk.database.write() as session:
+        await session.execute(update(Counterparty).values(responsible_id=None))
+        can_sign_in = {"role": Role.ADMIN, "login": "e2", "password_hash": "x"}
+        await session.execute(update(Employee).where(Employee.id == 2).values(**can_sign_in))
+        reminded = update(PlannedCall).where(PlannedCall.counterparty_id == key)
+        await session.execute(reminded.values(employee_id=1, reminded_at=desk.now))
+    had = await hand_all_over(desk.database, 1, 1, 2, by=None, clock=desk.clock)
+    assert (had.leads, had.planned_calls, had.total) == (1, 1, 2)
+    plans = await desk.plans()
+    assert [(one.employee_id, one.state, one.reminded_at) for one in plans] == [(2, PlanState.OPEN, None)] * 2
