@@ -16,6 +16,7 @@ from leads.store.duty import add_holiday
 from leads.store.engine import Database
 from leads.store.models import Counterparty, Employee, Lead, LeadStatus
 from leads.store.people_of_calls import CallPerson
+from leads.store.plan_lists import due_untold, mark_reminded
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import HandDateError, PlanEdit, cancel_plan, move_plans, note_dialled, plan_by_hand
 from leads.store.statuses import remove_status, status_rows
@@ -288,3 +289,15 @@ async def test_a_leavers_planned_call_with_whom_nobody_is_responsible_for_goes_t
     assert (had.leads, had.planned_calls, had.total) == (1, 1, 2)
     plans = await desk.plans()
     assert [(one.employee_id, one.state, one.reminded_at) for one in plans] == [(2, PlanState.OPEN, None)] * 2
+
+
+async def test_who_gets_a_person_is_reminded_of_the_call_that_his_predecessor_was_reminded_of(desk: Desk) -> None:
+    lead = await desk.lead()
+    await desk.by_hand(CallPerson(lead_id=lead), 0)
+    async with desk.database.write() as session:
+        await mark_reminded(session, [(await desk.plan()).id], desk.now)
+    async with desk.database.write() as session:
+        await session.execute(update(Lead).values(responsible_id=2))
+    async with desk.database.read() as session:
+        assert [row.lead_id for row in await due_untold(session, 2, desk.now, TODAY)] == [lead]
+        assert not await due_untold(session, 1, desk.now, TODAY)
