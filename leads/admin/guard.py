@@ -141,6 +141,8 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     audit.act_as(audit.Actor(viewer.id, viewer.name, panel_of(request).clock()) if viewer is not None else None)
     if viewer is not None:
         request[VIEWER] = viewer
+        # Pages that refuse something have the frame's forms, too.
+        use_csrf_token(viewer.csrf_token)
     if viewer is not None and not viewer.may(needed):
         raise web.HTTPForbidden(text=_(_REFUSALS[needed]))
     if request.match_info.http_exception is not None:

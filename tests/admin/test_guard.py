@@ -150,6 +150,14 @@ HOSTILE_ADDRESSES = [
 ]
 
 
+async def test_who_meets_a_refusal_can_still_sign_out(yurii: Visitor) -> None:
+    token = yurii.csrf
+    for path, status in (("/nowhere", 404), ("/leads/999999", 404), ("/company/employees", 403)):
+        page = await yurii.get(path)
+        assert page.status == status
+        assert set(re.findall(r'name="csrf" value="([^"]*)"', page.text)) == {token}, path
+
+
 async def test_hostile_addresses_get_a_clean_page(admin: Visitor) -> None:
     for path, status in HOSTILE_ADDRESSES:
         answer = await admin.get(path)
