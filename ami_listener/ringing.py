@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 
 from ami_listener.model import Channel, Kind
 from ami_listener.results import ANSWERED_ELSEWHERE
-from ami_listener.views import direction_of, number_of
+from ami_listener.views import caller_of, direction_of, number_of
 from leads.domain.calls import Direction
 from leads.domain.rings import Ring, RingState
 
@@ -75,7 +75,7 @@ class Ringing:
             outside = next((leg for leg in call.legs if leg.channel.kind is Kind.TRUNK), None)
             party = number_of(outside.channel, call) if outside else None
         elif caller is not None:
-            party, name, hidden = number_of(caller, call), caller.caller_name, caller.hidden
+            party, name, hidden = caller_of(caller, call), caller.caller_name, caller.hidden
         return Ring(
             pbx=self._pbx,
             uniqueid=channel.uniqueid,

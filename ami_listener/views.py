@@ -28,7 +28,7 @@ def _facts(call: Call) -> dict[str, Any]:
         "role": call.role,
         "phase": Phase.ENDED if call.ended else Phase.TALKING if call.answered else Phase.RINGING,
         "direction": direction_of(call),
-        "caller": number_of(caller, call, shared) if caller else None,
+        "caller": caller_of(caller, call, shared) if caller else None,
         "caller_name": caller.caller_name if caller else None,
         "caller_hidden": caller.hidden if caller else False,
         "dialled": _dialled(call, shared),
@@ -74,6 +74,13 @@ def number_of(channel: Channel, call: Call, shared: frozenset[str] | None = None
     if leg is None:
         return channel.number or channel.endpoint
     return _own_number(channel, call, _shared_numbers(call) if shared is None else shared) or channel.endpoint
+
+
+def caller_of(channel: Channel, call: Call, shared: frozenset[str] | None = None) -> str | None:
+    """The number of who calls; None where the trunk tells none, whose own name would be nobody's number."""
+    if channel.kind is Kind.TRUNK and channel.leg is None and channel.number is None:
+        return None
+    return number_of(channel, call, shared)
 
 
 def _own_number(channel: Channel, call: Call, shared: frozenset[str]) -> str | None:

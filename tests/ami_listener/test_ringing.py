@@ -72,6 +72,14 @@ def test_a_withheld_number_is_not_told() -> None:
     assert (ring.hidden, ring.party, ring.party_name) == (True, None, None)
 
 
+def test_a_trunk_that_says_no_number_is_not_told_for_one() -> None:
+    pbx = Pbx()
+    watch = Watch(pbx)
+    pbx.ring(pbx.inbound(""), "101")
+    (ring,) = watch.rings()
+    assert (ring.hidden, ring.party) == (False, None)
+
+
 def test_a_colleague_is_told_by_his_phone() -> None:
     pbx = Pbx()
     watch = Watch(pbx)

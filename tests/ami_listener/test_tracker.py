@@ -230,6 +230,16 @@ def test_the_name_that_the_trunk_delivered_stays_when_the_dialplan_sets_ours_for
     assert told(pbx).caller_name == "KYIV CITY"
 
 
+def test_a_trunk_that_says_no_number_is_no_caller_s_number() -> None:
+    pbx = Pbx()
+    a = pbx.inbound("")
+    b = pbx.ring(a, "101")
+    pbx.answer(a, b)
+    pbx.part("b1", a, b)
+    call = told(pbx)
+    assert (call.caller, call.answered_by) == (None, "101")
+
+
 def test_anonymous_caller() -> None:
     pbx = Pbx()
     pbx.hangup(pbx.inbound("anonymous"), 0)
