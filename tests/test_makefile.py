@@ -58,6 +58,7 @@ def test_without_root_and_docker_a_person_is_told_the_ways_that_are_left(checkou
     fake_command(checkout / "bin", "docker", "exit 1")
     done = run("tools/setup", "run", cwd=checkout, PATH=first(checkout))
     assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 4
     for way in ("Docker", "as root", "Your own Asterisk"):
         assert way in done.stderr
     assert not (checkout / ".venv").exists()
