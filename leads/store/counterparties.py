@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.statuses import StatusSet
 from leads.store.leads import NOBODY, employees
-from leads.store.list_shapes import Condition, Group, Segments, Source, Total
+from leads.store.list_shapes import Condition, Group, Index, Segments, Source, Total
 from leads.store.listing import Page, Request, read_page
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, PhoneNumber
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
@@ -109,9 +109,6 @@ async def find_counterparties(
         *key_holds(dialect, Counterparty, Counterparty.people_keys, wanted.person),
         *number_holds(dialect, Counterparty, wanted.number),
     ]
-    if wanted.created is not None and order is not CounterpartyOrder.CREATED:
-        within = wanted.created.holds(Counterparty.created_at)
-        conditions.append(Condition(within, select(Counterparty.id).where(within)))
     if scope is not None:
         conditions.append(counterparties_of(scope))
     source = await _source(session, wanted, order, tuple(conditions))
@@ -120,25 +117,23 @@ async def find_counterparties(
 
 async def folders(session: AsyncSession, scope: frozenset[int] | None = None) -> list[str]:
     """The folders in use, of the counterparties that somebody with this scope may see; None for all."""
-    statement = select(Counterparty.folder).where(Counterparty.folder != "").distinct()
     if scope is not None:
+        statement = select(Counterparty.folder).where(Counterparty.folder != "").distinct()
         statement = statement.where(Counterparty.id.in_(counterparties_of(scope).ids))
-    return sorted(await session.scalars(statement), key=str.casefold)
+        return sorted(await session.scalars(statement), key=str.casefold)
+    # From each folder to the next in their index: to pass all counterparties of each takes longer than their list.
+    first = select(func.min(Counterparty.folder).label("folder")).where(Counterparty.folder > "").cte(recursive=True)
+    following = select(func.min(Counterparty.folder)).where(Counterparty.folder > first.c.folder).scalar_subquery()
+    every = first.union_all(select(following).where(first.c.folder.is_not(None)))
+    found = await session.scalars(select(every.c.folder).where(every.c.folder.is_not(None)))
+    return sorted(found, key=str.casefold)
 
 
 async def _source(
     session: AsyncSession, wanted: CounterpartyFilter, order: CounterpartyOrder, conditions: tuple[Condition, ...]
 ) -> Source:
-    filters: list[ColumnElement[bool]] = []
-    if wanted.folder is not None:
-        filters.append(Counterparty.folder == wanted.folder)
-    if wanted.status_id is not None:
-        filters.append(Counterparty.status_id == wanted.status_id)
-    if wanted.responsible_id is not None:
-        filters.append(_charge(wanted.responsible_id))
-    if wanted.created is not None and order is CounterpartyOrder.CREATED:
-        filters.append(wanted.created.holds(Counterparty.created_at))
-    base = tuple(filters)
+    base, outside = _by_columns(wanted, order)
+    conditions = (*conditions, *outside)
     groups = [Group(0, 0, partial(_segments, base))]
     key = _KEYS.get(order, Counterparty.sort_name)
     label: ColumnElement[int] | None = None
@@ -171,6 +166,25 @@ async def _source(
         ]
         label = case({name: place for place, name in enumerate(names)}, value=Counterparty.folder, else_=0)
     return Source(Counterparty.id, key, tuple(groups), base, conditions, label, in_use)
+
+
+def _by_columns(
+    wanted: CounterpartyFilter, order: CounterpartyOrder
+) -> tuple[tuple[ColumnElement[bool], ...], tuple[Condition, ...]]:
+    """The filters of single columns: the one by which an index has the order too, and the others."""
+    checks: dict[CounterpartyOrder, ColumnElement[bool]] = {}
+    if wanted.folder is not None:
+        checks[CounterpartyOrder.FOLDER] = Counterparty.folder == wanted.folder
+    if wanted.status_id is not None:
+        checks[CounterpartyOrder.STATUS] = Counterparty.status_id == wanted.status_id
+    if wanted.responsible_id is not None:
+        checks[CounterpartyOrder.RESPONSIBLE] = _charge(wanted.responsible_id)
+    by_name = next(iter(checks), None)  # Each of these three has an index in which the names follow.
+    if wanted.created is not None:
+        checks[CounterpartyOrder.CREATED] = wanted.created.holds(Counterparty.created_at)
+    inside = checks.pop(by_name if by_name and order is CounterpartyOrder.NAME else order, None)
+    outside = (Condition(each, select(Counterparty.id).where(each), Index.IDS_ONCE) for each in checks.values())
+    return () if inside is None else (inside,), tuple(outside)
 
 
 def _segments(base: tuple[ColumnElement[bool], ...], *more: ColumnElement[bool]) -> Segments:

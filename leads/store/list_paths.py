@@ -195,6 +195,9 @@ async def _total_checked(search: Search, source: Source, places: Sequence[Place]
     """Count what a walk was enough for: exactly where the list is not long, else as more than one page."""
     if search.start is None and len(places) < search.limit:
         return Total(len(places), True)
+    alone = source.conditions[0] if len(source.conditions) == 1 and not source.filters else None
+    if alone is not None and alone.index >= Index.IDS_ONCE and alone.rest is None:
+        return Total(await _rows_in(search.session, alone.ids.limit(MOST_COUNTED + 1)), True)
     if await _count(search.session, source, source.filters, MOST_COUNTED + 1) <= MOST_COUNTED:
         checks = [condition.check for condition in source.conditions]
         return Total(await _count(search.session, source, [*source.filters, *checks], MOST_COUNTED + 1), True)
