@@ -17,6 +17,7 @@ from sqlalchemy import (
     UnaryExpression,
     and_,
     case,
+    false,
     func,
     literal,
     or_,
@@ -161,22 +162,23 @@ async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | No
 def _found_by(session: AsyncSession, source: Source, driver: Condition | None) -> list[ColumnElement[bool]]:
     """The rows of a source, taken from the index of one of its conditions, if one has any, and held against all else.
 
-    SQLite is kept from any other index: it would follow one of the list's, through most of the table.
+    The database is kept from any other index: it would follow one of the list's, through most of the table.
     """
     if driver is None:
         return [*source.filters, *(condition.check for condition in source.conditions)]
     checks = [condition.check for condition in source.conditions if condition is not driver]
     if driver.rest is not None:
         checks.append(driver.rest)
+    on_postgres = session.get_bind().dialect.name == "postgresql"
     match driver.index:
         case Index.COVERING:
             found = driver.check
         case Index.IDS_ONCE:
-            found = source.id == driver.ids.subquery().c.id
+            found = driver.check if on_postgres else source.id == driver.ids.subquery().c.id
         case _:
             found = source.id.in_(driver.ids)
     met = and_(true(), *source.filters, *checks)
-    return [found, met if session.get_bind().dialect.name == "postgresql" else _without_index(source, met)]
+    return [found, case((met, true()), else_=false()) if on_postgres else _without_index(source, met)]
 
 
 def _without_index(source: Source, met: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -357,7 +359,10 @@ async def _sort_groups(
     if start is not None and start.rank == groups[0].rank:
         beyond = _beyond(source, start, descending)
         statement = statement.where(beyond if source.label is None else or_(source.label != start.label, beyond))
-    statement = statement.order_by(*_directed(*statement.selected_columns, descending=descending))
+    place, key, identity = statement.selected_columns
+    if search.session.get_bind().dialect.name == "postgresql":
+        key = func.coalesce(key, key)  # Else it may pass all rows in the order's index, to find a page that is far off.
+    statement = statement.order_by(*_directed(place, key, identity, descending=descending))
     rows = (await search.session.execute(statement.limit(limit))).all()
     label_of = {group.rank: group.label for group in groups}
     return [Place(row[0], label_of[row[0]], row[1], row[2]) for row in rows]

@@ -50,7 +50,7 @@ def searches(dialect: str, model: Model, patterns: Sequence[str]) -> tuple[Condi
         return ()
     check = and_(*(_holds(dialect, model.search_text, pattern) for pattern in patterns))
     if dialect == "postgresql":
-        return (Condition(check, select(model.id).where(check)),)
+        return (Condition(check, select(model.id).where(check), Index.IDS_ONCE),)
     index = table(f"{model.__tablename__}_search", column_of("rowid", Integer))
     matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
     return (Condition(check, select(index.c.rowid.label("id")).where(matches), Index.IDS_ONCE),)
@@ -96,7 +96,7 @@ def _within_search(
     for found in searches(dialect, model, patterns):
         check = and_(found.check, here)
         if dialect == "postgresql":
-            return (Condition(check, select(model.id).where(check)),)
+            return (Condition(check, select(model.id).where(check), Index.IDS_ONCE),)
         return (Condition(check, found.ids, found.index, rest=here),)
     return (Condition(here, select(model.id).where(here), Index.NONE),)
 

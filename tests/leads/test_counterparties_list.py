@@ -102,6 +102,7 @@ async def test_pages_together_are_the_sorted_list(
 
 async def test_one_filter_alone_is_counted_in_every_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(list_paths, "_LOOKING", list_paths.Effort(1, 1, 10_000))
+    monkeypatch.setattr(list_paths, "MOST_COUNTED", 20)
     cards = await _fill(database)
     wanted = CounterpartyFilter(folder="Клієнти")
     number = sum(card.folder == "Клієнти" for card in cards)
