@@ -5,7 +5,7 @@ database finds, and counts the rest.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from leads.store.lead_report import (
     count_leads,
     first_groups,
     groups_in_order,
+    groups_of_leads,
 )
 from leads.store.reported_leads import lead_names
 
@@ -69,21 +70,40 @@ class _Asked:
 def make_report(connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words) -> Report:
     """The lines of a page: each group with the groups within it below it, those with most leads first."""
     asked = _Asked(connection, period, by, scope, words)
-    of_leads = list(by).index(Dimension.LEAD) if Dimension.LEAD in by else len(by)
-    groups = count_leads(connection, period, by[:of_leads], scope)
-    nodes = _in_order(groups, by[:of_leads], words) if of_leads else []
-    tops, cut = nodes, max(0, len(nodes) - MOST_LINES)
-    if of_leads < len(by):
-        nodes = _with_leads(asked, of_leads, nodes)
-        cut = len(tops) + _count_from(asked, of_leads) - MOST_LINES if len(nodes) >= MOST_LINES else 0
-        tops = nodes if not of_leads else tops
-    tops = [node for node in tops if len(node[0]) == 1][:MOST_BARS]
-    shown = nodes[:MOST_LINES]
     if Dimension.LEAD in by:
-        leads = {keys[of_leads] or 0 for keys, _figures in (*shown, *tops) if len(keys) > of_leads}
-        words = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
-    lines, bars = ([_line(node, by, words) for node in some] for some in (shown, tops))
-    return Report(lines, cut, sum(groups.values(), LeadFigures()), bars)
+        return _report_by_lead(asked, list(by).index(Dimension.LEAD))
+    groups = count_leads(connection, period, by, scope)
+    nodes = _in_order(groups, by, words)
+    return _report(asked, nodes, nodes, len(nodes), sum(groups.values(), LeadFigures()))
+
+
+def _report_by_lead(asked: _Asked, place: int) -> Report:
+    """The lines where single leads are groups, the dimension at `place`."""
+    outer, heads = asked.by[:place], list[Node]()
+    if outer:
+        heads = _in_order(count_leads(asked.connection, asked.period, outer, asked.scope), outer, asked.words)
+    first = first_groups(
+        *(asked.connection, asked.period, asked.by[: place + 1], asked.scope),
+        within=[_where(asked.by, keys) for keys in _enough(heads, place)],
+        most=MOST_LINES,
+    )
+    nodes = _with_leads(asked, place, heads, first.groups)
+    many = len(heads) + first.many
+    if place + 1 < len(asked.by):
+        nodes = _with_parts(asked, place, nodes)
+        # Of the parts only a page's are known.
+        many = len(heads) + _count_from(asked, place) if len(nodes) > MOST_LINES or many > MOST_LINES else len(nodes)
+    shown = nodes[:MOST_LINES]
+    leads = {keys[place] or 0 for keys, _figures in shown if len(keys) > place}
+    words = asked.words | {Dimension.LEAD: _lead_names(asked.connection, leads, asked.scope, asked.words)}
+    return _report(replace(asked, words=words), shown, heads or shown, many, first.total)
+
+
+def _report(asked: _Asked, nodes: Sequence[Node], tops: Sequence[Node], many: int, total: LeadFigures) -> Report:
+    shown = nodes[:MOST_LINES]
+    first = [node for node in tops if len(node[0]) == 1][:MOST_BARS]
+    lines, bars = ([_line(node, asked.by, asked.words) for node in some] for some in (shown, first))
+    return Report(lines, many - len(shown), total, bars)
 
 
 def report_rows(
@@ -110,35 +130,25 @@ def label(words: Words, dimension: Dimension, key: Key) -> str:
     return words[dimension].get(key, str(key))
 
 
-def _with_leads(asked: _Asked, place: int, heads: Sequence[Node]) -> list[Node]:
-    """The nodes of a page where single leads are groups, the dimension at `place`: below each head its leads."""
-    by = asked.by
-    chosen = _enough(heads, place)
-    within = [_where(by, keys) for keys in chosen]
-    first = first_groups(asked.connection, asked.period, by[: place + 1], asked.scope, within=within, most=MOST_LINES)
+def _with_leads(asked: _Asked, place: int, heads: Sequence[Node], leads: Groups) -> list[Node]:
+    """As many nodes as a page takes: below each head its leads."""
     below: dict[Keys, list[Node]] = {}
-    for node in _ranked(first, by, asked.words):
+    for node in _ranked(leads, asked.by, asked.words):
         below.setdefault(node[0][:place], []).append(node)
-    nodes: list[Node] = [] if place else below.get((), [])[:MOST_LINES]
+    nodes: list[Node] = [] if place else below.get((), [])
     for keys, figures in heads:
         nodes += [(keys, figures), *(below.get(keys, ()) if len(keys) == place else ())]
         if len(nodes) >= MOST_LINES:
             break
-    nodes = nodes[:MOST_LINES]
-    return _with_parts(asked, place, nodes) if place + 1 < len(by) else nodes
+    return nodes[:MOST_LINES]
 
 
 def _with_parts(asked: _Asked, place: int, nodes: Sequence[Node]) -> list[Node]:
     """The nodes, and below each lead the groups that it is made of."""
     by = asked.by
-    leads = {keys[place] for keys, _figures in nodes if len(keys) > place}
-    parts = first_groups(
-        *(asked.connection, asked.period, by, asked.scope),
-        within=[{Dimension.LEAD: lead} for lead in leads],
-        most=MOST_LINES,
-    )
+    leads = {keys[place] or 0 for keys, _figures in nodes if len(keys) > place}
     of_lead: dict[Keys, dict[Keys, LeadFigures]] = {}
-    for keys, figures in parts.items():
+    for keys, figures in groups_of_leads(asked.connection, asked.period, by, asked.scope, leads).items():
         of_lead.setdefault(keys[: place + 1], {})[keys[place + 1 :]] = figures
     found: list[Node] = []
     for keys, figures in nodes:

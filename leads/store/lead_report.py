@@ -11,7 +11,7 @@ Three kinds of facts are counted, each with whom and what it belongs to; figures
 Leads that were merged into others count nowhere; their calls are the others'.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -150,6 +150,15 @@ def groups_in_order(
     return [_group(row, by) for row in found]
 
 
+@dataclass(frozen=True, slots=True)
+class FirstGroups:
+    """Some groups, how many there are of all, and the figures of all."""
+
+    groups: Mapping[tuple[Key, ...], LeadFigures]
+    many: int
+    total: LeadFigures
+
+
 def first_groups(
     connection: Connection,
     period: Period,
@@ -158,7 +167,7 @@ def first_groups(
     *,
     within: Iterable[Where],
     most: int,
-) -> dict[tuple[Key, ...], LeadFigures]:
+) -> FirstGroups:
     """Of each group of all but the last of `by` its first parts: at most `most`, those with most leads, then calls.
 
     Args:
@@ -172,11 +181,28 @@ def first_groups(
     groups = _groups(period, by, scope)
     order = (groups.c.leads.desc(), groups.c.calls.desc(), groups.c[by[-1].value])
     outer = [groups.c[each.value] for each in by[:-1]]
-    place = func.row_number().over(partition_by=outer or None, order_by=order).label("place")
-    wanted = or_(false(), *(and_(true(), *_keys_are(groups.c, where)) for where in within))
-    ranked = select(groups, place).where(wanted).subquery("ranked")
-    rows = connection.execute(select(ranked).where(ranked.c.place <= most))
-    return dict(_group(row, by) for row in rows)
+    # All in one walk, as a big company's leads are counted for some seconds.
+    ranked = select(
+        groups,
+        func.row_number().over(partition_by=outer or None, order_by=order).label("place"),
+        func.count().over().label("many"),
+        *(func.sum(groups.c[each.value]).over().label(f"all_{each}") for each in Figure),
+    ).subquery("ranked")
+    wanted = or_(false(), *(and_(true(), *_keys_are(ranked.c, where)) for where in within))
+    rows = connection.execute(select(ranked).where(wanted, ranked.c.place <= most)).all()
+    total = LeadFigures(*map(int, rows[0][-len(Figure) :])) if rows else LeadFigures()
+    return FirstGroups(dict(_group(row, by) for row in rows), rows[0].many if rows else 0, total)
+
+
+def groups_of_leads(
+    connection: Connection,
+    period: Period,
+    by: Sequence[Dimension],
+    scope: frozenset[int] | None,
+    leads: Collection[int],
+) -> dict[tuple[Key, ...], LeadFigures]:
+    """The groups that a few leads make."""
+    return dict(_group(row, by) for row in connection.execute(select(_groups(period, by, scope, leads))))
 
 
 def count_groups(connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None) -> int:
@@ -209,8 +235,13 @@ def leads_behind(
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def _groups(period: Period, by: Sequence[Dimension], scope: frozenset[int] | None) -> Subquery:
-    """The figures of each group, added up by the database; columns are named as dimensions and figures."""
+def _groups(
+    period: Period, by: Sequence[Dimension], scope: frozenset[int] | None, leads: Collection[int] | None = None
+) -> Subquery:
+    """The figures of each group, added up by the database; columns are named as dimensions and figures.
+
+    `leads`: of a few leads only.
+    """
     every = union_all(
         *(
             select(
@@ -218,7 +249,7 @@ def _groups(period: Period, by: Sequence[Dimension], scope: frozenset[int] | Non
                 *(facts.counts.get(each, literal(0)).label(each.value) for each in Figure),
             )
             .select_from(facts.tables)
-            .where(*facts.narrowed({}, scope))
+            .where(*facts.narrowed({}, scope), true() if leads is None else facts.belongs[Dimension.LEAD].in_(leads))
             for facts in _all_facts(period)
         )
     ).subquery("every")
