@@ -25,7 +25,7 @@ from sqlalchemy import Connection, text
 from bench.year import seed_year
 from leads.domain.periods import Period
 from leads.store.call_report import CallGrouping, count_calls
-from leads.store.contact_report import unnamed_leads, waiting_callers
+from leads.store.contact_report import Wanted, unnamed_leads, waiting_callers
 from leads.store.engine import Database
 from leads.store.lead_report import Dimension, count_leads
 from leads.store.long_reads import LongReads
@@ -34,6 +34,7 @@ LEADS, CALLS = 200_000, 1_000_000
 ROUNDS = 3
 SECONDS = 300.0
 PERIOD = Period(date(2025, 1, 1), date(2025, 12, 31), ZoneInfo("Europe/Kyiv"))
+FIRST = Wanted(100)
 Figures = Mapping[Any, Any]
 
 
@@ -167,9 +168,9 @@ def contests(dialect: str) -> list[Contest]:
     found += [Contest(f"R3 by {each}", _of_calls(each), calls_by_hand(key)) for each, key in keys.items()]
     joins = _OF_EMPLOYEE.format(past=_PAST)
     found.append(Contest("R3 by employee", _of_calls(CallGrouping.EMPLOYEE), calls_by_hand(_EMPLOYEE, joins)))
-    found.append(Contest("R2, unnamed", lambda c: _counted(unnamed_leads(c, None, 100).by_responsible), _UNNAMED))
+    found.append(Contest("R2, unnamed", lambda c: _counted(unnamed_leads(c, None, FIRST).by_responsible), _UNNAMED))
     found.append(
-        Contest("R2, waiting", lambda c: _counted(waiting_callers(c, PERIOD, None, 100).by_responsible), _WAITING)
+        Contest("R2, waiting", lambda c: _counted(waiting_callers(c, PERIOD, None, FIRST).by_responsible), _WAITING)
     )
     return found
 

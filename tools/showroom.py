@@ -72,6 +72,7 @@ PAGES: tuple[Page, ...] = (
     Page("report-leads", f"/reports/leads?{REPORT}&by1=employee&by2=source"),
     Page("report-leads-behind", f"/reports/leads/behind?{REPORT}&figure=leads"),
     Page("report-contact", f"/reports/contact?{REPORT}"),
+    Page("report-contact-behind", f"/reports/contact/behind?{REPORT}&figure=waiting"),
     Page("report-calls", f"/reports/calls?{REPORT}"),
     Page("report-calls-behind", f"/reports/calls/behind?{REPORT}&figure=missed"),
     Page("outages", "/outages"),

@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from leads.admin.charts import Bar, Series, bars
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
 from leads.admin.forms import Query
-from leads.admin.i18n import _
+from leads.admin.i18n import N_, _
 from leads.admin.periods import AskedPeriod, read_period
 from leads.admin.rendering import render
 from leads.admin.reports import read_report, report_file
-from leads.store.contact_report import Finding, unnamed_leads, waiting_callers
+from leads.store.contact_report import Finding, Wanted, unnamed_leads, waiting_callers
 from leads.store.leads import employees
 
 PAGE = "/reports/contact"
 MOST_SHOWN = 100
 MOST_IN_FILE = 50_000
+MOST_PAGES = 500
+NONE = "none"
+UNNAMED, WAITING = "unnamed", "waiting"
+FIGURES = {UNNAMED: N_("Unnamed"), WAITING: N_("Never called back")}
 
 routes = web.RouteTableDef()
 
@@ -26,6 +31,7 @@ routes = web.RouteTableDef()
 class Responsible:
     """One employee's line of the report."""
 
+    key: int | None
     name: str
     unnamed: int
     waiting: int
@@ -37,7 +43,7 @@ async def contact_report(request: web.Request) -> web.Response:
     """Both findings, by responsible and one by one."""
     query = Query(request)
     asked = read_period(request, query)
-    unnamed, waiting = await _findings(request, asked, MOST_SHOWN)
+    unnamed, waiting = await _findings(request, asked, Wanted(MOST_SHOWN))
     people = await _people(request)
     lines = _lines(unnamed, waiting, people)
     return render(
@@ -52,8 +58,57 @@ async def contact_report(request: web.Request) -> web.Response:
         unnamed=unnamed,
         waiting=waiting,
         people=people,
+        unnamed_total=sum(unnamed.by_responsible.values()),
+        waiting_total=sum(waiting.by_responsible.values()),
+        period_part=urlencode({"from": asked.first, "to": asked.last}),
         file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
     )
+
+
+@routes.get(f"{PAGE}/behind")
+@supervisor_only
+async def behind(request: web.Request) -> web.Response:
+    """Those who make one figure up, of one responsible or of all, in pages."""
+    query, scope = Query(request), viewer_of(request).scope
+    figure = query.choice("figure", FIGURES, UNNAMED)
+    page = int(query.choice("page", {str(number) for number in range(MOST_PAGES)}, "0"))
+    asked = read_period(request, query)
+    if asked.error:
+        raise web.HTTPBadRequest(text=asked.error)
+    of = _responsible(query)
+    wanted = Wanted(MOST_SHOWN, page * MOST_SHOWN, of)
+    found = await read_report(
+        request,
+        lambda connection: (
+            unnamed_leads(connection, scope, wanted)
+            if figure == UNNAMED
+            else waiting_callers(connection, asked.period, scope, wanted)
+        ),
+    )
+    people = await _people(request)
+    total = sum(found.by_responsible.values())
+    following = page + 1 if wanted.skip + MOST_SHOWN < total and page + 1 < MOST_PAGES else None
+    return render(
+        request,
+        "reports/contact_behind.html",
+        title=_(FIGURES[figure]),
+        figure=figure,
+        groups=[people.get(of[0], "")] if of else [],
+        asked=asked,
+        rows=found.rows,
+        people=people,
+        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last})}",
+        previous=query.url(page=page - 1 or None) if page else None,
+        following=query.url(page=following) if following else None,
+    )
+
+
+def _responsible(query: Query) -> tuple[int | None] | None:
+    """Whose findings are asked for; None for everybody's."""
+    if query.text("responsible") == NONE:
+        return (None,)
+    key = query.identifier("responsible")
+    return None if key is None else (key,)
 
 
 @routes.get(f"{PAGE}.csv")
@@ -63,7 +118,7 @@ async def contact_file(request: web.Request) -> web.Response:
     asked = read_period(request, Query(request))
     if asked.error:
         raise web.HTTPBadRequest(text=asked.error)
-    unnamed, waiting = await _findings(request, asked, MOST_IN_FILE)
+    unnamed, waiting = await _findings(request, asked, Wanted(MOST_IN_FILE))
     people = await _people(request)
     head = [_("What"), _("Number"), _("Name"), _("Responsible"), _("Calls")]
     rows = [
@@ -76,13 +131,13 @@ async def contact_file(request: web.Request) -> web.Response:
     return report_file(f"contact-{asked.first}-{asked.last}", [head, *rows])
 
 
-async def _findings(request: web.Request, asked: AskedPeriod, most: int) -> tuple[Finding, Finding]:
+async def _findings(request: web.Request, asked: AskedPeriod, wanted: Wanted) -> tuple[Finding, Finding]:
     scope = viewer_of(request).scope
     return await read_report(
         request,
         lambda connection: (
-            unnamed_leads(connection, scope, most),
-            waiting_callers(connection, asked.period, scope, most),
+            unnamed_leads(connection, scope, wanted),
+            waiting_callers(connection, asked.period, scope, wanted),
         ),
     )
 
@@ -95,7 +150,8 @@ async def _people(request: web.Request) -> dict[int | None, str]:
 def _lines(unnamed: Finding, waiting: Finding, people: dict[int | None, str]) -> list[Responsible]:
     keys = unnamed.by_responsible.keys() | waiting.by_responsible.keys()
     lines = [
-        Responsible(people[key], unnamed.by_responsible.get(key, 0), waiting.by_responsible.get(key, 0)) for key in keys
+        Responsible(key, people[key], unnamed.by_responsible.get(key, 0), waiting.by_responsible.get(key, 0))
+        for key in keys
     ]
     return sorted(lines, key=lambda line: (-line.unnamed - line.waiting, line.name))
 

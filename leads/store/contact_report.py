@@ -43,14 +43,29 @@ class WaitingCaller:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which findings are listed: at most `most` after the first `skip`; `of` one responsible only, or of nobody."""
+
+    most: int
+    skip: int = 0
+    of: tuple[int | None] | None = None
+
+    def narrowed(self, responsible: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:
+        """The condition that a finding is one of these."""
+        if self.of is None:
+            return ()
+        return (responsible.is_(None) if self.of[0] is None else responsible == self.of[0],)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """How many there are by the present responsible (None for nobody), and the first of them."""
+    """How many there are by the present responsible (None for nobody), and those that are listed."""
 
     by_responsible: dict[int | None, int]
     rows: Sequence[Any]
 
 
-def unnamed_leads(connection: Connection, scope: Scope, most: int) -> Finding:
+def unnamed_leads(connection: Connection, scope: Scope, wanted: Wanted) -> Finding:
     """Open leads without a name that had more than two calls with the outside, ever; those with most calls first."""
     called = (
         select(Call.lead_id, func.count().label("calls"))
@@ -61,14 +76,15 @@ def unnamed_leads(connection: Connection, scope: Scope, most: int) -> Finding:
     )
     tables = Lead.metadata.tables["lead"].join(called, called.c.lead_id == Lead.id)
     mine = () if scope is None else (Lead.responsible_id.in_(scope),)
-    conditions = (~Lead.named, Lead.closed_at.is_(None), Lead.merged_into_id.is_(None), *mine)
+    chosen = wanted.narrowed(Lead.responsible_id.expression)
+    conditions = (~Lead.named, Lead.closed_at.is_(None), Lead.merged_into_id.is_(None), *mine, *chosen)
     found = select(Lead.id, Lead.name, Lead.responsible_id, called.c.calls, Lead.last_call_at)
     every = found.select_from(tables).where(*conditions).subquery("every")
-    counts, rows = _counted(connection, every, (desc(every.c.calls), every.c.id), most)
+    counts, rows = _counted(connection, every, (desc(every.c.calls), every.c.id), wanted)
     return Finding(counts, [UnnamedLead(*row) for row in rows])
 
 
-def waiting_callers(connection: Connection, period: Period, scope: Scope, most: int) -> Finding:
+def waiting_callers(connection: Connection, period: Period, scope: Scope, wanted: Wanted) -> Finding:
     """Numbers of people on record that called in vain in the period and were never called since; the last one first."""
     waiting = _waiting(period)
     responsible = func.coalesce(
@@ -87,8 +103,8 @@ def waiting_callers(connection: Connection, period: Period, scope: Scope, most: 
         *(waiting.c.number, responsible.label("responsible_id"), waiting.c.lead_id, waiting.c.counterparty_id),
         *(name, waiting.c.missed, waiting.c.last_at),
     )
-    every = found.select_from(tables).where(*mine).subquery("every")
-    counts, rows = _counted(connection, every, (desc(every.c.last_at), every.c.number), most)
+    every = found.select_from(tables).where(*mine, *wanted.narrowed(responsible)).subquery("every")
+    counts, rows = _counted(connection, every, (desc(every.c.last_at), every.c.number), wanted)
     return Finding(counts, [WaitingCaller(*row) for row in rows])
 
 
@@ -121,9 +137,9 @@ def _waiting(period: Period) -> Subquery:
 
 
 def _counted(
-    connection: Connection, every: Subquery, order: tuple[ColumnElement[Any], ...], most: int
+    connection: Connection, every: Subquery, order: tuple[ColumnElement[Any], ...], asked: Wanted
 ) -> tuple[dict[int | None, int], list[Sequence[Any]]]:
-    """How many there are by responsible, and the first of all in this order; both of one pass."""
+    """How many there are by responsible, and those that are listed in this order; both of one pass."""
     responsible = every.c.responsible_id
     ranked = select(
         every,
@@ -131,7 +147,8 @@ def _counted(
         func.row_number().over(partition_by=responsible, order_by=order).label("place_of_his"),
         func.count().over(partition_by=responsible).label("many"),
     ).subquery("ranked")
-    wanted = or_(ranked.c.place <= most, ranked.c.place_of_his == 1)
+    last = asked.skip + asked.most
+    wanted = or_(ranked.c.place.between(asked.skip + 1, last), ranked.c.place_of_his == 1)
     rows = connection.execute(select(ranked).where(wanted).order_by(ranked.c.place)).all()
     counts = {row.responsible_id: row.many for row in rows}
-    return counts, [row[:-3] for row in rows if row.place <= most]
+    return counts, [row[:-3] for row in rows if asked.skip < row.place <= last]

@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from sqlalchemy import update
 
-from leads.admin import lead_report_lines
+from leads.admin import contact_report, lead_report_lines
 from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
 from leads.domain.calls import Direction, Phase, Result
 from leads.store import lead_report
@@ -153,7 +153,7 @@ async def test_leads_in_any_order_with_subtotals_and_those_behind_each_figure(ad
 
 @pytest.mark.usefixtures("leads")
 async def test_first_contact_finds_the_unnamed_and_those_never_called_back(
-    admin: Visitor, database: Database, clock: Clock
+    admin: Visitor, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = {"phase": Phase.ENDED, "result": Result.ANSWERED, "ended_at": clock()}
     for linkedid in ("a", "b"):
@@ -163,6 +163,14 @@ async def test_first_contact_finds_the_unnamed_and_those_never_called_back(
     page = (await admin.get("/reports/contact")).text
     assert _cells(page, "Марія Коваленко") == ["1", "0"]
     assert _cells(page, "Щербань Юрій") == ["0", "1"]
+    links = [unescape(link) for link in re.findall(r'href="(/reports/contact/behind[^"]+)">1<', page)]
+    assert len(links) == 2
+    for link, name in zip(sorted(links), ("+380 50 123 4567", "Ольга"), strict=True):
+        behind = (await admin.get(link)).text
+        assert (behind.count("<tr>"), name in behind) == (2, True), link
+    monkeypatch.setattr(contact_report, "MOST_SHOWN", 0)
+    assert "All 1" in (await admin.get("/reports/contact")).text
+    assert (await admin.get("/reports/contact/behind?figure=moon")).status == 400
     file = (await admin.get("/reports/contact.csv")).text.splitlines()
     assert file[1:] == [
         "Unnamed,+380501234567,,Марія Коваленко,3",

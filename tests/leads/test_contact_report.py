@@ -3,8 +3,10 @@
 from collections import Counter
 from typing import Any
 
+from sqlalchemy import Connection
+
 from leads.domain.calls import Direction, Phase, Result, Role
-from leads.store.contact_report import unnamed_leads, waiting_callers
+from leads.store.contact_report import WaitingCaller, Wanted, unnamed_leads, waiting_callers
 from leads.store.engine import Database
 from leads.store.long_reads import LongReads
 from tests.leads.test_call_report import CONTACTS, PEOPLE, PERIOD, calls
@@ -19,7 +21,7 @@ async def test_unnamed_leads_and_callers_never_called_back(database: Database, c
     per_lead = Counter(
         row["lead_id"] for row in calls if row["lead_id"] and row["role"] is Role.CALL and row["direction"] in outside
     )
-    unnamed = await reads.run(lambda connection: unnamed_leads(connection, None, 100))
+    unnamed = await reads.run(lambda connection: unnamed_leads(connection, None, Wanted(100)))
     assert {lead.id: lead.calls for lead in unnamed.rows} == {key: many for key, many in per_lead.items() if many > 2}
     assert unnamed.by_responsible == Counter(responsible[lead.id] for lead in unnamed.rows)
 
@@ -47,12 +49,24 @@ async def test_unnamed_leads_and_callers_never_called_back(database: Database, c
             of_lead = responsible[row["lead_id"]] if row["lead_id"] else None
             whose = (row["lead_id"], row["counterparty_id"], row["contact_person_id"])
             waiting[number, whose, of_company or of_lead] += 1
-    found = await reads.run(lambda connection: waiting_callers(connection, PERIOD, None, 1000))
+    found = await reads.run(lambda connection: waiting_callers(connection, PERIOD, None, Wanted(1000)))
     assert sorted((one.number, one.missed, one.responsible_id or 0) for one in found.rows) == sorted(
         (key[0], many, key[2] or 0) for key, many in waiting.items()
     )
     assert found.by_responsible == Counter(key[2] for key in waiting)
     assert found.rows
-    mine = await reads.run(lambda connection: waiting_callers(connection, PERIOD, frozenset({2}), 1000))
+    mine = await reads.run(lambda connection: waiting_callers(connection, PERIOD, frozenset({2}), Wanted(1000)))
     assert mine.by_responsible == {key: many for key, many in found.by_responsible.items() if key == 2}
+    for whose, many in found.by_responsible.items():
+        paged = await reads.run(lambda connection, of=whose: _by_three(connection, of))  # type: ignore[misc]
+        assert paged == [row for row in found.rows if row.responsible_id == whose]
+        assert len(paged) == many
     reads.close()
+
+
+def _by_three(connection: Connection, of: int | None) -> list[WaitingCaller]:
+    """All who wait for one responsible, read three at a time."""
+    rows: list[WaitingCaller] = []
+    while more := waiting_callers(connection, PERIOD, None, Wanted(3, len(rows), (of,))).rows:
+        rows += more
+    return rows
