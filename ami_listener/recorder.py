@@ -14,10 +14,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol
 
+import structlog
+
 from leads.domain.calls import CallView, Phase
 from leads.store.calls import RecordedDecision
 
 logger = logging.getLogger(__name__)
+_story = structlog.get_logger(__name__)
 
 BATCH_SECONDS = 0.15
 BATCH_SIZE = 1000
@@ -129,6 +132,7 @@ class Recorder:
                 continue
             retry = FIRST_RETRY
             self._stored()
+            _tell(views, decisions)
 
     async def drain(self, seconds: float = 10.0) -> int:
         """Store what waits without delay; give how much is still unsaved after at most `seconds`."""
@@ -215,3 +219,22 @@ class Recorder:
         if not self.waiting:
             self._empty.set()
         self._on_written()
+
+
+def _tell(views: Sequence[CallView], decisions: Sequence[RecordedDecision]) -> None:
+    """Log what was stored of each call, for who asks for so much; no outside number, which erasing could not reach."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    for made in decisions:
+        why = [reason.get("code") for reason in made.decision.get("reasons", ())]
+        _story.debug("call routed", pbx=made.pbx, linkedid=made.linkedid, why=why)
+    for view in views:
+        _story.debug(
+            "call stored",
+            pbx=view.pbx,
+            linkedid=view.linkedid,
+            phase=view.phase.name.lower(),
+            direction=view.direction and view.direction.value,
+            result=view.result and view.result.value,
+            talk_seconds=view.talk_seconds,
+        )

@@ -129,6 +129,8 @@ def _settings(database_url: str, listening: Listening, kept: Secrets) -> dict[st
         "LEADLINE_PANEL_HOST": listening.address,
         "LEADLINE_PANEL_PORT": str(listening.panel),
         "LEADLINE_DEFAULT_EXTENSION": "103",
+        # Who tries it out wants to follow each call in its log.
+        "LEADLINE_LOG_LEVEL": "debug",
     }
 
 

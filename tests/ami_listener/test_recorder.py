@@ -1,12 +1,14 @@
 """The recorder against a database that is slow, away, or back again."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 
 from ami_listener import recorder as recorder_module
 from ami_listener.recorder import Recorder
@@ -153,3 +155,21 @@ async def test_many_calls_go_in_batches() -> None:
         recorder.submit([call_views(first=10 * n)[-1] for n in range(1, 2501)])
         await recorder.drain()
     assert [len(views) for views, _ in writer.batches] == [1000, 1000, 500]
+
+
+async def test_each_call_can_be_followed_in_the_log_by_its_linkedid_for_who_asks_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, recorder_module.__name__)
+    call = call_views()[-1]
+    with structlog.testing.capture_logs() as logs:
+        async with recording(FakeWriter()) as recorder:
+            recorder.submit_decision(a_decision(call.linkedid))
+            recorder.submit([call])
+            await recorder.drain()
+    assert [(line["event"], line["linkedid"]) for line in logs] == [
+        ("call routed", call.linkedid),
+        ("call stored", call.linkedid),
+    ]
+    assert call.caller is not None
+    assert call.caller not in str(logs)
