@@ -8,6 +8,9 @@ from leadline.demo.phones import PhoneCall, phone_calls
 from leadline.demo.scenarios import Behaviour
 from leadline.demo.sipp import Sipp
 
+NO_WAY_OUT = Behaviour(status=503, ring_seconds=0)
+"""For a PBX that is open to a network: whoever dials out hears at once that this leads nowhere."""
+
 
 class OutsideLine:
     """A public network in which everybody treats calls alike: answers after two seconds and talks, unless told else."""

@@ -15,7 +15,7 @@ from dialplan.render import AsteriskValues
 from leadline.demo import listen, pbx, summary
 from leadline.demo.company import seed_company
 from leadline.demo.listen import Listening
-from leadline.demo.outside_line import OutsideLine
+from leadline.demo.outside_line import NO_WAY_OUT, OutsideLine
 from leadline.demo.server_process import ServerProcess
 from leadline.demo.state import DemoError, Running, Secrets, announce, keep_secrets, only_run
 from leadline.settings import ENV_FILE_VARIABLE, load_settings
@@ -71,8 +71,7 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
     asyncio.run(_prepare_database(database_url, with_company=True))
     _say("Asterisk: starting …")
     asterisk = pbx.start(folder, _asterisk_values(listening, kept), parts)
-    if not listening.open_to_network:
-        parts.enter_context(OutsideLine(listening.trunk))
+    parts.enter_context(OutsideLine(listening.trunk, NO_WAY_OUT if listening.open_to_network else None))
     _say("Leadline: starting …")
     panel = f"http://{listening.shown_address}:{listening.panel}/"
     settings = _settings(database_url, listening, kept)

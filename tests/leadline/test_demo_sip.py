@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.demo.outside_line import OutsideLine
+from leadline.demo.outside_line import NO_WAY_OUT, OutsideLine
+from leadline.demo.phones import Calls
 from leadline.demo.scenarios import Account, Behaviour, Dialling, caller, literal, phone, quoted, register
 from leadline.demo.sip_messages import SipAddress, SipMessage, read_address, read_log
 from leadline.demo.sipp import await_value, free_port, port_is_free
@@ -58,6 +59,12 @@ def test_a_simulated_phone_listens_on_the_loopback_alone() -> None:
         await_value(lambda: None if port_is_free(socket.SOCK_DGRAM, "127.0.0.1", port) else True, 10, "sipp")
         await_value(lambda: len(udp_sockets(sipp)) > 2 or None, 10, "its media and control ports")
         assert {address for address, _port in udp_sockets(sipp)} == {"0100007F"}
+
+
+def test_a_network_that_leads_nowhere_says_so_at_once() -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    with OutsideLine(port, NO_WAY_OUT):
+        assert Calls(Dialling("101", "0501234567"), ("127.0.0.1", port)).wait_one().status == 503
 
 
 def test_a_voice_hears_the_loopback_alone() -> None:
