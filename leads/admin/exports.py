@@ -35,7 +35,7 @@ from leads.store.exports import (
     exported_counterparties,
     exported_leads,
 )
-from leads.store.leads import employees
+from leads.store.leads import LeadOrder, employees
 from leads.store.sources import source_names
 from leads.store.statuses import status_names
 
@@ -52,15 +52,21 @@ routes = web.RouteTableDef()
 @routes.get("/leads/export.csv")
 @export_only
 async def export_leads(request: web.Request) -> web.StreamResponse:
-    """The leads of the list with its present search, filters and order."""
+    """The leads of the list with its present search, filters and order.
+
+    Where nobody chose an order the oldest come first: so they are made in that order when the file is read back, and
+    saved again they give the same file.
+    """
     panel, viewer = panel_of(request), viewer_of(request)
     wanted, asked = asked_leads(request)
+    chosen = (asked.sort, asked.place.descending)
+    order, descending = chosen if asked.query.text("sort") else (LeadOrder.CREATED, False)
     async with panel.database.read() as session:
         people = people_labels(await employees(session))
         names = status_labels(await status_names(session, StatusSet.LEADS))
         sources = dict(await source_names(session))
     await _note(panel, "lead")
-    chunks = exported_leads(panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope)
+    chunks = exported_leads(panel.database, wanted, order, descending=descending, scope=viewer.scope)
 
     async def rows() -> AsyncIterator[list[Row]]:
         yield [lead_header()]

@@ -1,15 +1,15 @@
-"""Writes closed leads of a file: as a memory of whom their numbers were, which is what a closed lead is (L5, L12).
+"""Looks at closed leads of a file, each a memory of whom their numbers were, which is what a closed lead is (L5, L12).
 
 They keep no number from anybody. Of a counterparty that has one of their numbers it is known that they became it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from leads.store.imported_leads import Import, LeadRow, insert_leads
+from leads.store.imported_leads import LeadRow
 from leads.store.models import ContactPerson, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
 
@@ -19,16 +19,18 @@ _Face = tuple[frozenset[str], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What became of closed leads: how many were made, and how many are there already."""
+    """What becomes of closed leads: which are to be made, with the counterparties that they became, as far as these are
+    known; and how many are there already."""
 
-    made: int
+    fresh: tuple[LeadRow, ...]
+    became: Mapping[LeadRow, CallPerson]
     present: int
 
 
-def add_closed(connection: Connection, into: Import, rows: Sequence[LeadRow]) -> Past:
-    """Make the closed leads that are not there yet; their numbers must be locked."""
+def look_at_closed(connection: Connection, rows: Sequence[LeadRow]) -> Past:
+    """Find the closed leads that are not there yet; their numbers must be locked."""
     if not rows:
-        return Past(0, 0)
+        return Past((), {}, 0)
     numbers = {number for row in rows for number in row.numbers}
     present, fresh = _present(connection, numbers), list[LeadRow]()
     for row in rows:
@@ -39,9 +41,7 @@ def add_closed(connection: Connection, into: Import, rows: Sequence[LeadRow]) ->
     became = {
         row: owner for row in fresh if (owner := next(filter(None, map(owners.get, row.numbers)), None)) is not None
     }
-    for layer in _layers(fresh):
-        insert_leads(connection, into, layer, became)
-    return Past(len(fresh), len(rows) - len(fresh))
+    return Past(tuple(fresh), became, len(rows) - len(fresh))
 
 
 def _face(row: LeadRow) -> _Face:
@@ -83,14 +83,3 @@ def _counterparties(connection: Connection, numbers: Collection[str]) -> dict[st
     ):
         found.setdefault(number, CallPerson(None, company_id, person_id))
     return found
-
-
-def _layers(rows: Sequence[LeadRow]) -> Iterator[list[LeadRow]]:
-    """The rows in pieces of which none has two with the same main number: leads that had it one after the other."""
-    rest = list(rows)
-    while rest:
-        first: dict[str, LeadRow] = {}
-        for row in rest:
-            first.setdefault(row.numbers[0], row)
-        yield list(first.values())
-        rest = [row for row in rest if row is not first[row.numbers[0]]]

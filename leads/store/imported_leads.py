@@ -50,7 +50,7 @@ class Import:
 def insert_leads(
     connection: Connection, into: Import, rows: Sequence[LeadRow], became: Mapping[LeadRow, CallPerson]
 ) -> dict[str, int]:
-    """Insert leads, no two of which have the same main number; tells whose each number is now.
+    """Insert leads, no two of which have the same main number; tells whose each number of an open one is now.
 
     `became` are the counterparties of closed ones, as far as they are known.
     """
@@ -71,7 +71,7 @@ def insert_leads(
     for model, those in parts.items():
         if those:
             connection.execute(insert(model), those)
-    return {number: lead for lead, row, _value in leads for number in row.numbers}
+    return {number: lead for lead, row, _value in leads if row.closed_at is None for number in row.numbers}
 
 
 def _numbers(row: LeadRow, lead_id: int) -> Iterator[dict[str, Any]]:

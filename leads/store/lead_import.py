@@ -3,7 +3,7 @@
 A known lead is saved as a person would save its card, so that whatever follows from a change follows here too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError
-from leads.store.closed_lead_import import add_closed
+from leads.store.closed_lead_import import Past, look_at_closed
 from leads.store.counterparty_card import CounterpartyCard
 from leads.store.engine import Database, lock_numbers
 from leads.store.import_tables import ImportItem
@@ -65,8 +65,7 @@ def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *,
     """
     numbers = {number for row in rows for number in row.numbers}
     lock_numbers(connection, numbers)
-    into = Import(batch_id, by, now)
-    past = add_closed(connection, into, [row for row in rows if row.closed_at is not None])
+    past = look_at_closed(connection, [row for row in rows if row.closed_at is not None])
     rows = [row for row in rows if row.closed_at is None]
     leads, counterparties = _owners(connection, numbers)
     fresh: list[LeadRow] = []
@@ -78,9 +77,28 @@ def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *,
             leads.update(dict.fromkeys(row.numbers, 0))
         else:
             rest.append(row)
-    leads.update(insert_leads(connection, into, fresh, {}))
+    leads.update(_insert(connection, Import(batch_id, by, now), fresh, past))
     others = tuple(_judged(row, leads, counterparties) for row in rest)
-    return Added(len(fresh) + past.made, past.present, others)
+    return Added(len(fresh) + len(past.fresh), past.present, others)
+
+
+def _insert(connection: Connection, into: Import, fresh: Sequence[LeadRow], past: Past) -> dict[str, int]:
+    """Make the leads in the order of the file, open and closed ones: saved again they come in that order."""
+    owners: dict[str, int] = {}
+    for layer in _layers(sorted((*fresh, *past.fresh), key=lambda row: row.line)):
+        owners |= insert_leads(connection, into, layer, past.became)
+    return owners
+
+
+def _layers(rows: Sequence[LeadRow]) -> Iterator[list[LeadRow]]:
+    """The rows in pieces of which none has two with the same main number: leads that had it one after the other."""
+    rest = list(rows)
+    while rest:
+        first: dict[str, LeadRow] = {}
+        for row in rest:
+            first.setdefault(row.numbers[0], row)
+        yield list(first.values())
+        rest = [row for row in rest if row is not first[row.numbers[0]]]
 
 
 def _judged(
