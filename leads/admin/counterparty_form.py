@@ -27,6 +27,7 @@ def filled(card: CounterpartyCard) -> Form:
     rows = [_row_of(person) for person in card.persons]
     return Form.filled(
         version=card.version,
+        persons_version=_keys(card),
         name=card.name,
         folder=card.folder,
         number=[number_text(number) for number in card.numbers],
@@ -105,7 +106,8 @@ class Names:
 def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, names: Names, region: str) -> Form:
     """The same form to be saved knowingly: with the present version, and beside each field what is saved now."""
     words = dict(pages.language_choices())
-    form = form.replaced(version=card.version)
+    seen = set(form.value("persons_version").split(","))
+    form = form.replaced(version=card.version, persons_version=_keys(card))
     present: list[tuple[str, object, object, str]] = [
         ("name", edit.name, card.name, card.name),
         ("folder", edit.folder, card.folder, card.folder),
@@ -122,11 +124,11 @@ def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, names: Na
     for field, typed, saved, text in present:
         if typed != saved:
             form.theirs[field] = text
-    # Persons whom somebody else added meanwhile join the form, so that saving it does not remove them unseen; those
-    # whom he removed are new again.
+    # Persons whom somebody else added meanwhile join the form, so that saving it does not remove them unseen; whoever
+    # was there before was taken out by its user. Those whom the other removed are new again.
     rows = persons_of(form)
     known, kept = {row["person_id"] for row in rows}, {str(person.id) for person in card.persons}
-    rows += [_row_of(person) for person in card.persons if str(person.id) not in known]
+    rows += [_row_of(person) for person in card.persons if str(person.id) not in known | seen]
     for row in rows:
         if row["person_id"] not in kept:
             row["person_id"] = ""
@@ -150,6 +152,11 @@ def beside_lead(form: Form, edit: CounterpartyEdit, lead: LeadCard, names: Names
         present.append(("name", edit.name, lead.name, lead.name))
     form.theirs.update({field: text for field, typed, saved, text in present if typed != saved})
     return form
+
+
+def _keys(card: CounterpartyCard) -> str:
+    """The contact persons that this version of the card has."""
+    return ",".join(str(person.id) for person in card.persons)
 
 
 def _row_of(person: PersonCard) -> Row:

@@ -105,6 +105,25 @@ async def test_the_second_of_two_is_told_and_keeps_both_persons(admin: Visitor) 
     assert "Saved meanwhile: ТОВ «Ромашка»" in _text(answer.text)
 
 
+async def test_a_person_whom_the_second_of_two_removed_stays_removed(admin: Visitor) -> None:
+    other = {**PERSON, "person_name": "Петро", "person_numbers": ""}
+    card = await _create(admin, PERSON, other)
+    opened = (await admin.get(card)).text
+    olha, petro = _ids(opened)
+    seen = {"version": _version(opened), "persons_version": f"{olha},{petro}"}
+    assert f'name="persons_version" value="{olha},{petro}"' in opened
+    theirs = [{**PERSON, "person_id": olha}, {**other, "person_id": petro}, {**other, "person_name": "Нова"}]
+    assert (await admin.post(card, {**FIELDS, **_persons(*theirs), **seen})).status == 303
+    mine = {**FIELDS, **_persons({**PERSON, "person_id": olha}), "comment": "моє"}
+    answer = await admin.post(card, {**mine, **seen})
+    assert answer.status == 409
+    shown = re.sub(r"<template>.*?</template>", "", answer.text, flags=re.DOTALL)
+    # Whom the first one added is in the form now; whom the second one took out is not.
+    assert re.findall(r'name="person_name"[^>]* value="(.*?)"', shown) == ["Ольга", "Нова"]
+    assert "Петро" in _text(answer.text)
+    assert f'name="persons_version" value="{olha},{petro},' in answer.text
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
