@@ -11,7 +11,8 @@ from leads.domain.numbers import NumberKind, read_number
 from leads.store.engine import lock_numbers
 from leads.store.models import Change, ContactPerson, Counterparty, Employee, Lead, PhoneNumber
 
-MOST_NUMBERS = 20
+MOST_NUMBERS = 100
+"""More than anybody types: leads that are merged, or closed to one card, add theirs, and that is saved later, too."""
 MOST_HISTORY = 200
 
 

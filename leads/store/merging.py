@@ -123,6 +123,7 @@ async def _unite_fields(session: AsyncSession, survivor: Lead, gone: Lead, journ
         journal.note(field, getattr(survivor, field), value)
         setattr(survivor, field, value)
     survivor.named = named
+    journal.note("language", survivor.language, survivor.language or gone.language)
     survivor.language = survivor.language or gone.language
     if survivor.responsible_id is None and gone.responsible_id is not None:
         journal.note("responsible", "", await cards.employee_name(session, gone.responsible_id))

@@ -164,6 +164,18 @@ async def test_two_leads_are_merged_and_the_address_of_the_other_leads_on(admin:
     assert (await admin.post(younger, {**FIELDS, "version": "1"})).status == 409
 
 
+async def test_a_card_with_the_numbers_of_several_is_saved_like_any_other(admin: Visitor) -> None:
+    of_each = [[f"05055500{lead}{place:02d}" for place in range(15)] for lead in range(2)]
+    older, younger = [await _make(admin, number=numbers) for numbers in of_each]
+    page = await admin.get(f"{younger}/merge?other={_id(older)}")
+    merged = await admin.post(f"{younger}/merge", {"version": _version(page.text), "other": _id(older)})
+    assert merged.location == older
+    page = await admin.get(older)
+    fields = {**FIELDS, "number": [*of_each[0], *of_each[1]], "comment": "про вікна"}
+    assert (await admin.post(older, {**fields, "version": _version(page.text)})).status == 303
+    assert "про вікна" in (await admin.get(older)).text
+
+
 async def test_who_may_not_see_the_other_lead_is_not_led_to_it(
     admin: Visitor, yurii: Visitor, company: Company
 ) -> None:

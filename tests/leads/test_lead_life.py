@@ -317,7 +317,7 @@ async def test_the_older_of_two_leads_survives_and_nothing_is_lost(life: Life) -
         await session.execute(
             update(Lead)
             .where(Lead.id == younger)
-            .values(created_at=life.clock(), name="Ія", named=True, comment="друга")
+            .values(created_at=life.clock(), name="Ія", named=True, comment="друга", language="ru")
         )
     assert await life.merge(younger, older) == older
     lead = await life.get(older)
@@ -328,7 +328,9 @@ async def test_the_older_of_two_leads_survives_and_nothing_is_lost(life: Life) -
     async with life.database.read() as session:
         assert (await session.scalars(select(Call.lead_id))).all() == [older]
         assert await merged_into(session, younger) == older
-        assert "merged" in {row.field for row in await history(session, lead_id=older)}
+        changed = {row.field: row.after for row in await history(session, lead_id=older)}
+        assert {"merged", "name", "comment", "numbers"} <= changed.keys()
+        assert changed["language"] == "ru"
         everything = LeadFilter(state=LeadState.ALL)
         page = await list_leads(session, everything, LeadOrder.NAME, Request(9), None)
     assert [row.id for row in page.rows] == [older]
