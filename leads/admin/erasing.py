@@ -14,12 +14,14 @@ from leads.admin.rendering import redirect, render
 from leads.store import erasing, recordings
 from leads.store.cards import NoSuchCardError
 from leads.store.counterparty_card import load_counterparty
-from leads.store.erasing import CallRunsError, Traces, mentions_of, traces_of
+from leads.store.erasing import CallRunsError, ChangedMeanwhileError, Traces, mentions_of, traces_of
 from leads.store.lead_card import load_lead
 from leads.store.recording_files import RecordingGoneError
 
 routes = web.RouteTableDef()
 _log = structlog.get_logger(__name__)
+_ATTEMPTS = 3
+"""So often he is looked for anew because something came to him meanwhile."""
 
 
 @routes.get(f"/leads/{ID}/erase")
@@ -39,20 +41,30 @@ async def erase(request: web.Request) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
     if form_of(request).value("sure") != "1":
         raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
-    _name, traces = await _find(request)
-    if traces.runs:
-        raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended."))
-    await _delete_recordings(panel, traces, viewer.id)
-    async with panel.database.read() as session:
-        mentions = await mentions_of(session, await _traces(session, request))
-    async with panel.database.write() as session:
+    for _attempt in range(_ATTEMPTS):
+        _name, traces = await _find(request)
+        if traces.runs:
+            raise _call_runs()
+        await _delete_recordings(panel, traces, viewer.id)
+        async with panel.database.read() as session:
+            mentions = await mentions_of(session, traces)
         try:
-            await erasing.erase(session, await _traces(session, request), mentions, panel.clock())
+            async with panel.database.write() as session:
+                await erasing.erase(session, traces, mentions, panel.clock())
         except CallRunsError:
-            raise web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended.")) from None
+            raise _call_runs() from None
+        except ChangedMeanwhileError:
+            continue
+        break
+    else:
+        raise web.HTTPConflict(text=_("Somebody works with this card at this moment. Try again later."))
     if not await panel.database.empty_log():
         _log.warning("an erased person is in the database's log until nobody reads for long")
     return redirect(request, _card(request).rpartition("/")[0], flash=_("The person is erased."))
+
+
+def _call_runs() -> web.HTTPConflict:
+    return web.HTTPConflict(text=_("A call with this person goes on. Erase them when it has ended."))
 
 
 def _card(request: web.Request) -> str:

@@ -5,7 +5,7 @@ refer to a card, whoever made them and whenever, are found by their foreign keys
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby, islice, product
 from typing import Any, TypeVar
@@ -62,13 +62,19 @@ class CallRunsError(Exception):
     """A call with this person goes on at this moment: what it will write could not be erased before."""
 
 
+class ChangedMeanwhileError(Exception):
+    """Something has come to the person since it was looked for; look for it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traces:
     """All that is on record of one person: his cards, numbers, calls (Asterisk and linkedid) and recordings.
 
-    `own_numbers` are those that nobody else has.
+    `lead_id` or `counterparty_id` is the card that was asked for; `own_numbers` are those that nobody else has.
     """
 
+    lead_id: int | None
+    counterparty_id: int | None
     lead_ids: frozenset[int]
     counterparty_ids: frozenset[int]
     contact_ids: frozenset[int]
@@ -77,6 +83,11 @@ class Traces:
     calls: frozenset[tuple[str, str]]
     recordings: tuple[tuple[int, str, str], ...]
     runs: bool
+
+    def holds(self, now: "Traces") -> bool:
+        """Whether there is nothing of the person `now` that is not among these; recordings go before the cards."""
+        known, present = (replace(one, recordings=(), runs=False) for one in (self, now))
+        return known == present and set(now.recordings) <= set(self.recordings)
 
 
 async def traces_of(session: AsyncSession, *, lead_id: int | None = None, counterparty_id: int | None = None) -> Traces:
@@ -105,6 +116,8 @@ async def traces_of(session: AsyncSession, *, lead_id: int | None = None, counte
     rows = (await session.execute(select(Call.pbx, Call.linkedid, Call.phase).where(with_him))).all()
     calls = frozenset((row.pbx, row.linkedid) for row in rows)
     return Traces(
+        lead_id,
+        counterparty_id,
         frozenset(key for key in leads if key is not None),
         frozenset(key for key in counterparties if key is not None),
         frozenset(contacts),
@@ -177,10 +190,15 @@ async def erase(session: AsyncSession, traces: Traces, mentions: Mentions, now: 
 
     Raises:
         CallRunsError: one of his calls runs.
+        ChangedMeanwhileError: there is more of him than `traces` has, such as a lead that was closed to him just now.
     """
-    if traces.runs:
-        raise CallRunsError
     connection = await session.connection()
+    await connection.run_sync(_hold, traces)
+    present = await traces_of(session, lead_id=traces.lead_id, counterparty_id=traces.counterparty_id)
+    if traces.runs or present.runs:
+        raise CallRunsError
+    if not traces.holds(present):
+        raise ChangedMeanwhileError
     await connection.run_sync(_erase, traces, now)
     await connection.run_sync(_forget_mentions, mentions, now)
     for kind, keys in (("lead", traces.lead_ids), ("counterparty", traces.counterparty_ids)):
@@ -188,9 +206,13 @@ async def erase(session: AsyncSession, traces: Traces, mentions: Mentions, now: 
             await audit.note(session, audit.What.ERASED, kind, key)
 
 
-def _erase(connection: Connection, traces: Traces, now: datetime) -> None:
+def _hold(connection: Connection, traces: Traces) -> None:
+    """Keep calls and people from his numbers and cards."""
     lock_numbers(connection, traces.numbers)
     lock_persons(connection, traces.lead_ids, traces.counterparty_ids)
+
+
+def _erase(connection: Connection, traces: Traces, now: datetime) -> None:
     _empty_calls(connection, traces)
     cards = (
         (Lead.metadata.tables["lead"], traces.lead_ids),

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.admin import erasing
 from leads.admin.context import PANEL
 from leads.store.engine import Database
+from leads.store.erasing import Mentions, Traces
 from leads.store.models import Call, Lead, Recording
 from tests.admin.access_world import Owned, add_things
 from tests.admin.calls import end_call
@@ -189,6 +192,24 @@ async def test_a_lead_that_became_a_counterparty_is_erased_there(
     assert (await admin.get(f"/leads/{owned.leads[0]}/erase")).status == 409
     card = f"/counterparties/{owned.counterparties[0]}"
     assert "Leads 1" in _text((await admin.get(f"{card}/erase")).text)
+    assert (await admin.post(f"{card}/erase", {"sure": "1"})).location == "/counterparties"
+    async with database.read() as session:
+        assert await session.get(Lead, owned.leads[0]) is None
+
+
+async def test_what_comes_to_a_person_while_he_is_looked_for_is_erased_too(
+    admin: Visitor, owned: Owned, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = erasing.mentions_of
+
+    async def mentions_of(session: AsyncSession, traces: Traces) -> Mentions:
+        async with database.write() as other:
+            lead = await other.get_one(Lead, owned.leads[0])
+            lead.counterparty_id, lead.closed_at = owned.counterparties[0], lead.closed_at or clock()
+        return await searched(session, traces)
+
+    monkeypatch.setattr(erasing, "mentions_of", mentions_of)
+    card = f"/counterparties/{owned.counterparties[0]}"
     assert (await admin.post(f"{card}/erase", {"sure": "1"})).location == "/counterparties"
     async with database.read() as session:
         assert await session.get(Lead, owned.leads[0]) is None

@@ -39,7 +39,7 @@ from leads.store.daily_plans import plan_day
 from leads.store.directory import DirectoryCache
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
-from leads.store.erasing import CallRunsError, erase, mentions_of, traces_of
+from leads.store.erasing import CallRunsError, ChangedMeanwhileError, erase, mentions_of, traces_of
 from leads.store.handover_tables import Handover
 from leads.store.import_tables import ImportBatch, ImportKind, ImportState
 from leads.store.import_undo import undo_items
@@ -168,7 +168,7 @@ class World:
         act: Callable[[Step], Awaitable[str | None]] = getattr(self, f"_{step.kind.replace(' ', '_')}")
         try:
             return await act(step)
-        except (CardError, CompanyError, CallRunsError):
+        except (CardError, CompanyError, CallRunsError, ChangedMeanwhileError):
             return None
 
     async def do_beside(self, some: list[Step], number: str, turns: int) -> None:
@@ -400,9 +400,10 @@ class World:
 
     async def _erase(self, **card: int) -> None:
         async with self.database.read() as session:
-            mentions = await mentions_of(session, await traces_of(session, **card))
+            traces = await traces_of(session, **card)
+            mentions = await mentions_of(session, traces)
         async with self.database.write() as session:
-            await erase(session, await traces_of(session, **card), mentions, NOW)
+            await erase(session, traces, mentions, NOW)
 
     # What must be true.
 

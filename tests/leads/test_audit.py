@@ -1,6 +1,7 @@
 """The audit log: noted by itself, kept by the database; retention; nothing of an erased person is left (X5)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from leads.store.audit import Actor, What
 from leads.store.audit_table import AuditEntry, Kept
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.engine import SHORTEST_PAUSE, Database
-from leads.store.erasing import CallRunsError, Traces, erase, mentions_of, traces_of
+from leads.store.erasing import CallRunsError, ChangedMeanwhileError, Traces, erase, mentions_of, traces_of
 from leads.store.import_tables import ImportBatch, ImportKind, ImportRefusal
 from leads.store.lead_card import LeadEdit, create_lead
 from leads.store.models import (
@@ -380,6 +381,25 @@ async def test_a_shared_number_stays_anothers(database: Database, olena: int) ->
     assert "Перша" not in left
     async with database.read() as session:
         assert (await session.execute(select(Call.counterparty_id, Call.outside_number))).all() == [(ids[1], NUMBER)]
+
+
+async def test_a_lead_that_is_closed_to_somebody_is_not_left_behind_when_he_is_erased(
+    database: Database, olena: int
+) -> None:
+    edit = CounterpartyEdit("Перша", "", "", "", "", None, None, (NUMBER,), (), **_status(CounterpartyEdit))
+    saved: dict[str, Any] = {"by": olena, "clock": lambda: NOW, "region": "UA", "scope": None}
+    key = (await save_counterparty(database, None, 0, edit, **saved)).id
+    async with database.read() as session:
+        before = await traces_of(session, counterparty_id=key)
+    lead = await _lead(database, olena, numbers=("0671112233",))
+    await save_counterparty(database, key, 2, replace(edit, numbers=(NUMBER, "0671112233")), **saved)
+    with pytest.raises(ChangedMeanwhileError):
+        async with database.write() as session:
+            await _erase(session, before)
+    async with database.write() as session:
+        await _erase(session, await traces_of(session, counterparty_id=key))
+    async with database.read() as session:
+        assert await session.get(Lead, lead) is None
 
 
 async def test_somebody_with_thousands_of_calls_is_erased(database: Database, olena: int) -> None:
