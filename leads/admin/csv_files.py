@@ -163,12 +163,13 @@ class _Check:
         if self.size > LARGEST_FILE:
             most = LARGEST_FILE // (1024 * 1024)
             raise CsvError(ngettext("A file has at most %(count)s MB.", "A file has at most %(count)s MB.", most))
-        head, ended, _rest = chunk.partition(b"\n")
+        lines = chunk.replace(b"\r", b"\n")  # which ends a line as Excel for Macintosh writes it
+        head, ended, _rest = lines.partition(b"\n")
         self._line += len(head)
         if self._line > LONGEST_LINE:
             raise CsvError(_("A line of this file is longer than any table's. Is it a CSV file?"))
         if ended:
-            self._line = len(chunk) - chunk.rfind(b"\n") - 1
+            self._line = len(lines) - lines.rfind(b"\n") - 1
         if self._utf8 is not None:
             try:
                 self._utf8.decode(chunk)

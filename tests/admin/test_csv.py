@@ -7,7 +7,7 @@ import io
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -255,6 +255,24 @@ BAD_FILES = [
     (b"a" * 300_000, "longer than any"),
     (b",".join([b"c"] * 101), "at most 100 columns"),
 ]
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+async def test_files_are_long_however_their_lines_end(end: str) -> None:
+    row = f"Лід;0501234567;{'про вікна ' * 20}"
+    content = end.join(["Name;Number;Comment", *([row] * 1000), ""]).encode()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 65536):
+            yield content[start : start + 65536]
+
+    file = await csv_files.receive("a.csv", chunks())
+    try:
+        rows = csv_files.CsvRows(file)
+        assert (file.header, sum(1 for _row in rows), rows.broken) == (("Name", "Number", "Comment"), 1000, None)
+        rows.close()
+    finally:
+        file.remove()
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
