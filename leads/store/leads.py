@@ -1,8 +1,7 @@
 """Lists leads: searched, filtered and sorted, at the same cost among a thousand as among a million (L10)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from itertools import product
@@ -22,10 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.visibility import Scope
+from leads.store.lead_rows import LeadRow, rows_of
 from leads.store.list_paths import count_all
 from leads.store.list_shapes import MOST_COUNTED, Condition, Group, Index, Segments, Source, Total
 from leads.store.listing import Page, Request, held_by, read_page
-from leads.store.models import Employee, Lead, LeadStatus, PhoneNumber
+from leads.store.models import Employee, Lead, LeadStatus
 from leads.store.models import Source as SourceWord
 from leads.store.narrowing import Stretch, key_holds, named, number_holds, searches
 from leads.store.search import search_patterns, sort_key
@@ -96,22 +96,6 @@ class LeadFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class LeadRow:
-    """One line of the list."""
-
-    id: int
-    name: str
-    named: bool
-    numbers: tuple[str, ...]
-    status: str
-    responsible: str | None
-    source: str | None
-    created_at: datetime
-    last_call_at: datetime | None
-    closed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class LeadPage:
     """One page of the list, with the cursors of its neighbours."""
 
@@ -134,7 +118,7 @@ async def list_leads(
         scope: of the viewer; see leads.store.visibility.
     """
     page = await find_leads(session, wanted, order, request, scope)
-    return LeadPage(await _rows(session, page.ids), page.before, page.after, page.total)
+    return LeadPage(await rows_of(session, page.ids), page.before, page.after, page.total)
 
 
 async def find_leads(
@@ -394,37 +378,3 @@ def _either(responsibles: list[int]) -> ColumnElement[bool]:
     if len(responsibles) == 1:
         return _charge(responsibles[0])
     return Lead.responsible_id.in_(responsibles)
-
-
-async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[LeadRow, ...]:
-    if not ids:
-        return ()
-    numbers: dict[int | None, list[str]] = {}
-    for owner, number in await session.execute(
-        select(PhoneNumber.lead_id, PhoneNumber.number)
-        .where(PhoneNumber.lead_id.in_(ids))
-        .order_by(PhoneNumber.lead_id, PhoneNumber.position, PhoneNumber.id)
-    ):
-        numbers.setdefault(owner, []).append(number)
-    statement = (
-        select(
-            Lead.id,
-            Lead.name,
-            Lead.named,
-            LeadStatus.name,
-            Employee.name,
-            SourceWord.name,
-            Lead.created_at,
-            Lead.last_call_at,
-            Lead.closed_at,
-        )
-        .join(LeadStatus, LeadStatus.id == Lead.status_id)
-        .outerjoin(Employee, Employee.id == Lead.responsible_id)
-        .outerjoin(SourceWord, SourceWord.id == Lead.source_id)
-        .where(Lead.id.in_(ids))
-    )
-    rows = {
-        row[0]: LeadRow(row[0], row[1], row[2], tuple(numbers.get(row[0], ())), *row[3:])
-        for row in await session.execute(statement)
-    }
-    return tuple(rows[identity] for identity in ids if identity in rows)

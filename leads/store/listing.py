@@ -6,11 +6,11 @@ without search reads the rows that it shows and hardly any more.
 
 Search, and what an employee may see, are conditions for which no such index can exist. A page then either takes all
 that matches from the condition's own index and sorts it (good where little matches), or walks the order and drops what
-does not match (good where much does). The index says which; only where much matches and all of it stands far off, a
-page costs more.
+does not match (good where much does). The index says which, and the first rows of the order how far a page may reach;
+only where much matches and all of it stands far off, a page costs more.
 
 What costs most is to look at a row of a big table: six times as much as to read an entry of an index. So a condition
-may have an index that holds all that lists sort and filter by.
+may have an index that holds all that lists sort and filter by, and an order that has such an index is walked in it.
 """
 
 import base64
