@@ -263,10 +263,11 @@ async def _length(
     session: AsyncSession, source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], most: int
 ) -> int:
     """How many rows segments have together, up to `most`; without merging them, which costs more."""
-    length = 0
-    for segment in segments:
-        if length < most:
-            length += await _count(session, source, segment, most - length)
+    first, *others = segments
+    length = await _count(session, source, first, most)
+    if others and length < most:
+        rest = union_all(*(select(source.id).where(*segment) for segment in others))
+        length += await _rows_in(session, rest.limit(most - length))
     return length
 
 
