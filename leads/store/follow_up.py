@@ -40,6 +40,9 @@ def follow_up(connection: Connection, calls: Sequence[StoredCall]) -> None:
         write_rows(connection, _ATTEMPT[person], attempts)
         write_rows(connection, _CALLED_BACK[person], [_called_back(connection, call, key) for call, key in talks])
         write_rows(connection, _FULFIL[person], [_fulfilment(connection, call, key) for call, key in talks])
+        if person == "counterparty":
+            pressed = [call for call, _key in talks if call.view.direction is Direction.OUTBOUND]
+            write_rows(connection, _FULFIL_SHARED, [_fulfilment_of_button(connection, call) for call in pressed])
 
 
 def _asks_back(call: StoredCall, outcome: Outcome) -> bool:
@@ -83,6 +86,14 @@ def _fulfilment(connection: Connection, call: StoredCall, key: int) -> tuple[Any
     )
 
 
+def _fulfilment_of_button(connection: Connection, call: StoredCall) -> tuple[Any, ...]:
+    """The values of a conversation that began with the button of a counterparty that shares the number with others."""
+    began, started = time_for(connection, call.conversed_at), call.columns["started_at"]
+    talker = call.judgement.talker_id
+    pressed = (time_for(connection, started - AFTER_BUTTON), time_for(connection, started + BEFORE_BUTTON))
+    return (began, call.own_id, talker, began, talker, *pressed, call.judgement.outside)
+
+
 def _counterparties_of_closed(connection: Connection, calls: Sequence[StoredCall]) -> dict[int | None, int]:
     """The counterparties that leads became while a call with them went on; what was to be done went along."""
     leads = [call.person.lead_id for call in calls if call.person.lead_id is not None]
@@ -107,6 +118,16 @@ _FULFIL = _statements("""
         OR (dialled_by_id = ? AND dialled_at BETWEEN ? AND ?)
     )
 """)
+# Whoever shares a number is not whom the call is with, but the button tells who was meant (L16).
+_FULFIL_SHARED = """
+    UPDATE planned_call
+    SET state = 'done', closed_at = ?, call = ?, closed_by_id = ?, version = version + 1
+    WHERE state = 'open' AND set_at <= ? AND dialled_by_id = ? AND dialled_at BETWEEN ? AND ? AND counterparty_id IN (
+        SELECT COALESCE(number.counterparty_id, person.counterparty_id)
+        FROM phone_number AS number LEFT JOIN contact_person AS person ON person.id = number.contact_person_id
+        WHERE number.number = ?
+    )
+"""
 # A call that was missed before a conversation that is on record already needs no calling back. Whose it is: a contact
 # person's own responsible before the counterparty's (K1), and before our number's.
 _MISSED = _statements("""

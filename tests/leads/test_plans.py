@@ -301,3 +301,21 @@ async def test_who_gets_a_person_is_reminded_of_the_call_that_his_predecessor_wa
     async with desk.database.read() as session:
         assert [row.lead_id for row in await due_untold(session, 2, desk.now, TODAY)] == [lead]
         assert not await due_untold(session, 1, desk.now, TODAY)
+
+
+async def test_the_call_button_fulfils_its_own_call_also_where_others_share_the_number(desk: Desk) -> None:
+    first, second = await desk.counterparty(OTHER), await desk.counterparty(OTHER)
+    await desk.choose(any_conversation=False)
+    for key in (first, second):
+        await desk.by_hand(CallPerson(counterparty_id=key), 0)
+    desk.move(hours=1)
+    theirs = {one.counterparty_id: one.id for one in await desk.plans()}
+    await note_dialled(desk.database, theirs[second], 1, desk.now)
+    desk.move(seconds=3)
+    await desk.talk(NUMBER, out=True)
+    assert {one.state for one in await desk.plans()} == {PlanState.OPEN}
+    await note_dialled(desk.database, theirs[second], 1, desk.now)
+    desk.move(seconds=3)
+    await desk.talk(OTHER, out=True)
+    states = {one.counterparty_id: one.state for one in await desk.plans()}
+    assert states == {first: PlanState.OPEN, second: PlanState.DONE}
