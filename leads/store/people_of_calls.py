@@ -188,15 +188,16 @@ class Conversation:
 
 
 def note_conversations(connection: Connection, conversations: Iterable[Conversation], now: datetime) -> None:
-    """Give each lead to whoever talked last in its first conversation, unless a person chose (L1)."""
+    """Give each lead to whoever talked last in its first conversation, unless a person chose (L1); history tells so."""
     first_talks, responsibles = [], []
     changed_at = time_for(connection, now)
     for talk in sorted(conversations, key=lambda talk: (talk.lead_id, talk.at, talk.call)):
         at = time_for(connection, talk.at)
         first_talks.append((at, talk.call, talk.lead_id, at, talk.call, at))
-        responsibles.append((talk.talker_id, changed_at, talk.lead_id, talk.call, talk.talker_id))
+        responsibles.append((changed_at, talk.talker_id, talk.lead_id, talk.call, talk.talker_id))
     write_rows(connection, _FIRST_TALK, first_talks)
-    write_rows(connection, _RESPONSIBLE, responsibles)
+    write_rows(connection, _RESPONSIBLE_NOTED, responsibles)
+    write_rows(connection, _RESPONSIBLE, [(row[1], row[0], *row[2:]) for row in responsibles])
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,11 +264,17 @@ _FIRST_TALK = """
     WHERE id = ? AND (first_talk_call IS NULL OR first_talk_at > ? OR (first_talk_call = ? AND first_talk_at < ?))
 """
 # By itself, and only where it changes: each list of leads by responsible has an index that would be written again.
-_RESPONSIBLE = """
-    UPDATE lead SET responsible_id = ?, updated_at = ?
-    WHERE id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND closed_at IS NULL
+_CHANGES_HANDS = """
+    lead.id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND closed_at IS NULL
     AND (responsible_id IS NULL OR responsible_id <> ?)
 """
+_RESPONSIBLE = f"UPDATE lead SET responsible_id = ?, updated_at = ? WHERE {_CHANGES_HANDS}"  # noqa: S608 - constants
+_RESPONSIBLE_NOTED = f"""
+    INSERT INTO change ("at", lead_id, field, "before", "after")
+    SELECT ?, lead.id, 'responsible', COALESCE(giver.name, ''), taker.name
+    FROM lead JOIN employee AS taker ON taker.id = ? LEFT JOIN employee AS giver ON giver.id = lead.responsible_id
+    WHERE {_CHANGES_HANDS}
+"""  # noqa: S608 - constants
 # One column of owners at a time: of three, one is an index with few numbers or many, and a planner that guesses wrong
 # reads the whole table for each call.
 _LAST_TALK = """

@@ -22,7 +22,7 @@ from leads.store.calls import MOST_AT_ONCE, CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.migrate import upgrade_database
-from leads.store.models import Call, Change, Lead, LeadStatus, PhoneNumber, RoutingDecision
+from leads.store.models import Call, Change, Employee, Lead, LeadStatus, PhoneNumber, RoutingDecision
 from tests.conftest import PostgresServer
 from tests.leads.views import CALLER, DID, NOW, RINGING, ended, outgoing, talking
 
@@ -549,6 +549,26 @@ async def test_a_later_call_with_the_first_conversations_linkedid_does_not_take_
     later = replace(RINGING, pbx="lviv", started_at=NOW + timedelta(hours=1))
     await desk.write(ended(talking(later, answered_by="102")))
     assert (await desk.lead()).responsible_id == 1
+
+
+async def test_the_history_tells_to_whom_the_first_conversation_gave_the_lead(desk: Desk) -> None:
+    await desk.write(RINGING)
+    await desk.write(talking(RINGING, "101"))
+    await desk.write(ended(talking(RINGING, "102"), progress=9))
+    later = replace(RINGING, linkedid="2.1", started_at=NOW + timedelta(hours=1))
+    await desk.write(ended(talking(later, "101")))
+    lead = await desk.lead()
+    async with desk.database.read() as session:
+        names: dict[int, str] = {row[0]: row[1] for row in await session.execute(select(Employee.id, Employee.name))}
+        said = await session.execute(
+            select(Change.lead_id, Change.field, Change.before, Change.after, Change.employee_id).order_by(Change.id)
+        )
+        history = [tuple(row) for row in said]
+    assert lead.responsible_id == 2
+    assert history == [
+        (lead.id, "responsible", names[2], names[1], None),
+        (lead.id, "responsible", names[1], names[2], None),
+    ]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
