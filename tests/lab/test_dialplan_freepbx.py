@@ -23,6 +23,8 @@ exten => s,1,Gosub(leadline-callee,s,1(${FILTER(+0-9,${OUTNUM})}))
 """
 """What README.md gives FreePBX's users for the name of whom they call."""
 
+IGNORED = "ignore_uri_user_options = yes\n"
+"""What FreePBX's pjsip.conf has not."""
 FREEPBX = """
 [leadline-internal](+)
 exten = _9X.,1,Set(OUTNUM=${FILTER(0-9,${EXTEN:1})})
@@ -51,7 +53,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DialplanLab]:
         globals_conf.replace(":4573", f":{lab.values.fastagi_port}")
     )
     pjsip = lab.asterisk.etc / "pjsip.conf"
-    pjsip.write_text(pjsip.read_text().replace("context = leadline-inbound", "context = leadline-freepbx"))
+    ours = pjsip.read_text().replace("context = leadline-inbound", "context = leadline-freepbx")
+    assert IGNORED in ours
+    pjsip.write_text(ours.replace(IGNORED, ""))
     with lab:
         yield lab
         lab.await_quiet()
@@ -80,6 +84,13 @@ def test_who_does_not_answer_leaves_the_call_to_the_inbound_route(lab: DialplanL
     with lab.phone("101", RINGS_ON), lab.phone("102", Behaviour(status=486)), lab.phone("103") as route:
         assert lab.call("+380443").wait_one().status == 200
         assert route.await_end().name == "Olha to +380443"
+
+
+def test_what_a_network_writes_behind_the_dialled_number_reaches_no_route(lab: DialplanLab) -> None:
+    lab.agi.answers["0445"] = "L1||"
+    with lab.phone("103") as route:
+        assert lab.call("0445;rn=+380501112233;npdi=yes", display_name="Trunk").wait_one().status == 200
+        assert route.await_end().name == "Trunk to 0445"
 
 
 @pytest.mark.parametrize("answer", ["L1||", CLOSES, SILENT])
