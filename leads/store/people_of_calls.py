@@ -271,9 +271,10 @@ _CHANGES_HANDS = """
 _RESPONSIBLE = f"UPDATE lead SET responsible_id = ?, updated_at = ? WHERE {_CHANGES_HANDS}"  # noqa: S608 - constants
 _RESPONSIBLE_NOTED = f"""
     INSERT INTO change ("at", lead_id, field, "before", "after")
-    SELECT ?, lead.id, 'responsible', COALESCE(giver.name, ''), taker.name
-    FROM lead JOIN employee AS taker ON taker.id = ? LEFT JOIN employee AS giver ON giver.id = lead.responsible_id
-    WHERE {_CHANGES_HANDS}
+    SELECT ?, lead.id, 'responsible',
+        COALESCE((SELECT name FROM employee WHERE id = lead.responsible_id), ''),
+        COALESCE((SELECT name FROM employee WHERE id = ?), '')
+    FROM lead WHERE {_CHANGES_HANDS}
 """  # noqa: S608 - constants
 # One column of owners at a time: of three, one is an index with few numbers or many, and a planner that guesses wrong
 # reads the whole table for each call.
