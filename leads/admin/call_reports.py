@@ -15,7 +15,7 @@ from leads.admin.forms import BIGGEST_ID, Query
 from leads.admin.i18n import N_, _
 from leads.admin.periods import AskedPeriod, day_text, read_period
 from leads.admin.rendering import number_text, render
-from leads.admin.reports import read_report, report_file
+from leads.admin.reports import NONE, read_report, report_file
 from leads.domain.directory import Directory
 from leads.domain.periods import Period
 from leads.store.board import calls_by_key
@@ -25,7 +25,6 @@ from leads.store.leads import employees
 PAGE = "/reports/calls"
 MOST_BARS = 20
 MOST_BEHIND = 100
-NONE = "none"
 FIGURES = {
     CallFigure.INBOUND: N_("Inbound calls"),
     CallFigure.ANSWERED: N_("Answered calls"),

@@ -12,7 +12,7 @@ from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
 from leads.admin.periods import AskedPeriod, read_period
 from leads.admin.rendering import render
-from leads.admin.reports import read_report, report_file
+from leads.admin.reports import NONE, read_report, report_file
 from leads.store.contact_report import Finding, Wanted, unnamed_leads, waiting_callers
 from leads.store.leads import employees
 
@@ -20,7 +20,6 @@ PAGE = "/reports/contact"
 MOST_SHOWN = 100
 MOST_IN_FILE = 50_000
 MOST_PAGES = 500
-NONE = "none"
 UNNAMED, WAITING = "unnamed", "waiting"
 FIGURES = {UNNAMED: N_("Unnamed"), WAITING: N_("Never called back")}
 
@@ -71,7 +70,7 @@ async def behind(request: web.Request) -> web.Response:
     """Those who make one figure up, of one responsible or of all, in pages."""
     query, scope = Query(request), viewer_of(request).scope
     figure = query.choice("figure", FIGURES, UNNAMED)
-    page = int(query.choice("page", {str(number) for number in range(MOST_PAGES)}, "0"))
+    page = query.page("page", MOST_PAGES)
     asked = read_period(request, query)
     if asked.error:
         raise web.HTTPBadRequest(text=asked.error)

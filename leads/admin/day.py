@@ -45,11 +45,13 @@ async def my_day(request: web.Request) -> web.Response:
         whose = _chosen(query, viewer, people) or viewer.id
         calendar = await company_calendar(session, panel.zone)
         now = panel.clock()
-        plans = await due_plans(session, whose, calendar.day_of(now), _page(query, "calls"))
-        missed = await open_tasks_for(session, whose, TaskKind.MISSED, _page(query, "missed"))
-        tasks = await open_tasks_for(session, whose, TaskKind.TYPED, _page(query, "tasks"))
+        plans = await due_plans(session, whose, calendar.day_of(now), query.page("calls", LAST_PAGE))
+        missed = await open_tasks_for(session, whose, TaskKind.MISSED, query.page("missed", LAST_PAGE))
+        tasks = await open_tasks_for(session, whose, TaskKind.TYPED, query.page("tasks", LAST_PAGE))
         looks_after = viewer.answers_for_others and whose == viewer.id
-        ownerless = await ownerless_missed(session, viewer.scope, _page(query, "ownerless")) if looks_after else None
+        ownerless = (
+            await ownerless_missed(session, viewer.scope, query.page("ownerless", LAST_PAGE)) if looks_after else None
+        )
     return render(
         request,
         "planning/day.html",
@@ -71,7 +73,7 @@ async def plan_list(request: web.Request) -> web.Response:
     """All planned calls of those whose work the viewer may see, and a month of them as a calendar."""
     panel, viewer, query = panel_of(request), viewer_of(request), Query(request)
     state = query.choice("state", ("open", "overdue", "done", "cancelled"), "open")
-    page = _page(query, "page")
+    page = query.page("page", LAST_PAGE)
     async with panel.database.read() as session:
         people = await _people(session, viewer)
         whose = _chosen(query, viewer, people)
@@ -152,10 +154,6 @@ def _chosen(query: Query, viewer: Viewer, people: list[tuple[int, str]]) -> int 
     if whose is not None and whose not in {viewer.id, *(key for key, _name in people)}:
         raise web.HTTPNotFound(text=_("There is no such employee, or it is not yours to see."))
     return whose
-
-
-def _page(query: Query, name: str) -> int:
-    return int(query.choice(name, {str(number) for number in range(LAST_PAGE)}, "0"))
 
 
 def _day(query: Query, name: str) -> date | None:

@@ -264,6 +264,10 @@ class Query:
             return int(value)
         raise _foreign_address()
 
+    def page(self, name: str, pages: int) -> int:
+        """Which of at most so many pages is asked for; the first one, 0, where none is."""
+        return int(self.choice(name, {str(number) for number in range(pages)}, "0"))
+
     def url(self, **changes: object) -> str:
         """This page's address with some parts changed; None and "" leave a part out."""
         parts = {name: values[0] for name, values in self._fields.items()}

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 
 from leads.admin.rendering import number_text
+from leads.admin.reports import NONE
 from leads.domain.periods import Period
 from leads.domain.visibility import Scope
 from leads.store.lead_report import (
@@ -28,7 +29,6 @@ from leads.store.reported_leads import lead_names
 
 MOST_LINES = 400
 MOST_BARS = 20
-NONE = "none"
 Words = dict[Dimension, dict[Key, str]]
 Keys = tuple[Key, ...]
 Groups = Mapping[Keys, LeadFigures]

@@ -12,10 +12,10 @@ from leads.admin.context import export_only, panel_of, supervisor_only, viewer_o
 from leads.admin.exports import csv_text, separator
 from leads.admin.forms import BIGGEST_ID, Query
 from leads.admin.i18n import N_, _
-from leads.admin.lead_report_lines import NONE, Line, Report, Words, label, make_report, report_rows
+from leads.admin.lead_report_lines import Line, Report, Words, label, make_report, report_rows
 from leads.admin.periods import read_period
 from leads.admin.rendering import render, status_word
-from leads.admin.reports import csv_file, read_report
+from leads.admin.reports import NONE, csv_file, read_report
 from leads.domain.statuses import StatusSet
 from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, TooManyGroupsError, leads_behind
 from leads.store.leads import employees

@@ -12,6 +12,8 @@ from leads.admin.i18n import _
 from leads.store.long_reads import TooLongError, TooManyError
 
 T = TypeVar("T")
+NONE = "none"
+"""In addresses, the key of the group of what belongs to nobody, or to none."""
 
 
 async def read_report(request: web.Request, work: Callable[[Connection], T]) -> T:

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, insert, select, update
+from sqlalchemy import ColumnElement, TextClause, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.domain.planning import PlanState
 from leads.store import audit
 from leads.store.lock_order import hold_persons, locked_in_order
 from leads.store.models import Change, ContactPerson, Counterparty, Did, Employee, Lead
-from leads.store.planning_tables import PlannedCall
+from leads.store.planning_tables import OPEN, PlannedCall
 from leads.store.task_tables import Task
+
+Whose = tuple[ColumnElement[bool] | TextClause, ...]
+"""The conditions by which things are somebody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Kind:
 
     name: str
     table: type[Any]
-    of: Callable[[int], tuple[ColumnElement[bool], ...]]
+    of: Callable[[int], Whose]
     move: Callable[[AsyncSession, Handing, Collection[int]], Awaitable[int]]
 
 
@@ -48,36 +50,35 @@ async def some_of(session: AsyncSession, kind: Kind, employee_id: int, most: int
     return (await session.scalars(select(kind.table.id).where(*kind.of(employee_id)).limit(most))).all()
 
 
-def _leads_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+def _leads_of(employee_id: int) -> Whose:
     """Open leads; closed ones are read-only, and count for him."""
     return Lead.responsible_id == employee_id, Lead.list_state.in_((0, 1))
 
 
-def _counterparties_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+def _counterparties_of(employee_id: int) -> Whose:
     return (Counterparty.responsible_id == employee_id,)
 
 
-def _contact_persons_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+def _contact_persons_of(employee_id: int) -> Whose:
     return (ContactPerson.responsible_id == employee_id,)
 
 
-def _our_numbers_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+def _our_numbers_of(employee_id: int) -> Whose:
     return (Did.responsible_id == employee_id,)
 
 
-def _tasks_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+def _tasks_of(employee_id: int) -> Whose:
     """Open tasks; of a missed call, those of cards that are nobody's too."""
     return Task.employee_id == employee_id, Task.done_at.is_(None)
 
 
-def planned_calls_of(employee_id: int) -> tuple[ColumnElement[bool], ...]:
+def _planned_calls_of(employee_id: int) -> Whose:
     """Open planned calls that are his although their person is not (see leads.store.plans.move_plans)."""
     his_lead = exists().where(Lead.id == PlannedCall.lead_id, Lead.responsible_id == employee_id)
     his_company = exists().where(
         Counterparty.id == PlannedCall.counterparty_id, Counterparty.responsible_id == employee_id
     )
-    is_open = PlannedCall.state == PlanState.OPEN
-    return PlannedCall.employee_id == employee_id, is_open, ~his_lead, ~his_company
+    return PlannedCall.employee_id == employee_id, OPEN, ~his_lead, ~his_company
 
 
 async def _move_leads(session: AsyncSession, handing: Handing, ids: Collection[int]) -> int:
@@ -134,7 +135,7 @@ async def _move_planned_calls(session: AsyncSession, handing: Handing, ids: Coll
     whose = select(PlannedCall.lead_id, PlannedCall.counterparty_id).where(PlannedCall.id.in_(ids))
     people = (await session.execute(whose)).all()
     await hold_persons(session, [one.lead_id for one in people], [one.counterparty_id for one in people])
-    held = await _held(session, PlannedCall, ids, planned_calls_of(handing.of.id))
+    held = await _held(session, PlannedCall, ids, _planned_calls_of(handing.of.id))
     values = {"employee_id": handing.to.id, "reminded_at": None, "version": PlannedCall.version + 1}
     await _update(session, PlannedCall, held, values)
     return len(held)
@@ -146,13 +147,11 @@ KINDS = (
     Kind("contact_persons", ContactPerson, _contact_persons_of, _move_contact_persons),
     Kind("our_numbers", Did, _our_numbers_of, _move_our_numbers),
     Kind("tasks", Task, _tasks_of, _move_tasks),
-    Kind("planned_calls", PlannedCall, planned_calls_of, _move_planned_calls),
+    Kind("planned_calls", PlannedCall, _planned_calls_of, _move_planned_calls),
 )
 
 
-async def _held(
-    session: AsyncSession, table: type[Any], ids: Collection[int], his: tuple[ColumnElement[bool], ...]
-) -> Sequence[int]:
+async def _held(session: AsyncSession, table: type[Any], ids: Collection[int], his: Whose) -> Sequence[int]:
     return (await session.scalars(locked_in_order(table, table.id.in_(ids), *his))).all()
 
 

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store import access, audit, company, handovers
 from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
-from leads.store.leavers_work import planned_calls_of
-from leads.store.models import ContactPerson, Counterparty, Did, Employee, Extension, GroupMember, Lead
+from leads.store.leavers_work import KINDS
+from leads.store.models import Employee, Extension, GroupMember
 from leads.store.phone_book_tables import PhoneBookKey
-from leads.store.task_tables import Task
 
 Clock = Callable[[], datetime]
 
@@ -62,20 +61,12 @@ class Left:
 
 async def belongings(session: AsyncSession, employee_id: int) -> Belongings:
     """Count what an employee is in charge of."""
-
-    async def count(condition: ColumnElement[bool], *more: ColumnElement[bool]) -> int:
-        return await session.scalar(select(func.count()).where(condition, *more)) or 0
-
+    counts = {
+        kind.name: await session.scalar(select(func.count()).select_from(kind.table).where(*kind.of(employee_id))) or 0
+        for kind in KINDS
+    }
     phones = select(Extension.number).where(Extension.employee_id == employee_id).order_by(Extension.number)
-    return Belongings(
-        leads=await count(Lead.responsible_id == employee_id, Lead.closed_at.is_(None)),
-        counterparties=await count(Counterparty.responsible_id == employee_id),
-        contact_persons=await count(ContactPerson.responsible_id == employee_id),
-        our_numbers=await count(Did.responsible_id == employee_id),
-        phones=tuple(await session.scalars(phones)),
-        tasks=await count(Task.employee_id == employee_id, Task.done_at.is_(None)),
-        planned_calls=await count(*planned_calls_of(employee_id)),
-    )
+    return Belongings(phones=tuple(await session.scalars(phones)), **counts)
 
 
 async def let_go(

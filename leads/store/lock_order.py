@@ -13,7 +13,7 @@ refers to a card (a call, a line of history) can still be written beside. On SQL
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store.models import Counterparty, Lead
@@ -30,7 +30,7 @@ def lock_persons(connection: Connection, leads: _Keys, counterparties: _Keys = (
             connection.execute(locked_in_order(table, table.id.in_(keys)))
 
 
-def locked_in_order(table: type[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+def locked_in_order(table: type[Any], *conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
     """The keys of some rows of a table, which are locked one after the other, by key."""
     return select(table.id).where(*conditions).order_by(table.id).with_for_update(key_share=True)
 

@@ -197,7 +197,7 @@ def note_conversations(connection: Connection, conversations: Iterable[Conversat
         responsibles.append((changed_at, talk.talker_id, talk.lead_id, talk.call, talk.talker_id))
     write_rows(connection, _FIRST_TALK, first_talks)
     write_rows(connection, _RESPONSIBLE_NOTED, responsibles)
-    write_rows(connection, _RESPONSIBLE, [(row[1], row[0], *row[2:]) for row in responsibles])
+    write_rows(connection, _RESPONSIBLE, responsibles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ _CHANGES_HANDS = """
     lead.id = ? AND first_talk_call = ? AND NOT responsible_by_hand AND closed_at IS NULL
     AND (responsible_id IS NULL OR responsible_id <> ?)
 """
-_RESPONSIBLE = f"UPDATE lead SET responsible_id = ?, updated_at = ? WHERE {_CHANGES_HANDS}"  # noqa: S608 - constants
+_RESPONSIBLE = f"UPDATE lead SET updated_at = ?, responsible_id = ? WHERE {_CHANGES_HANDS}"  # noqa: S608 - constants
 _RESPONSIBLE_NOTED = f"""
     INSERT INTO change ("at", lead_id, field, "before", "after")
     SELECT ?, lead.id, 'responsible',
