@@ -4,7 +4,7 @@ Everything can be repeated and can come in any order: a call is one row by Aster
 never changes a fuller one, and a number is on one active lead, whoever else writes at the same time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,8 +22,10 @@ from leads.store.engine import Database, lock_key
 from leads.store.follow_up import follow_up
 from leads.store.models import DirectoryVersion
 from leads.store.people_of_calls import (
+    NOBODY,
     Conversation,
     LastTalk,
+    People,
     Wanted,
     note_calls,
     note_conversations,
@@ -178,15 +180,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
         call.person = people.get(call.judgement.outside or "", call.person)
     with_leads = [(call, call.person.lead_id) for call in calls if call.person.lead_id is not None]
     note_calls(connection, ((lead, call.columns["started_at"]) for call, lead in with_leads if call.is_news_to_lead))
-    note_conversations(
-        connection,
-        (
-            Conversation(lead, call.own_id, call.conversed_at, call.judgement.talker_id)
-            for call, lead in with_leads
-            if call.judgement.talker_id is not None and call.judgement.makes_lead and not call.is_known_to_talk
-        ),
-        now,
-    )
+    note_conversations(connection, _conversations(calls, people), now)
     note_last_talks(
         connection,
         (
@@ -195,6 +189,23 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
             if call.has_talked and call.judgement.outside is not None and call.judgement.talker_id is not None
         ),
     )
+
+
+def _conversations(calls: Sequence[StoredCall], people: People) -> Iterator[Conversation]:
+    """With which leads somebody talked that may not know it yet.
+
+    Who has the number at the call's end may be none of those who had it when it was answered: a lead that was opened
+    again, or made, because a counterparty had it meanwhile and was relieved of it.
+    """
+    for call in calls:
+        talker = call.judgement.talker_id
+        if talker is None or not call.judgement.makes_lead:
+            continue
+        owner = people.get(call.judgement.outside or "", NOBODY).lead_id
+        told = None if call.is_known_to_talk else call.person.lead_id
+        for lead in {told, owner if owner in people.untalked else None}:
+            if lead is not None:
+                yield Conversation(lead, call.own_id, call.conversed_at, talker)
 
 
 def _is_the_rows_fault(error: Exception) -> bool:

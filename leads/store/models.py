@@ -425,8 +425,8 @@ class Lead(Base):
     `sort_name` and `search_text` are derived from the other columns for lists; see leads.store.search. The database
     derives `list_state`: 0 open and unnamed, 1 open and named, 2 closed.
     `first_talk_at` and `first_talk_call` (Asterisk and linkedid) name its first conversation, the only one that may
-    choose the responsible. `merged_into_id` is the older lead that all of this one went to: such a lead is closed, has
-    no numbers, and stands in no list; its address leads to the other.
+    choose the responsible; what is said while it is closed is none. `merged_into_id` is the older lead that all of
+    this one went to: such a lead is closed, has no numbers, and stands in no list; its address leads to the other.
     """
 
     __tablename__ = "lead"

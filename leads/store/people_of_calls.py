@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    and_,
     bindparam,
     delete,
     func,
@@ -58,9 +59,21 @@ class Wanted:
     source_id: int | None
 
 
+class People(dict[str, CallPerson]):
+    """The person for each number; `untalked` are the leads among them that had no conversation yet."""
+
+    def __init__(self) -> None:
+        self.untalked: set[int] = set()
+
+    def join(self, others: "People") -> None:
+        """Add those of other numbers."""
+        self.update(others)
+        self.untalked |= others.untalked
+
+
 def people_for(
     connection: Connection, wanted: Iterable[Wanted], now: datetime, known: Collection[CallPerson] = ()
-) -> dict[str, CallPerson]:
+) -> People:
     """The person for each number; one without a person and without a right to a lead is left out.
 
     They, and those that are `known` already, are locked until the transaction ends; see leads.store.lock_order.
@@ -71,7 +84,7 @@ def people_for(
             asked[want.number] = want
     if not asked:
         _hold(connection, known)
-        return {}
+        return People()
     _hold_numbers(connection, [want.number for want in asked.values() if want.makes_lead])
     people, closed = _owners(connection, asked)
     missing = {number: want for number, want in asked.items() if want.makes_lead and number not in people}
@@ -85,7 +98,7 @@ def people_for(
             opened.add(closed[number])
             people[number] = CallPerson(lead_id=closed[number])
             del missing[number]
-    people.update(_make_leads(connection, missing, status, now))
+    people.join(_make_leads(connection, missing, status, now))
     return people
 
 
@@ -108,17 +121,19 @@ def _hold(connection: Connection, people: Collection[CallPerson]) -> None:
     lock_persons(connection, (), companies)
 
 
-def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[dict[str, CallPerson], dict[str, int]]:
+def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[People, dict[str, int]]:
     """Who has each number now, and the newest closed lead that had it.
 
     An active lead excludes others; among counterparties that share a number the pinned one stands for all, else the
     first entered.
     """
-    people: dict[str, CallPerson] = {}
+    people = People()
     closed: dict[str, int] = {}
-    for number, lead_id, active, counterparty_id, contact_person_id in connection.execute(
+    for number, lead_id, active, untalked, counterparty_id, contact_person_id in connection.execute(
         _OWNERS, {"numbers": list(numbers)}
     ):
+        if untalked:
+            people.untalked.add(lead_id)
         if lead_id is not None and not active:
             closed.setdefault(number, lead_id)
         else:
@@ -126,11 +141,10 @@ def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[dict[str, C
     return people, closed
 
 
-def _make_leads(
-    connection: Connection, wanted: Mapping[str, Wanted], status: int | None, now: datetime
-) -> dict[str, CallPerson]:
+def _make_leads(connection: Connection, wanted: Mapping[str, Wanted], status: int | None, now: datetime) -> People:
+    people = People()
     if not wanted:
-        return {}
+        return people
     rows = [
         {
             "name": number,
@@ -159,11 +173,12 @@ def _make_leads(
         )
     )
     lost = {number: lead for number, lead in made.items() if lead not in claimed}
-    people = {number: CallPerson(lead_id=lead) for number, lead in made.items() if lead in claimed}
+    people.update((number, CallPerson(lead_id=lead)) for number, lead in made.items() if lead in claimed)
+    people.untalked.update(claimed)
     if lost:
         # Somebody who did not lock the number was faster; the unique index let him win.
         connection.execute(delete(Lead).where(Lead.id.in_(list(lost.values()))))
-        people.update(_owners(connection, lost)[0])
+        people.join(_owners(connection, lost)[0])
     return people
 
 
@@ -240,6 +255,7 @@ _OWNERS = (
         _NUMBER.number,
         _NUMBER.lead_id,
         _NUMBER.on_active_lead,
+        and_(_NUMBER.lead_id.is_not(None), _LEAD.first_talk_call.is_(None)),
         func.coalesce(_NUMBER.counterparty_id, _CONTACT.counterparty_id),
         _NUMBER.contact_person_id,
     )
@@ -259,9 +275,11 @@ _BECAME = select(_LEAD.counterparty_id).where(
     _LEAD.id.in_(bindparam("leads", expanding=True)), _LEAD.counterparty_id.is_not(None)
 )
 _LAST_CALL = "UPDATE lead SET last_call_at = ? WHERE id = ? AND (last_call_at IS NULL OR last_call_at < ?)"
+# What is said with a closed lead is said with its counterparty: whoever talks after it was opened again gets it.
 _FIRST_TALK = """
     UPDATE lead SET first_talk_at = ?, first_talk_call = ?
-    WHERE id = ? AND (first_talk_call IS NULL OR first_talk_at > ? OR (first_talk_call = ? AND first_talk_at < ?))
+    WHERE id = ? AND closed_at IS NULL
+    AND (first_talk_call IS NULL OR first_talk_at > ? OR (first_talk_call = ? AND first_talk_at < ?))
 """
 # By itself, and only where it changes: each list of leads by responsible has an index that would be written again.
 _CHANGES_HANDS = """

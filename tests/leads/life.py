@@ -91,7 +91,7 @@ class Step(NamedTuple):
     more: tuple[str, ...]
 
 
-CALLS = ("call in", "call out", "talk", "ring", "hang up", "call of nobody", "calls at once")
+CALLS = ("call in", "call out", "talk", "ring", "answer", "hang up", "call of nobody", "calls at once")
 TAKING = ("make counterparty", "become", "save counterparty", "choose", "import counterparty")
 """Steps that can bring a number to a counterparty."""
 OTHERS = (
@@ -207,11 +207,17 @@ class World:
     async def _ring(self, step: Step) -> str:
         return await self._write(self.numbers[step.one % len(self.numbers)], ring=True)
 
+    async def _answer(self, _step: Step) -> None:
+        if self.ringing is not None and self.ringing.result is None:
+            self.ringing = talking(self.ringing)
+            await self.writer.write([self.ringing], [])
+
     async def _hang_up(self, step: Step) -> str | None:
         if self.ringing is None:
             return None
         view, self.ringing = self.ringing, None
-        await self.writer.write([ended(talking(view) if step.other % 2 else view)], [])
+        answered_now = view.result is None and step.other % 2
+        await self.writer.write([ended(talking(view) if answered_now else view)], [])
         return view.caller
 
     async def _calls_at_once(self, step: Step) -> None:
@@ -413,12 +419,14 @@ class World:
             held = (await session.execute(text(_HELD))).all()
             calls = (await session.execute(text(_CALLS))).all()
             stray = (await session.execute(text(_STRAY))).all()
+            nobodys = (await session.scalars(text(_NOBODYS), {"number": called})).all()
         active = Counter(number for number, lead, open_, _card in held if lead is not None and open_)
         theirs = {number for number, lead, _open, _card in held if lead is None}
         assert set(active.values()) <= {1}, "(1) a number is on at most one active lead"
         assert not active.keys() & theirs, "(2) never on an active lead and on a counterparty or contact person"
         assert called is None or called in active or called in theirs, "(3) after a call its number is on one of them"
         assert not active.keys() & {IGNORED, MOBILE}, "(L2)"
+        assert not nobodys, "who talked is in charge of a lead that was nobody's (L1)"
         for number, lead, into, card in calls:
             assert number in (IGNORED, MOBILE) or (lead, card) != (None, None), "a call is with its person"
             assert into is None, "calls of a merged lead are the survivor's"
@@ -463,6 +471,11 @@ _STRAY = """
 SELECT lead_id FROM planned_call p JOIN lead l ON l.id = p.lead_id WHERE p.state = 'open' AND l.closed_at IS NOT NULL
 UNION ALL
 SELECT lead_id FROM task t JOIN lead l ON l.id = t.lead_id WHERE t.done_at IS NULL AND l.closed_at IS NOT NULL
+"""
+_NOBODYS = """
+SELECT l.id FROM lead l JOIN phone_number p ON p.lead_id = l.id
+WHERE p.number = :number AND l.closed_at IS NULL AND l.responsible_id IS NULL AND NOT l.responsible_by_hand
+AND 'answered' = (SELECT result FROM call WHERE outside_number = :number ORDER BY id DESC LIMIT 1)
 """
 _THEIRS = "SELECT id FROM phone_number WHERE number = :number AND lead_id IS NULL"
 _LAST_CALL = """

@@ -542,3 +542,46 @@ async def test_a_conversation_does_not_give_a_closed_lead_away(life: Life) -> No
     await writer.write([talking(RINGING)], [])
     async with life.database.read() as session:
         assert (await session.scalars(select(Lead.responsible_id))).all() == [None]
+
+
+@pytest.mark.parametrize("calls_again", [False, True], ids=["by its end", "by a call meanwhile"])
+async def test_a_lead_that_is_opened_again_during_a_conversation_is_given_to_who_talked(
+    life: Life, *, calls_again: bool
+) -> None:
+    """It was a counterparty's when the call was answered, and nobody's when it ended (L1, L12)."""
+    await life.staff()
+    writer = await life.writer()
+    await writer.write([RINGING], [])
+    company = (await life.company(CALLER)).id
+    if not calls_again:
+        await _free(life, company)
+    await writer.write([talking(RINGING)], [])
+    if calls_again:
+        await _free(life, company)
+        await writer.write([ended(replace(RINGING, linkedid="2.1"))], [])
+    await writer.write([ended(talking(RINGING))], [])
+    async with life.database.read() as session:
+        (lead,) = (await session.scalars(select(Lead))).all()
+        changes = [(change.field, change.after) for change in await history(session, lead_id=lead.id)]
+    assert (lead.closed_at, lead.responsible_id, lead.first_talk_call) == (None, 1, "pbx 1.1")
+    assert changes.count(("responsible", "e1")) == 1
+
+
+async def test_what_is_said_with_a_closed_lead_is_not_its_first_conversation(life: Life) -> None:
+    await life.staff()
+    writer = await life.writer()
+    await writer.write([RINGING], [])
+    company = (await life.company(CALLER)).id
+    await writer.write([ended(talking(RINGING))], [])
+    await _free(life, company)
+    await writer.write([ended(talking(replace(RINGING, linkedid="2.1")))], [])
+    async with life.database.read() as session:
+        (lead,) = (await session.scalars(select(Lead))).all()
+    assert (lead.closed_at, lead.responsible_id, lead.first_talk_call) == (None, 1, "pbx 2.1")
+
+
+async def _free(life: Life, company: int) -> None:
+    """Take the caller's number off the counterparty."""
+    async with life.database.read() as session:
+        version = (await load_counterparty(session, company, None)).version
+    await save_counterparty(life.database, company, version, COMPANY, by=None, clock=life.clock, region="UA")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from leads.store.migrate import upgrade
@@ -16,6 +16,17 @@ ANY = steps((*CALLS, *TAKING, *OTHERS))
 BESIDE_A_CALL = st.tuples(
     st.lists(steps((*TAKING, *OTHERS)), min_size=1, max_size=2), st.sampled_from(NUMBERS), st.integers(0, 30)
 )
+
+
+CALLER = NUMBERS[:1]
+LENT_TO_A_COUNTERPARTY = [
+    Step("ring", 0, 0, (), ()),
+    Step("make counterparty", 0, 0, CALLER, ()),
+    Step("save counterparty", 0, 0, NUMBERS[1:2], ()),
+    Step("answer", 0, 0, (), ()),
+    Step("hang up", 0, 0, (), ()),
+]
+"""A number that is a counterparty's for a while as it rings."""
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -43,6 +54,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(ANY, max_size=14))
+@example(LENT_TO_A_COUNTERPARTY)
 def test_a_number_has_one_kind_of_owner_after_every_step(world: Any, steps: list[Step]) -> None:
     run, here = world
 
