@@ -123,14 +123,15 @@ def numbers_without_leads(directory: Directory) -> frozenset[str]:
     return directory.ignored | directory.dids.keys() | mobiles
 
 
-def _counts(view: CallView) -> bool:
-    """Whether a call is one that makes a lead of an unknown number.
+def has_failed_outside(view: CallView) -> bool:
+    """Whether a call out came to nothing because the line or the number did not work, so that it makes no lead (L1)."""
+    failed = view.phase is Phase.ENDED and view.result is Result.FAILED
+    return failed and view.direction is Direction.OUTBOUND and view.role is Role.CALL
 
-    From outside, as soon as it starts. To outside, when it is answered or ended otherwise than in failure: while it
-    rings, a wrong number looks like a right one.
-    """
-    if view.role is not Role.CALL:
+
+def _counts(view: CallView) -> bool:
+    """Whether a call is one that makes a lead of an unknown number: from outside as soon as it starts, to outside as
+    soon as it rings there, which is when it comes on record, until it fails."""
+    if view.role is not Role.CALL or has_failed_outside(view):
         return False
-    if view.direction is Direction.OUTBOUND:
-        return view.phase is Phase.TALKING or (view.phase is Phase.ENDED and view.result is not Result.FAILED)
-    return view.direction is Direction.INBOUND
+    return view.direction is Direction.INBOUND or view.direction is Direction.OUTBOUND

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from leads.domain.calls import CallView, Phase, Result, Role
 from leads.domain.follow_up import Outcome, outcome_of
-from leads.domain.intake import Intake, Judgement
+from leads.domain.intake import Intake, Judgement, has_failed_outside
 from leads.domain.views import Halves
 from leads.store.bulk import time_for, write_rows
 from leads.store.call_rows import cleaned, columns_of, halves_of
@@ -85,6 +85,11 @@ class StoredCall:
         kept = self._kept
         told = None if kept is None else outcome_of(kept.role, kept.phase, kept.direction, kept.result)
         return None if outcome is told else outcome
+
+    @property
+    def has_failed_outside(self) -> bool:
+        """Whether it was a call out that came to nothing."""
+        return has_failed_outside(self.view)
 
     @property
     def conversed_at(self) -> datetime:

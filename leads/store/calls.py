@@ -19,6 +19,7 @@ from leads.store.call_rows import one_line
 from leads.store.call_table import StoredCall, fuller_calls, insert_calls, keep_decisions, update_calls
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database, lock_key
+from leads.store.failed_calls import take_back_leads
 from leads.store.follow_up import follow_up
 from leads.store.models import DirectoryVersion
 from leads.store.people_of_calls import (
@@ -178,6 +179,7 @@ def _connect(connection: Connection, calls: Sequence[StoredCall], now: datetime)
     )
     for call in alone:
         call.person = people.get(call.judgement.outside or "", call.person)
+    take_back_leads(connection, calls)
     with_leads = [(call, call.person.lead_id) for call in calls if call.person.lead_id is not None]
     note_calls(connection, ((lead, call.columns["started_at"]) for call, lead in with_leads if call.is_news_to_lead))
     note_conversations(connection, _conversations(calls, people), now)

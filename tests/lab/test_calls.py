@@ -268,6 +268,24 @@ def test_an_outgoing_call_makes_a_lead_of_the_one_who_called(
     assert_times_agree(row, outcome, seen)
 
 
+@pytest.mark.parametrize(("status", "result", "stays"), [(404, "failed", False), (486, "busy", True)])
+def test_an_outgoing_call_that_rings_makes_a_lead_and_one_that_then_fails_takes_it_back(
+    *, asterisk: Pbx, leadline_server: LeadlineServer, call: Call, status: int, result: str, stays: bool
+) -> None:
+    line = Behaviour(status=status, ring_seconds=2)
+    with OutsideLine(asterisk.values.trunk_port, line):
+        calls = call("102", "0675554433", account=asterisk.account("102"))
+        (ringing,) = leadline_server.await_rows(
+            "SELECT call.phase, call.lead_id, responsible_id, lead.source_id FROM call JOIN lead ON lead.id = lead_id"
+        )
+        calls.wait()
+    (row,) = leadline_server.await_ended_calls()
+    lead = ringing["lead_id"]
+    assert ringing == {"phase": 1, "lead_id": lead, "responsible_id": 2, "source_id": None}
+    assert (row["direction"], row["result"], row["lead_id"]) == ("outbound", result, lead if stays else None)
+    assert len(leadline_server.rows("SELECT id FROM lead WHERE id = ?", lead)) == stays
+
+
 def test_a_queue_of_the_dialled_number_rings_its_members(
     leadline_server: LeadlineServer, phones: Phones, call: Call
 ) -> None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text, update
 
-from leads.domain.calls import CallView
+from leads.domain.calls import CallView, Direction, Result
 from leads.domain.directory import Role
 from leads.domain.lead_life import NumbersTo
 from leads.domain.planning import HandDate, PlanState
@@ -91,7 +91,18 @@ class Step(NamedTuple):
     more: tuple[str, ...]
 
 
-CALLS = ("call in", "call out", "talk", "ring", "answer", "hang up", "call of nobody", "calls at once")
+CALLS = (
+    "call in",
+    "call out",
+    "talk",
+    "ring",
+    "ring out",
+    "answer",
+    "hang up",
+    "fail",
+    "call of nobody",
+    "calls at once",
+)
 TAKING = ("make counterparty", "become", "save counterparty", "choose", "import counterparty")
 """Steps that can bring a number to a counterparty."""
 OTHERS = (
@@ -212,13 +223,25 @@ class World:
             self.ringing = talking(self.ringing)
             await self.writer.write([self.ringing], [])
 
+    async def _ring_out(self, step: Step) -> str:
+        return await self._write(self.numbers[step.one % len(self.numbers)], out=True, ring=True)
+
+    async def _fail(self, step: Step) -> None:
+        """The call out that rings fails; where none does, one is begun first."""
+        ringing = self.ringing
+        if ringing is None or ringing.result is not None or ringing.direction is not Direction.OUTBOUND:
+            await self._ring_out(step)
+        view, self.ringing = self.ringing, None
+        assert view is not None
+        await self.writer.write([ended(view, Result.FAILED)], [])
+
     async def _hang_up(self, step: Step) -> str | None:
         if self.ringing is None:
             return None
         view, self.ringing = self.ringing, None
         answered_now = view.result is None and step.other % 2
         await self.writer.write([ended(talking(view) if answered_now else view)], [])
-        return view.caller
+        return view.dialled if view.direction is Direction.OUTBOUND else view.caller
 
     async def _calls_at_once(self, step: Step) -> None:
         """Missed, made in vain and answered, in one batch of the writer; those of the last batch may end in it."""
@@ -420,6 +443,7 @@ class World:
             calls = (await session.execute(text(_CALLS))).all()
             stray = (await session.execute(text(_STRAY))).all()
             nobodys = (await session.scalars(text(_NOBODYS), {"number": called})).all()
+            vain = (await session.execute(text(_VAIN))).all()
         active = Counter(number for number, lead, open_, _card in held if lead is not None and open_)
         theirs = {number for number, lead, _open, _card in held if lead is None}
         assert set(active.values()) <= {1}, "(1) a number is on at most one active lead"
@@ -427,9 +451,10 @@ class World:
         assert called is None or called in active or called in theirs, "(3) after a call its number is on one of them"
         assert not active.keys() & {IGNORED, MOBILE}, "(L2)"
         assert not nobodys, "who talked is in charge of a lead that was nobody's (L1)"
-        for number, lead, into, card in calls:
-            assert number in (IGNORED, MOBILE) or (lead, card) != (None, None), "a call is with its person"
+        for number, lead, into, card, failed in calls:
+            assert number in (IGNORED, MOBILE) or failed or (lead, card) != (None, None), "a call is with its person"
             assert into is None, "calls of a merged lead are the survivor's"
+        assert not vain, "calls that failed make no lead (L1)"
         assert not stray, "what is to be done with a lead goes along when it ends (L5, L15)"
         await self._check_derived()
 
@@ -464,8 +489,16 @@ SELECT p.number, p.lead_id, l.closed_at IS NULL AND l.merged_into_id IS NULL,
 FROM phone_number p LEFT JOIN lead l ON l.id = p.lead_id LEFT JOIN contact_person k ON k.id = p.contact_person_id
 """
 _CALLS = """
-SELECT c.outside_number, c.lead_id, l.merged_into_id, c.counterparty_id
+SELECT c.outside_number, c.lead_id, l.merged_into_id, c.counterparty_id, c.result IS NOT NULL AND c.result = 'failed'
 FROM call c LEFT JOIN lead l ON l.id = c.lead_id WHERE c.outside_number IS NOT NULL
+"""
+_VAIN = """
+SELECT id FROM lead l WHERE version = 1 AND closed_at IS NULL
+AND NOT EXISTS (SELECT 1 FROM change c WHERE c.lead_id = l.id)
+AND EXISTS (SELECT 1 FROM call c WHERE c.lead_id = l.id)
+AND NOT EXISTS (SELECT 1 FROM call c WHERE c.lead_id = l.id AND (c.result IS NULL OR c.result <> 'failed'))
+AND NOT EXISTS (SELECT 1 FROM planned_call p WHERE p.lead_id = l.id)
+AND NOT EXISTS (SELECT 1 FROM task t WHERE t.lead_id = l.id)
 """
 _STRAY = """
 SELECT lead_id FROM planned_call p JOIN lead l ON l.id = p.lead_id WHERE p.state = 'open' AND l.closed_at IS NOT NULL

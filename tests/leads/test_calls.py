@@ -23,6 +23,8 @@ from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.migrate import upgrade_database
 from leads.store.models import Call, Change, Employee, Lead, LeadStatus, PhoneNumber, RoutingDecision
+from leads.store.planning_tables import PlannedCall
+from leads.store.task_tables import Note, Task
 from tests.conftest import PostgresServer
 from tests.leads.views import CALLER, DID, NOW, RINGING, ended, outgoing, talking
 
@@ -233,14 +235,93 @@ async def test_a_voice_without_an_employee_takes_no_lead(desk: Desk) -> None:
     assert (await desk.lead()).responsible_id == 1
 
 
-async def test_an_outgoing_call_makes_a_lead_of_whom_it_reached(desk: Desk) -> None:
+@pytest.mark.parametrize("result", [Result.NO_ANSWER, Result.BUSY, Result.CANCELLED, Result.REJECTED])
+async def test_an_outgoing_call_makes_a_lead_while_it_rings_and_it_stays_unanswered(desk: Desk, result: Result) -> None:
     await desk.write(outgoing())
-    assert await desk.leads() == []
-    await desk.write(ended(outgoing(), Result.NO_ANSWER))
     lead = await desk.lead()
-    assert (lead.name, lead.responsible_id) == (CALLER, 1)
+    assert (lead.name, lead.responsible_id, lead.source_id) == (CALLER, 1, None)
+    await desk.write(ended(outgoing(), result))
+    assert (await desk.lead()).id == lead.id
     call = await desk.call()
     assert (call.lead_id, call.employee_id, call.outside_number, call.did) == (lead.id, 1, CALLER, None)
+
+
+async def test_a_call_that_fails_after_it_rang_takes_its_lead_back(desk: Desk) -> None:
+    await desk.write(outgoing())
+    assert (await desk.call()).lead_id == (await desk.lead()).id
+    await desk.write(ended(outgoing(), Result.FAILED))
+    assert (await desk.leads(), await desk.numbers()) == ([], [])
+    call = await desk.call()
+    assert (call.lead_id, call.result, call.outside_number) == (None, Result.FAILED, CALLER)
+
+
+async def test_what_asterisk_kept_of_a_failed_call_takes_its_lead_back_and_brings_it(desk: Desk) -> None:
+    """A view that is fuller than that by which the lead was made, or taken back, has the last word."""
+    unseen = ended_unseen(outgoing(), NOW)
+    await desk.write(outgoing(), unseen)
+    assert (await desk.call()).lead_id is not None
+    kept = ended(outgoing(recovered=True), Result.FAILED)
+    await desk.write(kept)
+    assert ((await desk.call()).result, await desk.leads()) == (Result.FAILED, [])
+    await desk.write(ended(talking(outgoing(progress=9))))
+    assert (await desk.call()).lead_id == (await desk.lead()).id
+
+
+async def test_calls_at_once_to_one_wrong_number_take_the_lead_back_with_the_last(desk: Desk) -> None:
+    first, second, third = (outgoing(linkedid=f"{place}.1") for place in (1, 2, 3))
+    await desk.write(first, second, third)
+    lead = await desk.lead()
+    await desk.write(ended(first, Result.FAILED))
+    assert [call.lead_id for call in await desk.calls()] == [lead.id] * 3
+    await desk.write(ended(second, Result.FAILED), ended(third, Result.FAILED))
+    assert await desk.leads() == []
+    assert [call.lead_id for call in await desk.calls()] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(RINGING, linkedid="2.1"),
+        ended(replace(RINGING, linkedid="2.1")),
+        ended(outgoing(linkedid="2.1"), Result.BUSY),
+        outgoing(linkedid="2.1"),
+    ],
+    ids=["calls us", "has called us", "was busy", "rings again"],
+)
+@pytest.mark.parametrize("order", ["before", "between", "with the end"])
+async def test_a_failed_call_leaves_a_lead_that_another_call_made_too(desk: Desk, other: CallView, order: str) -> None:
+    rings, fails = outgoing(), ended(outgoing(), Result.FAILED)
+    batches = {
+        "before": [(other,), (rings,), (fails,)],
+        "between": [(rings,), (other,), (fails,)],
+        "with the end": [(rings,), (other, fails)],
+    }
+    for batch in batches[order]:
+        await desk.write(*batch)
+    lead = await desk.lead()
+    assert [call.lead_id for call in await desk.calls()] == [lead.id] * 2
+
+
+_TOUCHES = {
+    "saved": update(Lead).values(version=2),
+    "named": update(Lead).values(named=True),
+    "given": update(Lead).values(responsible_by_hand=True),
+    "closed": update(Lead).values(closed_at=NOW),
+    "talked": update(Lead).values(first_talk_call="pbx 0.1"),
+    "older": update(Lead).values(created_at=NOW - timedelta(days=2)),
+    "made by hand": insert(Change).values(at=NOW, lead_id=1, field="created"),
+    "planned": insert(PlannedCall).values(lead_id=1, day=NOW.date(), set_at=NOW, made_at=NOW),
+    "to be done": insert(Task).values(lead_id=1, made_at=NOW),
+    "noted": insert(Note).values(lead_id=1, at=NOW, text="?"),
+}
+
+
+@pytest.mark.parametrize("touch", _TOUCHES)
+async def test_a_failed_call_leaves_a_lead_that_somebody_works_with(desk: Desk, touch: str) -> None:
+    await desk.write(outgoing())
+    await desk.change(_TOUCHES[touch])
+    await desk.write(ended(outgoing(), Result.FAILED))
+    assert (await desk.call()).lead_id == (await desk.lead()).id
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ async def test_no_two_writers_wait_for_each_other(postgres: PostgresServer) -> N
                 failed.append(f"{step.kind}: {error}")
 
     writers = [live(KINDS, seed) for seed in range(WRITERS)]
-    await asyncio.gather(live(("calls at once",), 99), *writers)
+    await asyncio.gather(live(("calls at once", "fail"), 99), *writers)
     await world.check()
     await world.close()
     assert failed == []
