@@ -21,16 +21,15 @@ from leads.store.directory import DirectoryCache
 from leads.store.engine import Database, lock_key
 from leads.store.failed_calls import take_back_leads
 from leads.store.follow_up import follow_up
+from leads.store.last_talks import LastTalk, note_last_talks
 from leads.store.models import DirectoryVersion
 from leads.store.people_of_calls import (
     NOBODY,
     Conversation,
-    LastTalk,
     People,
     Wanted,
     note_calls,
     note_conversations,
-    note_last_talks,
     people_for,
 )
 

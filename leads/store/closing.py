@@ -18,6 +18,7 @@ from leads.store.belongings import move_belongings
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError, Owner, WrongFieldError
 from leads.store.counterparty_rows import all_numbers, derive, person_of, plain, whole
 from leads.store.engine import Database
+from leads.store.last_talks import hand_on_talks
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
@@ -160,7 +161,16 @@ async def close_lead(
     session.add_all([*journal.changes, *arrival.changes])
     await session.flush()
     await _inherit_talks(session, lead)
+    connection = await session.connection()
+    await connection.run_sync(hand_on_talks, as_person(takes))
     await move_belongings(session, lead.id, CallPerson(None, card.id, lead.contact_person_id), now)
+
+
+def as_person(owner: Counterparty | ContactPerson) -> CallPerson:
+    """Whose the numbers of a card or of its contact person are."""
+    if isinstance(owner, ContactPerson):
+        return CallPerson(None, owner.counterparty_id, owner.id)
+    return CallPerson(counterparty_id=owner.id)
 
 
 async def _inherit_talks(session: AsyncSession, lead: Lead) -> None:

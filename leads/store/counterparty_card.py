@@ -11,9 +11,10 @@ from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.at_stake import Decided, leads_that_stay
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
-from leads.store.closing import close_lead, close_leads_with, lock_with_leads, open_lead
+from leads.store.closing import as_person, close_lead, close_leads_with, lock_with_leads, open_lead
 from leads.store.counterparty_rows import all_numbers, derive, describe, numbers_on, plain, whole
 from leads.store.engine import Database
+from leads.store.last_talks import hand_on_talks, talks_with
 from leads.store.lead_card import LANGUAGES
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead
 from leads.store.plans import Planning, plan_after_status
@@ -225,6 +226,8 @@ async def save_counterparty(
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
         before, status_before = all_numbers(card), card.status_id
+        connection = await session.connection()
+        talks = await connection.run_sync(talks_with, every)
         kept = await leads_that_stay(session, every - before, decided, scope, lead)
         numbers, persons = _without(numbers, kept), [(person, _without(theirs, kept)) for person, theirs in persons]
         journal = Journal(now, by, counterparty_id=counterparty_id)
@@ -242,6 +245,10 @@ async def save_counterparty(
         derive(card)
         card.updated_at = now
         await session.flush()
+        owners: tuple[Counterparty | ContactPerson, ...] = (card, *card.contact_persons)
+        for owner in owners:
+            if any(row.last_talk_at is None for row in owner.numbers):
+                await connection.run_sync(hand_on_talks, as_person(owner), talks)
         for change in journal.changes:
             change.counterparty_id = card.id
         session.add_all(journal.changes)

@@ -21,8 +21,10 @@ from leads.store.cards import (
 )
 from leads.store.closing import numbers_of, open_lead
 from leads.store.engine import Database
+from leads.store.last_talks import hand_on_talks, talks_with
 from leads.store.merging import keep_calls_away, lock_to_merge, merge
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, LeadStatus, Source
+from leads.store.people_of_calls import CallPerson
 from leads.store.plans import Planning, plan_after_status
 from leads.store.search import search_text, sort_key
 from leads.store.sources import source_name
@@ -179,7 +181,7 @@ async def save_lead(
         if await _apply(session, lead, edit, numbers, journal, elsewhere=theirs):
             lead.updated_at = clock()
             session.add_all(journal.changes)
-            await _flush(session, added)
+            await _flush(session, lead, added)
         step = Step(Act.NOTHING)
         if planning is not None and lead.status_id != status_before:
             step = await plan_after_status(session, lead, planning, clock(), by)
@@ -229,7 +231,7 @@ async def create_lead(
         journal = Journal(now, by)
         await _apply(session, lead, edit, numbers, journal, elsewhere=theirs)
         session.add(lead)
-        await _flush(session, added)
+        await _flush(session, lead, added)
         created = Journal(now, by, lead_id=lead.id)
         created.note("created", "", lead.name)
         session.add_all(created.changes)
@@ -315,11 +317,15 @@ async def _apply(
     return any(changed)
 
 
-async def _flush(session: AsyncSession, added: tuple[str, ...] | list[str]) -> None:
+async def _flush(session: AsyncSession, lead: Lead, added: tuple[str, ...] | list[str]) -> None:
     """Write to the database, whose unique index has the last word about who has a number."""
+    connection = await session.connection()
+    talks = await connection.run_sync(talks_with, added)
     try:
         async with session.begin_nested():
             await session.flush()
     except IntegrityError:
         await _refuse_owned(session, added)
         raise
+    if added:
+        await connection.run_sync(hand_on_talks, CallPerson(lead_id=lead.id), talks)

@@ -21,6 +21,7 @@ from leads.store.belongings import move_belongings
 from leads.store.cards import Journal, WrongFieldError
 from leads.store.closing import numbers_of, open_lead
 from leads.store.engine import Database, lock_key
+from leads.store.last_talks import hand_on_talks
 from leads.store.lock_order import locked_in_order
 from leads.store.models import Lead
 from leads.store.people_of_calls import CallPerson
@@ -92,6 +93,8 @@ async def merge(session: AsyncSession, one: Lead, other: Lead, now: datetime, by
     gone.closed_at = gone.updated_at = now
     session.add_all(journal.changes)
     await session.flush()
+    connection = await session.connection()
+    await connection.run_sync(hand_on_talks, CallPerson(lead_id=survivor.id))
     return survivor.id
 
 

@@ -6,7 +6,6 @@ Everything here runs within the transaction that writes the call, so that a call
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -215,38 +214,6 @@ def note_conversations(connection: Connection, conversations: Iterable[Conversat
     write_rows(connection, _RESPONSIBLE, responsibles)
 
 
-@dataclass(frozen=True, slots=True)
-class LastTalk:
-    """A conversation that has ended: with which number of whom, when it ended, and who talked last in it."""
-
-    number: str
-    person: CallPerson
-    at: datetime
-    talker_id: int
-
-
-def note_last_talks(connection: Connection, talks: Iterable[LastTalk]) -> None:
-    """Keep with each number, and with its owner's other numbers, who talked last (C4).
-
-    A number that several share is told by its own conversations only, so that all of its owners tell the same.
-    """
-    rows: dict[str, list[tuple[Any, ...]]] = {}
-    for talk in sorted(talks, key=lambda talk: (talk.at, talk.number)):
-        at, (column, owner) = time_for(connection, talk.at), _owner(talk.person)
-        rows.setdefault(column, []).append((talk.talker_id, at, at, talk.number, owner))
-    for column, talked in rows.items():
-        write_rows(connection, _LAST_TALK.format(owner=column), talked)
-
-
-def _owner(person: CallPerson) -> tuple[str, int | None]:
-    """The column by which numbers are a person's, and its value; a contact person's are not his company's."""
-    if person.lead_id is not None:
-        return "lead_id", person.lead_id
-    if person.contact_person_id is not None:
-        return "contact_person_id", person.contact_person_id
-    return "counterparty_id", person.counterparty_id
-
-
 _NUMBER = PhoneNumber.metadata.tables["phone_number"].c
 _LEAD = Lead.metadata.tables["lead"].c
 _CONTACT = ContactPerson.metadata.tables["contact_person"].c
@@ -262,7 +229,7 @@ _OWNERS = (
     .outerjoin_from(_NUMBER.id.table, _CONTACT.id.table, _CONTACT.id == _NUMBER.contact_person_id)
     .outerjoin(_LEAD.id.table, _LEAD.id == _NUMBER.lead_id)
     .where(_NUMBER.number.in_(bindparam("numbers", expanding=True)))
-    .order_by(_NUMBER.on_active_lead.desc(), _NUMBER.pinned.desc(), _LEAD.closed_at.desc(), _NUMBER.id)
+    .order_by(_NUMBER.on_active_lead.desc(), _NUMBER.pinned.desc(), _NUMBER.lead_id.desc(), _NUMBER.id)
 )
 _OTHER = PhoneNumber.metadata.tables["phone_number"].alias("other").c
 _OF_CLOSED = (
@@ -294,16 +261,3 @@ _RESPONSIBLE_NOTED = f"""
         COALESCE((SELECT name FROM employee WHERE id = ?), '')
     FROM lead WHERE {_CHANGES_HANDS}
 """  # noqa: S608 - constants
-# One column of owners at a time: of three, one is an index with few numbers or many, and a planner that guesses wrong
-# reads the whole table for each call.
-_LAST_TALK = """
-    UPDATE phone_number SET last_talker_id = ?, last_talk_at = ?
-    WHERE (last_talk_at IS NULL OR last_talk_at <= ?) AND id IN (
-        SELECT id FROM phone_number WHERE number = ?
-        UNION ALL
-        SELECT own.id FROM phone_number AS own
-        WHERE own.{owner} = ? AND NOT EXISTS (
-            SELECT 1 FROM phone_number AS other WHERE other.number = own.number AND other.id <> own.id
-        )
-    )
-"""
