@@ -5,12 +5,13 @@ The database is in memory and ends with the replay.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ami_listener.ami_events import WANTED
 from ami_listener.cel_calls import calls_of_rows
@@ -32,6 +33,7 @@ CHUNK = 256 * 1024
 END = b"\n\n"
 """Ends the last message of a recording that was cut off."""
 BATCH = 1000
+_WORD = re.compile(r"[\w.]+")
 
 
 IsTrunk = Callable[[str], bool]
@@ -176,22 +178,45 @@ def _time(moment: datetime | None) -> str | None:
 def _events(path: Path) -> Iterator[HeaderLines]:
     """The events of a recording that mean something to calls, read piece by piece."""
     decoder = Decoder(WANTED)
-    found = False
+    found = strange = False
     try:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK) or END:
                 for block in decoder.frames(chunk):
                     event = HeaderLines(block)
-                    found = found or "Event" in event or "Response" in event
+                    found = found or _is_word(event.get("Event") or event.get("Response"))
+                    strange = strange or not found
                     yield event
                 if chunk is END:
                     break
+            silent = _is_word(decoder.version) and not strange and not decoder.skipped
+            if not found and not silent:
+                _refuse_without_events(path, file)
     except OSError as error:
         raise ReplayError(f"{path}: {error.strerror or error}") from None
     except WireError as error:
         raise ReplayError(f"{path}: this is no AMI stream: {error}") from None
-    if not found and not decoder.skipped:
-        raise ReplayError(f"{path}: no AMI events in it; a recording holds lines such as `Event: Newchannel`")
+
+
+def _is_word(told: str | None) -> bool:
+    """Whether this is one word, as the names of events and the version of a banner are."""
+    return _WORD.fullmatch(told or "") is not None
+
+
+def _refuse_without_events(path: Path, file: BinaryIO) -> None:
+    """Raise ReplayError unless a line names an event; those that mean nothing to calls were skipped unread."""
+    file.seek(0)
+    returns = False
+    for line in file:
+        name, _colon, told = line.rstrip(b"\r\n").decode("utf-8", "replace").partition(":")
+        if name == "Event" and _is_word(told.strip()):
+            return
+        returns = returns or b"\r" in line.rstrip(b"\r\n")
+    ended = "; its lines end with CR alone" if returns else ""
+    raise ReplayError(
+        f"{path}: no AMI events in it{ended}. A recording holds what Asterisk sends: lines such as `Event: Newchannel`,"
+        " each ended by CR LF or LF, and an empty line after each event"
+    )
 
 
 async def _take_in(views: list[CallView], is_trunk: IsTrunk, region: str) -> list[ReplayedCall]:

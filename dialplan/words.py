@@ -88,6 +88,12 @@ COMPANY_PLAN, COMPANY_RULES = "plan", "numbers"
 CHECKED = ("leadline-check", "fastagi")
 """AstDB family and key of the last check: its number, AGISTATUS, and `plan` or `nothing`."""
 
+DIALPLAN = 1
+"""The version of leadline.conf, and of what FreePBX includes beside it, that this Leadline brings; one more whenever
+what they do changes."""
+DIALPLAN_TOLD_BY = "version"
+"""The extension of CHECK whose only step names that version; read, never called."""
+
 ROUTE_PATH = "route"
 """The path of the FastAGI question."""
 CALLEE_MARK = "to:"

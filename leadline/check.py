@@ -20,7 +20,7 @@ from leadline.findings import Finding, Level, trouble
 from leadline.settings import Settings
 from leads.domain.directory import Directory
 from leads.store.directory import load_directory
-from leads.store.migrate import revisions
+from leads.store.migrate import revisions, wrong_revision
 
 LOOK_SECONDS = 15.0
 CALL_SECONDS = 5.0
@@ -60,8 +60,9 @@ async def look_at_database(settings: Settings) -> list[Finding]:
     try:
         refuse_missing(settings.database_url)
         current, head = await revisions(settings.database_url)
-        if current != head:
-            return [trouble("database", f"at revision {current or 'none'}, needs {head}", "run `leadline migrate`")]
+        wrong = wrong_revision(current)
+        if wrong is not None:
+            return [trouble("database", *wrong)]
         async with existing_database(settings.database_url) as database, database.read() as session:
             directory = await load_directory(session)
     except NoDatabaseError as error:

@@ -11,13 +11,17 @@ from pydantic import SecretStr
 
 from ami_listener.connection import tls_context
 from ami_listener.link import AmiError, AmiLink, AmiRefusedError
-from dialplan.words import CHECK, CHECKED, ROUTE_PATH
+from dialplan.words import CHECK, CHECKED, DIALPLAN, DIALPLAN_TOLD_BY, ROUTE_PATH
 from leadline.findings import Finding, Level, trouble
 from leadline.pbx_settings import PbxSettings
 
 CALL_SECONDS = 5.0
 MOST_CLOCK_SECONDS = 2.0
 CALL_EVENT = b"Newchannel"
+_COPY_DIALPLAN = (
+    "copy asterisk-conf/leadline.conf (for FreePBX freepbx/leadline-freepbx.conf too) over the one in /etc/asterisk,"
+    " and `asterisk -rx 'dialplan reload'`"
+)
 
 
 async def look_at_ami(settings: PbxSettings) -> list[Finding]:
@@ -28,6 +32,7 @@ async def look_at_ami(settings: PbxSettings) -> list[Finding]:
             findings = [Finding(name, Level.GOOD, f"{settings.ami_username} is logged in, protocol {link.version}")]
             findings.append(await _clock(link))
             findings += await _rights(link)
+            findings += await _dialplan(link)
     except (AmiError, OSError) as error:
         return [trouble(name, str(error), "correct LEADLINE_AMI_…, or Asterisk's manager.conf, and reload manager")]
     return findings
@@ -48,6 +53,31 @@ async def _rights(link: AmiLink) -> list[Finding]:
             trouble("AMI rights", "the events account has more rights than it needs", "give it write=reporting only")
         )
     return findings
+
+
+async def _dialplan(link: AmiLink) -> list[Finding]:
+    """Whether Asterisk holds the dialplan that this Leadline brings; it is read, so that no call has to tell it."""
+    name = "leadline.conf"
+    try:
+        steps = await link.ask_list("ShowDialPlan", {"Context": CHECK, "Extension": DIALPLAN_TOLD_BY})
+        told = str(steps[0].appdata) if steps else ""
+    except AmiRefusedError as error:
+        if "find context" in str(error):
+            mend = "include leadline.conf as asterisk-conf/README.md tells, and `asterisk -rx 'dialplan reload'`"
+            return [trouble(name, "is not in Asterisk's dialplan", mend)]
+        if "find exten" not in str(error):
+            return []  # What the account may not is told with its rights.
+        told = ""
+    theirs = int(told) if told.isdecimal() else 0
+    if theirs == DIALPLAN:
+        return [Finding(name, Level.GOOD, f"Asterisk has the one of this Leadline, version {DIALPLAN}")]
+    if theirs > DIALPLAN:
+        mend = "install the newer Leadline, which it came with"
+        newer = f"Asterisk's is newer, version {theirs}, than this Leadline's, version {DIALPLAN}"
+        return [trouble(name, newer, mend)]
+    version = f"version {theirs}" if theirs else "of before there were versions"
+    older = f"Asterisk's is older, {version}, than this Leadline's, version {DIALPLAN}"
+    return [trouble(name, older, _COPY_DIALPLAN)]
 
 
 async def _clock(link: AmiLink) -> Finding:

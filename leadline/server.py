@@ -45,7 +45,7 @@ from leads.admin.recordings import Recordings
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
-from leads.store.migrate import revisions
+from leads.store.migrate import revisions, wrong_revision
 from leads.store.recording_files import RecordingFolder
 from routing.decision import Decision
 from routing.language import language_of
@@ -169,12 +169,10 @@ async def _await_database(settings: Settings, directory: DirectoryCache) -> None
     delay = 0.5
     while True:
         try:
-            current, head = await revisions(settings.database_url)
-            if current != head:
-                raise ServerError(
-                    f"the database is at revision {current or 'none'}, this version needs {head}: "
-                    "run `leadline migrate` first"
-                )
+            current, _head = await revisions(settings.database_url)
+            wrong = wrong_revision(current)
+            if wrong is not None:
+                raise ServerError(f"the database {wrong.what}: {wrong.mend}")
             await directory.refresh()
         except (SQLAlchemyError, OSError) as error:
             _log.error("the database does not answer; trying again", why=str(error), seconds=delay)

@@ -8,6 +8,7 @@ import asyncio
 import codecs
 import csv
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
@@ -28,6 +29,7 @@ MOST_LINES_OF_A_ROW = 10_001
 BEGINNING = 1000
 """Lines of a file at most that are read for its first rows; a file may hold nothing but blank ones."""
 SEPARATORS = (",", ";", "\t")
+_TOLD_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?', re.IGNORECASE)
 _NO_CSV = (b"PK", b"\xd0\xcf\x11\xe0", b"\xff\xfe", b"\xfe\xff")
 """How workbooks, and texts in UTF-16, begin."""
 Row = list[str]
@@ -47,6 +49,7 @@ class CsvFile:
     encoding: str
     separator: str
     header: tuple[str, ...]
+    header_line: int = 1
 
     def remove(self) -> None:
         """Remove it from the disk."""
@@ -96,7 +99,8 @@ class CsvRows:
         self._rows = csv.reader(self._lines, delimiter=file.separator)
         self.line = 1
         self.broken: str | None = None
-        next(self._rows, None)
+        for _line in range(file.header_line):
+            next(self._rows, None)
 
     @property
     def position(self) -> int:
@@ -141,11 +145,11 @@ async def receive(name: str, chunks: AsyncIterator[bytes]) -> CsvFile:
                 check.feed(chunk)
                 target.write(chunk)
         encoding = check.encoding()
-        separator, header = await asyncio.to_thread(_header, Path(path), encoding)
+        header_line, separator, header = await asyncio.to_thread(_header, Path(path), encoding)
     except BaseException:
         os.unlink(path)
         raise
-    return CsvFile(Path(path), _plain_name(name), check.size, encoding, separator, header)
+    return CsvFile(Path(path), _plain_name(name), check.size, encoding, separator, header, header_line)
 
 
 class _Check:
@@ -184,11 +188,18 @@ class _Check:
         return "cp1251"
 
 
-def _header(path: Path, encoding: str) -> tuple[str, tuple[str, ...]]:
-    """The separator by which the first row has the most cells, and that row."""
+def _header(path: Path, encoding: str) -> tuple[int, str, tuple[str, ...]]:
+    """The line of the first row, the separator by which it has the most cells, and that row.
+
+    A line before it may name the separator, for Excel, which shows it to nobody.
+    """
+    with path.open(encoding=encoding, newline="") as text:
+        told = _TOLD_SEPARATOR.fullmatch(text.readline(LONGEST_LINE).rstrip("\r\n"))
     found: dict[str, tuple[str, ...]] = {}
-    for separator in SEPARATORS:
+    for separator in (told[1],) if told else SEPARATORS:
         with path.open(encoding=encoding, newline="") as text, suppress(csv.Error, UnicodeError):
+            if told:
+                text.readline()
             found[separator] = tuple(cell.strip() for cell in next(csv.reader(_Lines(text), delimiter=separator), []))
     best = max(found, key=lambda separator: len(found[separator]), default=",")
     header = found.get(best, ())
@@ -198,7 +209,7 @@ def _header(path: Path, encoding: str) -> tuple[str, tuple[str, ...]]:
         raise CsvError(
             ngettext("A file has at most %(count)s column.", "A file has at most %(count)s columns.", MOST_COLUMNS)
         )
-    return best, header
+    return 2 if told else 1, best, header
 
 
 def _plain_name(name: str) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -25,6 +26,32 @@ WAIT_SECONDS = 60
 
 class MigrationError(Exception):
     """The database cannot be brought to this version; the text says why and what to do."""
+
+
+class WrongRevision(NamedTuple):
+    """Why this program cannot work with a database, as what is said of it, and what to do."""
+
+    what: str
+    mend: str
+
+
+def wrong_revision(current: str | None) -> WrongRevision | None:
+    """What is wrong with a database at this revision, None where there is none yet; None where nothing is."""
+    if current == _head():
+        return None
+    older = f"is at revision {current}" if current else "has no tables yet"
+    mend = "run `leadline migrate`"
+    return _newer(current) or WrongRevision(f"{older}, and this Leadline needs {_head()}", mend)
+
+
+def _newer(current: str | None) -> WrongRevision | None:
+    """The same where a newer Leadline made the database what it is: to migrate again would change nothing."""
+    if current is None or current in {script.revision for script in _scripts().walk_revisions()}:
+        return None
+    return WrongRevision(
+        f"is newer than this Leadline: it is at revision {current}, and this Leadline knows none after {_head()}",
+        "install the newer Leadline again, or restore the back-up made before the update (see docs/operation.md)",
+    )
 
 
 async def upgrade(url: str) -> None:
@@ -89,13 +116,9 @@ async def _until_unlocked(work: Callable[[], Awaitable[None]]) -> None:
 def _upgrade(connection: Connection, revision: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migration")})
-    current = _current(connection)
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if current is not None and current not in known:
-        raise MigrationError(
-            f"the database is at revision {current}, which this version of Leadline does not know; "
-            "start the newer version, or restore the back-up made before the upgrade"
-        )
+    newer = _newer(_current(connection))
+    if newer is not None:
+        raise MigrationError(f"the database {newer.what}; {newer.mend}")
     if connection.dialect.name == "postgresql":
         _need_trigrams(connection)
     config = _config()

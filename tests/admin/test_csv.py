@@ -252,6 +252,7 @@ BAD_FILES = [
     (codecs.BOM_UTF16_LE + "Name".encode("utf-16-le"), "no CSV file"),
     (b"", "must name the columns"),
     (b"\n\n\n", "must name the columns"),
+    (b"sep=;\r\n", "must name the columns"),
     (b"a" * 300_000, "longer than any"),
     (b",".join([b"c"] * 101), "at most 100 columns"),
 ]
@@ -271,6 +272,28 @@ async def test_files_are_long_however_their_lines_end(end: str) -> None:
         rows = csv_files.CsvRows(file)
         assert (file.header, sum(1 for _row in rows), rows.broken) == (("Name", "Number", "Comment"), 1000, None)
         rows.close()
+    finally:
+        file.remove()
+
+
+@pytest.mark.parametrize(
+    ("told", "separator"),
+    [("sep=;", ";"), ("SEP=,", ","), ("sep=\t", "\t"), ('"sep=;"', ";"), ("\ufeffsep=|", "|"), ("sep=;\r", ";")],
+)
+async def test_a_first_line_that_names_the_separator_is_no_heading(told: str, separator: str) -> None:
+    rows = "".join(f"{separator.join(cells)}\r\n" for cells in [("Name", "Number"), ("А,Б;В", "0501234567")])
+    if separator in ",;":
+        rows = rows.replace("А,Б;В", '"А,Б;В"')
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield f"{told}\r\n{rows}".replace("\r\r\n", "\r").encode()
+
+    file = await csv_files.receive("a.csv", chunks())
+    try:
+        below = csv_files.CsvRows(file)
+        assert (file.separator, file.header) == (separator, ("Name", "Number"))
+        assert list(below) == [(3, ["А,Б;В", "0501234567"])]
+        below.close()
     finally:
         file.remove()
 

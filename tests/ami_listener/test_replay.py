@@ -10,6 +10,8 @@ from ami_listener.trunks import trunk_matcher
 from tests.ami_listener.stories import Pbx
 
 TRUNKS = ("PJSIP/trunk*",)
+BANNER = b"Asterisk Call Manager/11.0.0\n"
+EVENTS = b"Event: VarSet\nVariable: A\nValue: b\n\nEvent: FullyBooted\nStatus: Fully Booted\n\n"
 
 
 def write(path: Path, pbx: Pbx) -> Path:
@@ -92,8 +94,17 @@ async def test_stream_that_stops_in_the_midst_of_a_call(tmp_path: Path) -> None:
         (b"\x7fELF\x00\x01" * 1000, "no AMI events"),
         (b"x" * 3_000_000, "no AMI stream"),
         (b"hello: world\n\n", "no AMI events"),
+        (EVENTS.replace(b"\n", b"\r"), "no AMI events in it; its lines end with CR alone. .* ended by CR LF or LF"),
+        (BANNER + EVENTS.replace(b"\n", b"\r"), "its lines end with CR alone"),
+        ((BANNER + EVENTS).replace(b"\n", b"\r"), "its lines end with CR alone"),
+        (b"Response: Success\rMessage: ok\r\r" + EVENTS.replace(b"\n", b"\r"), "its lines end with CR alone"),
+        (BANNER + b"hello: world\n\n", "no AMI events"),
     ],
-    ids=["empty", "binary", "one endless line", "something else"],
+    ids=[
+        *("empty", "binary", "one endless line", "something else"),
+        *("events ended by CR", "the same after a banner", "with a banner ended by CR", "with an answer before"),
+        "something else after a banner",
+    ],
 )
 async def test_what_is_no_recording_is_refused_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "file"
@@ -110,9 +121,20 @@ async def test_missing_file_and_folder(tmp_path: Path) -> None:
         await replay(tmp_path, TRUNKS, "UA")
 
 
-async def test_recording_without_calls(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Event: FullyBooted\r\n\r\n",
+        b"Event: VarSet\nVariable: A\nValue: b\rc\n\n",
+        BANNER,
+        BANNER + b"Response: Success\nMessage: Authentication accepted\n\n",
+    ],
+    ids=["a start", "an event that tells nothing", "a banner", "a login"],
+)
+async def test_recording_without_calls(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "quiet.txt"
-    path.write_bytes(b"Event: FullyBooted\r\n\r\n")
+    path.write_bytes(content)
+    assert await replay(path, TRUNKS, "UA") == []
     assert await replay_table(path, TRUNKS, "UA") == ["No calls in this recording."]
 
 

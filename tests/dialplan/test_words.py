@@ -1,5 +1,6 @@
 """The Asterisk side uses the words of dialplan.words, and no others of ours."""
 
+import hashlib
 import re
 
 from ami_listener.ami_events import READERS
@@ -22,6 +23,25 @@ def test_every_context_that_is_used_is_there() -> None:
     used = set(re.findall(r"(?<![\w/@-])leadline-[a-z]+(?=[,^]|\]?$)", CODE, flags=re.MULTILINE))
     assert used - {"leadline-events", "leadline-control"} <= words.CONTEXTS
     assert {words.ASK, words.WALK, words.NAME, words.LINE} <= used
+
+
+DIALPLAN_DIGEST = "0ee5de26537bd647"
+"""Of what Asterisk reads of the files that are copied to it; what they do without comments."""
+
+
+def test_the_dialplan_names_its_version_and_each_change_gets_a_new_one() -> None:
+    assert f"\nexten = {words.DIALPLAN_TOLD_BY},1,NoOp({words.DIALPLAN})\n" in CONF["leadline.conf"]
+    lines = [
+        line.strip()
+        for name in ("leadline.conf", "leadline-freepbx.conf")
+        for line in CONF[name].splitlines()
+        if line.strip() and not line.lstrip().startswith(";")
+    ]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    assert digest == DIALPLAN_DIGEST, (
+        "leadline.conf or leadline-freepbx.conf changed: one more in DIALPLAN of dialplan/words.py and in the last line"
+        f" of leadline.conf, so that `leadline check` finds who has the old one; then the digest is {digest} or another"
+    )
 
 
 def test_database_keys_are_those_of_the_words() -> None:

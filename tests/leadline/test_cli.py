@@ -1,6 +1,7 @@
 """The command line says what is wrong in words, without a traceback."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,24 @@ def test_a_missing_database_is_told_and_not_made(
     assert f"there is no {tmp_path}/folder/none.db" in result.output
     assert "leadline migrate" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["check"], ["migrate"]])
+def test_a_database_of_a_newer_leadline_is_told_and_left_alone(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(tmp_path / "newer.db") as newer:
+        newer.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        newer.execute("INSERT INTO alembic_version VALUES ('9999')")
+    monkeypatch.setenv("LEADLINE_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/newer.db")
+    monkeypatch.setenv("LEADLINE_AMI_PORT", "1")
+    monkeypatch.setenv("LEADLINE_FASTAGI_PORT", "1")
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code != 0
+    told = result.output.partition("FastAGI")[0]
+    assert "is newer than this Leadline: it is at revision 9999" in told
+    assert "install the newer Leadline again, or restore the back-up" in told
+    assert "leadline migrate" not in told
 
 
 @pytest.mark.parametrize("arguments", [["route", "0501234567"], ["defaults"], ["check"]])

@@ -1,6 +1,7 @@
 """Migrations: from nothing and from each revision to the tables of the models, whoever else does it too."""
 
 import asyncio
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select, text
 
 from leads.store.engine import Database
-from leads.store.migrate import MigrationError, _scripts, revisions, upgrade, upgrade_database
+from leads.store.migrate import MigrationError, _scripts, revisions, upgrade, upgrade_database, wrong_revision
 from leads.store.models import Base, DirectoryVersion, LeadStatus
 from leads.store.search import sort_key
 from tests.conftest import PostgresServer
@@ -128,8 +129,32 @@ async def test_refuses_a_database_of_a_newer_version(database_url: str) -> None:
     async with database.write() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     await database.dispose()
-    with pytest.raises(MigrationError, match="9999"):
+    with pytest.raises(MigrationError, match=r"newer than this Leadline.*9999.*restore the back-up"):
         await upgrade(database_url)
+
+
+@pytest.mark.parametrize(
+    ("current", "what", "mend"),
+    [
+        (None, f"no tables yet, and this Leadline needs {REVISIONS[0]}", "run `leadline migrate`"),
+        (REVISIONS[1], f"at revision {REVISIONS[1]}, and this Leadline needs {REVISIONS[0]}", "run `leadline migrate`"),
+        (
+            "9999",
+            f"newer than this Leadline: it is at revision 9999, .* none after {REVISIONS[0]}",
+            "install the newer",
+        ),
+    ],
+    ids=["no tables", "older", "newer"],
+)
+def test_what_is_wrong_with_a_revision_is_told_with_the_mend(current: str | None, what: str, mend: str) -> None:
+    wrong = wrong_revision(current)
+    assert wrong is not None
+    assert re.search(what, wrong.what)
+    assert wrong.mend.startswith(mend)
+
+
+def test_nothing_is_wrong_with_the_newest_revision() -> None:
+    assert wrong_revision(REVISIONS[0]) is None
 
 
 async def test_says_what_postgresql_lacks(postgres: PostgresServer) -> None:
