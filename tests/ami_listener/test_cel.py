@@ -301,3 +301,11 @@ def test_stories_at_once_are_told_as_alone(several: list[Rows], random: Any) -> 
     together = [row | {"id": numbered[id(row)]} for row in together]
     told = {view.linkedid: view for view in calls(together)}
     assert told == {view.linkedid: view for views in alone for view in views}
+
+
+def test_a_name_from_outside_is_without_the_backslashes_of_sip() -> None:
+    rows = rows_of(ANSWERED)
+    asterisk = r"O\'Neil \"x\""
+    told = [row | ({"cid_name": asterisk} if row["channame"].startswith("PJSIP/trunk") else {}) for row in rows]
+    (call,) = calls_of_rows(csv_rows(io.StringIO(as_csv(told))), PBX, IS_TRUNK)
+    assert call.caller_name == 'O\'Neil "x"'

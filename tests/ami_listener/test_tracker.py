@@ -230,6 +230,28 @@ def test_the_name_that_the_trunk_delivered_stays_when_the_dialplan_sets_ours_for
     assert told(pbx).caller_name == "KYIV CITY"
 
 
+@pytest.mark.parametrize(
+    ("asterisk", "name"),
+    [
+        (r"O\'Neil \"x\"", 'O\'Neil "x"'),
+        (r"back\\slash", r"back\slash"),
+        (r"C:\dir\new", r"C:\dir\new"),
+        ("end\\", "end\\"),
+        ("O'Neil", "O'Neil"),
+    ],
+)
+def test_a_name_from_outside_is_without_the_backslashes_of_sip(asterisk: str, name: str) -> None:
+    pbx = Pbx()
+    pbx.hangup(pbx.inbound(name=asterisk.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")))  # as AMI does
+    assert told(pbx).caller_name == name
+
+
+def test_a_name_of_our_own_phone_keeps_its_backslashes() -> None:
+    pbx = Pbx()
+    pbx.hangup(pbx.channel("101", "101", "102", state="4", name=r"Ann\\\'s"))
+    assert told(pbx).caller_name == r"Ann\'s"
+
+
 def test_a_trunk_that_says_no_number_is_no_caller_s_number() -> None:
     pbx = Pbx()
     a = pbx.inbound("")
