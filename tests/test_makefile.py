@@ -36,6 +36,15 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
+def finished_venv(checkout: Path) -> None:
+    """A .venv that the setup takes for what it made itself."""
+    (checkout / ".venv/bin").mkdir(parents=True)
+    fake_command(checkout / ".venv/bin", "python", "echo Python 3.11")
+    fake_command(checkout / ".venv/bin", "leadline", "exit 0")
+    made_of = "{ cat requirements/dev.txt pyproject.toml tools/setup; pwd; .venv/bin/python --version; } | sha256sum"
+    (checkout / ".venv/.leadline-setup").write_text(run("sh", "-c", made_of, cwd=checkout).stdout)
+
+
 def first(checkout: Path) -> str:
     return f"{checkout / 'bin'}:{os.environ['PATH']}"
 
@@ -58,10 +67,31 @@ def test_without_root_and_docker_a_person_is_told_the_ways_that_are_left(checkou
     fake_command(checkout / "bin", "docker", "exit 1")
     done = run("tools/setup", "run", cwd=checkout, PATH=first(checkout))
     assert done.returncode != 0
-    assert len(done.stderr.splitlines()) == 4
+    assert len(done.stderr.splitlines()) == 5
     for way in ("Docker", "as root", "Your own Asterisk"):
         assert way in done.stderr
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("named", ["LEADLINE_AMI_SECRET", "LEADLINE_ENV_FILE"])
+def test_an_asterisk_of_ones_own_needs_neither_root_nor_packages(checkout: Path, named: str) -> None:
+    fake_command(checkout / "bin", "id", "echo 1000")
+    fake_command(checkout / "bin", "docker", "exit 1")
+    # Stands for one that fits and a finished .venv, so that nothing is installed; without sipp and debootstrap in PATH.
+    fake_command(checkout / "bin", "python3.11", "exit 0")
+    for name in ("bash", "cat", "dirname", "env", "flock", "mkdir", "sha256sum"):
+        (checkout / "bin" / name).symlink_to(shutil.which(name) or name)
+    finished_venv(checkout)
+    done = run(checkout / "tools/setup", "run", cwd=checkout, PATH=str(checkout / "bin"), **{named: "x"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_pip_cannot_fetch_packages_the_ways_around_are_named(checkout: Path) -> None:
+    (checkout / ".venv/bin").mkdir(parents=True)
+    fake_command(checkout / ".venv/bin", "python", 'case "$*" in *install*) exit 1;; esac; exit 0')
+    done = run("tools/setup", "venv", cwd=checkout)
+    assert done.returncode != 0
+    assert "PIP_CERT" in done.stderr
 
 
 def test_a_missing_package_without_root_is_named_with_the_command_that_installs_it(checkout: Path) -> None:
