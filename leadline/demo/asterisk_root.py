@@ -57,7 +57,7 @@ def ensure_root(say: Say = _print) -> Path:
     It is built under another name and renamed, so that a build that broke off is never taken for a good one.
 
     Raises:
-        RootError: not root, no debootstrap, no Debian mirror, or the build failed.
+        RootError: not root, no debootstrap, no Debian mirror, no place for it, or the build failed.
     """
     target = root_path()
     if is_complete(target):
@@ -67,6 +67,16 @@ def ensure_root(say: Say = _print) -> Path:
     if shutil.which("debootstrap") is None:
         raise RootError("debootstrap is missing: run `make setup`, or apt-get install debootstrap")
     mirror = debian_mirror()
+    try:
+        return _build(target, mirror, say)
+    except OSError as error:
+        raise RootError(
+            f"the Asterisk tree cannot be put into {target.parent}: {error.strerror or error}; "
+            "name a folder with 600 MB of room, as in XDG_CACHE_HOME=/var/cache"
+        ) from None
+
+
+def _build(target: Path, mirror: str, say: Say) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     for leftover in target.parent.glob(f"{target.name}.building-*"):
         shutil.rmtree(leftover)

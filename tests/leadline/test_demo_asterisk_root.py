@@ -61,6 +61,18 @@ def test_a_machine_without_a_debian_mirror_is_told_what_else_there_is(tmp_path: 
         debian_mirror(_apt(tmp_path, main="deb http://ubuntu.example/ubuntu jammy main\n"), "bookworm")
 
 
+def test_where_the_home_can_hold_no_tree_another_place_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(asterisk_root.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(asterisk_root, "debian_mirror", lambda: "http://mirror.example")
+    monkeypatch.setattr(asterisk_root.shutil, "which", lambda _name: "/usr/sbin/debootstrap")
+    with pytest.raises(RootError, match=r"home/leadline: Not a directory; .*XDG_CACHE_HOME="):
+        ensure_root()
+
+
 def test_a_build_that_broke_off_is_cleared_away_and_never_taken_for_a_good_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
