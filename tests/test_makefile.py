@@ -86,6 +86,14 @@ def test_an_asterisk_of_ones_own_needs_neither_root_nor_packages(checkout: Path,
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_drives_the_browser_needs_a_library_that_a_bare_debian_lacks(checkout: Path) -> None:
+    fake_command(checkout / "bin", "id", "echo 1000")
+    fake_command(checkout / "bin", "python3.11", 'case "$*" in *libatomic*) exit 1;; esac; exit 0')
+    done = run("tools/setup", "test", cwd=checkout, PATH=first(checkout))
+    assert done.returncode != 0
+    assert re.search(r"apt-get install .*\blibatomic1\b", done.stderr)
+
+
 def test_where_pip_cannot_fetch_packages_the_ways_around_are_named(checkout: Path) -> None:
     (checkout / ".venv/bin").mkdir(parents=True)
     fake_command(checkout / ".venv/bin", "python", 'case "$*" in *install*) exit 1;; esac; exit 0')
