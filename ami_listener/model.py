@@ -16,7 +16,11 @@ MAX_STATIONS = 50
 SHORT_NUMBER = 6
 LINE_DIGITS = 9
 _PSEUDO = frozenset(
-    {"Local", "Surrogate", "CBAnn", "CBRec", "Announcer", "Recorder", "Snoop", "Message", "Bridge", "AsyncGoto", "Test"}
+    {
+        *("Local", "Surrogate", "CBAnn", "CBRec", "Announcer", "Recorder", "Snoop", "Message", "Bridge", "AsyncGoto"),
+        # What the console evaluates (`dialplan eval function …`) it does on a channel of its own; so do reminders.
+        *("CLIEval", "CLIExec", "Calendar", "Test"),
+    }
 )
 _HIDDEN_NUMBERS = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
 _QUOTED_PAIR = re.compile(r"""\\(["'\\])""")

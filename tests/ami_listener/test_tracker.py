@@ -262,6 +262,13 @@ def test_a_trunk_that_says_no_number_is_no_caller_s_number() -> None:
     assert (call.caller, call.answered_by) == (None, "101")
 
 
+@pytest.mark.parametrize("name", ["CLIEval/1", "CLIExec/1", "Calendar/office"])
+def test_what_the_console_evaluates_is_no_call(name: str) -> None:
+    pbx = Pbx()
+    pbx.hangup(pbx.channel(name))
+    assert play(pbx.events) == []
+
+
 def test_anonymous_caller() -> None:
     pbx = Pbx()
     pbx.hangup(pbx.inbound("anonymous"), 0)
