@@ -5,7 +5,8 @@
 Both sides have the same Asterisk, dialplan, guard and CEL. On one side Leadline routes by 1,000,000 leads and records
 by AMI; on the other a server answers each question with one fixed plan, and nobody listens. sipp keeps a fixed number
 of calls open, each through as soon as it is answered; so the figure is what the whole machine holds, sipp with it.
-The sides take turns, because a machine's speed drifts.
+The sides take turns, because a machine's speed drifts. No calls are planned meanwhile: the daily job of the first day
+with so many leads lasts minutes, and on all others it is done soon after midnight.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -214,6 +215,12 @@ def callers(known: float = 0.9) -> list[str]:
     ]
 
 
+def plan_nothing(database: Path) -> None:
+    """Let the company plan no calls."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE planning_setting SET planning = 0")
+
+
 def recorded(database: Path) -> int:
     """How many calls are on record as ended."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
@@ -230,6 +237,7 @@ def main(pairs: int = PAIRS) -> None:
         folder.chmod(0o755)
         database = folder / "leadline.db"
         copy_database(database)
+        plan_nothing(database)
         lab = Lab(folder, parts)
         ratios = []
         for pair in range(pairs + 1):
