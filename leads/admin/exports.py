@@ -23,6 +23,7 @@ from leads.admin.csv_columns import (
     people_labels,
     status_labels,
 )
+from leads.admin.downloads import send
 from leads.admin.i18n import _, current_locale
 from leads.admin.leads import asked_leads
 from leads.domain.csv_cells import protected
@@ -41,8 +42,6 @@ from leads.store.statuses import status_names
 
 BYTE_ORDER_MARK = "\ufeff"
 """Without it spreadsheets take UTF-8 for the letters of their own country."""
-WRITE_SECONDS = 60.0
-"""A browser that takes no more for so long has gone away."""
 Row = Sequence[str]
 Labels = dict[int, str]
 
@@ -186,15 +185,14 @@ async def csv_response(request: web.Request, name: str, chunks: AsyncIterator[Se
         }
     )
     part = separator()
-    try:
-        await response.prepare(request)
-        await response.write(BYTE_ORDER_MARK.encode())
+
+    async def written() -> AsyncIterator[bytes]:
+        yield BYTE_ORDER_MARK.encode()
         async for rows in chunks:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await response.write(csv_text(rows, part).encode())
+            yield csv_text(rows, part).encode()
             await asyncio.sleep(0)
-    except (OSError, TimeoutError):
-        pass  # The browser was closed.
+
+    await send(request, response, written())
     return response
 
 

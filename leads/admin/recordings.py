@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.admin import ranges
 from leads.admin.call_lines import visible
 from leads.admin.context import Panel, Viewer, admin_only, panel_of, viewer_of
+from leads.admin.downloads import send
 from leads.admin.forms import ID
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
@@ -29,8 +30,6 @@ from leads.store.recording_files import AudioFile, RecordingFolder, RecordingGon
 from leads.store.recordings import RecordingRow, UseRow
 
 CHUNK = 128 * 1024
-WRITE_SECONDS = 60.0
-"""A listener who takes no more for so long has gone away."""
 
 routes = web.RouteTableDef()
 _log = structlog.get_logger(__name__)
@@ -275,14 +274,7 @@ async def _send_audio(
     response.content_length = count
     if part is not None:
         response.headers["Content-Range"] = f"bytes {start}-{start + count - 1}/{audio.size}"
-    try:
-        await response.prepare(request)
-        if request.method != "HEAD":
-            async for chunk in _chunks(audio, start, count):
-                async with asyncio.timeout(WRITE_SECONDS):
-                    await response.write(chunk)
-    except (OSError, TimeoutError):
-        pass  # The player seeks elsewhere, or was closed.
+    await send(request, response, _chunks(audio, start, count if request.method != "HEAD" else 0))
     return response
 
 

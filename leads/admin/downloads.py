@@ -1,0 +1,53 @@
+"""Sends what is long while it is made or read, and only to somebody who may still have it (K2, X1).
+
+A slow browser can take a file for hours; whoever was signed out, has left or lost a right meanwhile gets no more of it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from leads.admin.context import access_of, viewer_of
+from leads.admin.guard import find_viewer
+
+WRITE_SECONDS = 60.0
+"""A browser that takes no more for so long has gone away."""
+LOOK_SECONDS = 2.0
+"""How often it is asked whether who downloads still may: what goes on is to end within five seconds."""
+
+
+async def send(request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
+    """Send the chunks after the response's head; a file that is broken off never looks like a whole one."""
+    whole = False
+    try:
+        await response.prepare(request)
+        whole = await _sent(request, response, chunks)
+    except (OSError, TimeoutError):
+        pass  # The browser was closed.
+    finally:
+        if not whole and request.transport is not None:
+            request.transport.abort()
+
+
+async def _sent(request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> bool:
+    looked = time.monotonic()
+    async for chunk in chunks:
+        if time.monotonic() - looked >= LOOK_SECONDS:
+            if not await _still_may(request):
+                return False
+            looked = time.monotonic()
+        async with asyncio.timeout(WRITE_SECONDS):
+            await response.write(chunk)
+    return True
+
+
+async def _still_may(request: web.Request) -> bool:
+    """Whether the session lasts, with the right to this page, for the same people's work as when it was asked for."""
+    viewer = await find_viewer(request)
+    return (
+        viewer is not None
+        and viewer.scope == viewer_of(request).scope
+        and viewer.may(access_of(request.match_info.handler))
+    )

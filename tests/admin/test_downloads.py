@@ -1,0 +1,62 @@
+"""Files that are long on their way end with the session of whoever takes them, or with the right to them (K2, X1)."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import delete, update
+
+from leads.admin import downloads, exports
+from leads.store.engine import Database
+from leads.store.leads import LeadOrder
+from leads.store.models import Employee, PanelSession
+from tests.admin.conftest import Company, Visitor
+
+pytestmark = pytest.mark.parametrize("dialect", ["sqlite"])
+
+
+@pytest.fixture
+async def boss(visitor: Callable[[], Visitor], database: Database, company: Company) -> Visitor:
+    """A supervisor who may export."""
+    async with database.write() as session:
+        await session.execute(update(Employee).where(Employee.id == company.boss).values(may_export=True))
+    one = visitor()
+    await one.sign_in("boss")
+    return one
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        delete(PanelSession),
+        update(Employee).where(Employee.login == "boss").values(may_export=False),
+        None,
+    ],
+    ids=["session", "right", "nothing"],
+)
+async def test_an_export_goes_on_only_for_who_may_have_it(
+    boss: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch, ends: Any
+) -> None:
+    """The first leads have gone out when the session, or the right, is taken away."""
+    monkeypatch.setattr(downloads, "LOOK_SECONDS", 0.0)
+
+    async def two_chunks(*_args: Any, **_named: Any) -> AsyncIterator[list[str]]:
+        yield ["first"]
+        if ends is not None:
+            async with database.write() as session:
+                await session.execute(ends)
+        yield ["second"]
+
+    monkeypatch.setattr(exports, "exported_leads", two_chunks)
+    monkeypatch.setattr(exports, "lead_row", lambda lead, *_words: [lead])
+    taken = b""
+    try:
+        async with boss.client.get(f"{boss.base}/leads/export.csv?sort={LeadOrder.NAME}") as answer:
+            async for chunk in answer.content.iter_any():
+                taken += chunk
+    except aiohttp.ClientError:
+        assert ends is not None, "a whole file was broken off"
+    else:
+        assert ends is None, "a part of a file looked whole"
+    assert (b"second" in taken) is (ends is None)
