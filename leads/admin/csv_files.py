@@ -30,7 +30,7 @@ BEGINNING = 1000
 """Lines of a file at most that are read for its first rows; a file may hold nothing but blank ones."""
 SEPARATORS = (",", ";", "\t")
 _TOLD_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?', re.IGNORECASE)
-_NO_CSV = (b"PK", b"\xd0\xcf\x11\xe0", b"\xff\xfe", b"\xfe\xff")
+_NO_CSV = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\xff\xfe", b"\xfe\xff")
 """How workbooks, and texts in UTF-16, begin."""
 Row = list[str]
 

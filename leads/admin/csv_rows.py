@@ -3,6 +3,7 @@
 Everything that a file says is checked here, once; what leaves here can be kept.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -28,6 +29,8 @@ Key = TypeVar("Key", int, str)
 _LONGEST = {Column.ADDRESS: 500, Column.COMMENT: 10_000}
 _USUAL_LONGEST = 200
 _CUT = 60
+_WHOLE = re.compile(r"\A(\+?[0-9]{7,15})\.0\Z")
+"""A number that a program took for a fraction, as programs for tables do where some cells of a column are empty."""
 _TIMES = tuple(
     f"{day}{clock}"
     for day, clock in product(("%Y-%m-%d", "%d.%m.%Y"), (" %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", ""))
@@ -226,7 +229,7 @@ def _text(column: Column, cell: str, wrong: list[str]) -> str:
 def _numbers(typed: Sequence[str], region: str, wrong: list[str]) -> tuple[str, ...]:
     numbers: dict[str, None] = {}
     for raw in typed:
-        number = read_number(raw, region)
+        number = read_number(_WHOLE.sub(r"\1", raw), region)
         if number.kind is NumberKind.OUTSIDE:
             numbers[number.text] = None
         else:

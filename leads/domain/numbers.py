@@ -46,6 +46,8 @@ _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 _PARAMETERS = re.compile(r";[a-z].*", re.IGNORECASE | re.DOTALL)
 """What networks write behind a number, as `;npdi;rn=...`; Asterisk hands it on with the dialled number."""
 _SEPARATORS = re.compile("[ \u00a0\u2009\u202f.()/\u2010-\u2013-]+")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+"""Signs that come along with numbers copied from address books and messengers, for the direction of writing."""
 _TRUNK_ZERO = re.compile(r"(?<!38)(?<!38[ -])\(0\)")
 """The zero that people put in brackets is not dialled after a country code; in +38(0) it is a part of Ukraine's."""
 _DIALLABLE = re.compile(r"\+?[0-9]+")
@@ -72,7 +74,7 @@ def _read(raw: str, region: str) -> Number:
     """Cached, because each of a call's many views carries the same two numbers."""
     if len(raw) > _SHORT.stop and (usual := _usual(raw, region)) is not None:
         return Number(NumberKind.OUTSIDE, usual)
-    text = _user_part(raw.strip())
+    text = _user_part(_INVISIBLE.sub("", raw).strip())
     if not text or text.lower() in HIDDEN_WORDS:
         return _HIDDEN
     digits = _digits(text)

@@ -83,9 +83,17 @@ def search_patterns(query: str) -> tuple[str, ...]:
 def fold(text: str) -> str:
     """Write `text` the one way in which it is stored for search: lower case, one apostrophe, ё as е, and no quotes,
     which stand around companies' names in many shapes."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    folded = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", folded))
-    return _QUOTES.sub("", _APOSTROPHES.sub("'", folded)).replace("ё", "е")
+    # First, because NFKC makes a space and an accent of the one that stands alone.
+    folded = unicodedata.normalize("NFKC", _APOSTROPHES.sub("'", text)).casefold()
+    folded = "".join(map(_visible, unicodedata.normalize("NFC", folded)))
+    return _QUOTES.sub("", folded).replace("ё", "е")
+
+
+def _visible(letter: str) -> str:
+    """A letter as people see it: signs that show nowhere, as a soft hyphen, are within words; others part them."""
+    if letter.isprintable():
+        return letter
+    return "" if unicodedata.category(letter) == "Cf" else " "
 
 
 def like_pattern(piece: str) -> str:

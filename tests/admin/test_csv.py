@@ -258,6 +258,21 @@ BAD_FILES = [
 ]
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_column_may_be_named_as_workbooks_begin(importer: Importer, database: Database) -> None:
+    assert _facts(await importer.bring("PK;Name;Number\r\n7;Ія;0501234567\r\n")) == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_numbers_are_read_as_programs_and_address_books_write_them(
+    importer: Importer, database: Database
+) -> None:
+    """As fractions, and with signs for the direction of writing, which nobody sees."""
+    rows = "А;380501234567.0\r\nБ;\u202a+380671234567\u202c\r\nВ;050.123.45.00\r\n"
+    assert _facts(await importer.bring(f"{HEAD}{rows}")) == [3, 0, 0, 0]
+    assert set(await _leads(database)) == {"+380501234567", "+380671234567", "+380501234500"}
+
+
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
 async def test_files_are_long_however_their_lines_end(end: str) -> None:
     row = f"Лід;0501234567;{'про вікна ' * 20}"

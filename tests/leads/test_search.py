@@ -77,9 +77,16 @@ def test_short_words_are_found_where_words_begin() -> None:
 
 
 def test_one_apostrophe_and_one_letter_e() -> None:
-    text = search_text("Дарʼя Ёлкина")
-    for query in ("дар'я", "Дар’я", "елкина", "ёлк"):
-        assert _matches(text, query)
+    for name in ("Дарʼя Ёлкина", "Дар´я Елкина", "Дар’я Ёлкина"):
+        for query in ("дар'я", "Дар’я", "дар´я", "елкина", "ёлк"):
+            assert _matches(search_text(name), query), (name, query)
+
+
+def test_signs_that_nobody_sees_part_no_word() -> None:
+    for invisible in ("\u200b", "\u00ad", "\ufeff", "\u200e"):
+        assert _matches(search_text(f"{invisible}Щер{invisible}бань"), "щербань")
+        assert _matches(search_text("Щербань"), f"{invisible}щербань{invisible}")
+    assert _matches(search_text("Щербань\nЮрій"), "юрій")
 
 
 @pytest.mark.parametrize("query", ["ТОВ «Київські вікна»", 'ТОВ "Київські вікна"', "„київські вікна“", "ки", "в"])
