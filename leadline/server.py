@@ -51,8 +51,10 @@ from routing.decision import Decision
 from routing.language import language_of
 
 LONGEST_RETRY_SECONDS = 15.0
+PANEL_CONNECTIONS = 4000
+"""At once; a browser has up to six, and one that shows what happens keeps one."""
 SPARE_FILES = 1000
-"""Open files beside FastAGI's sessions: the panel's browsers and the database."""
+"""Open files beside FastAGI's sessions and the panel's connections: the database, AMI, connections on their way out."""
 DRAIN_SECONDS = 5.0
 """For writing at the end what waits; longer, and a supervisor would kill us."""
 _log = structlog.get_logger(__name__)
@@ -64,13 +66,13 @@ async def run_server(settings: Settings) -> None:
     Raises:
         ServerError: something that waiting does not mend: the database's revision, a port in use, a TLS file.
     """
-    _allow_open_files(settings.fastagi_max_sessions + SPARE_FILES)
+    files = _allow_open_files(settings.fastagi_max_sessions + PANEL_CONNECTIONS + SPARE_FILES)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Parts() as parts:
-        starting = asyncio.create_task(_start(settings, parts))
+        starting = asyncio.create_task(_start(settings, parts, panel_share(files, settings.fastagi_max_sessions)))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -92,17 +94,32 @@ def set_lasting_objects_aside() -> None:
     gc.freeze()
 
 
-def _allow_open_files(count: int) -> None:
-    """Raise the process's limit of open files, which is often 1,024: each session and each browser needs one."""
+def panel_share(files: int, sessions: int) -> int:
+    """How many connections the panel may have, so that whoever opens thousands of them leaves calls their files.
+
+    Args:
+        files: how many the process may have open.
+        sessions: how many of them FastAGI may want.
+    """
+    return min(PANEL_CONNECTIONS, max(files - sessions - SPARE_FILES, files // 4))
+
+
+def _allow_open_files(count: int) -> int:
+    """Raise the process's limit of open files, which is often 1,024: each session and each browser needs one.
+
+    Returns:
+        How many it may have open now, as far as it wants them.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if wanted < count:
         _log.warning("the limit of open files is low; raise it (ulimit -n)", limit=wanted, wanted=count)
+    return wanted
 
 
-async def _start(settings: Settings, parts: Parts) -> None:
+async def _start(settings: Settings, parts: Parts, panel_connections: int) -> None:
     """Start every part; `parts` ends them, the last first."""
     try:
         database = Database(settings.database_url)
@@ -142,7 +159,7 @@ async def _start(settings: Settings, parts: Parts) -> None:
         hashing=HashingProcesses(),
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
-    await _serve_panel(settings, panel, parts)
+    await _serve_panel(settings, panel_runner(panel, panel_connections), parts)
     set_lasting_objects_aside()
     await _listen(fastagi, settings, parts)
     # What nobody waits for comes last: nothing has begun where the server ends because a port is taken.
@@ -243,7 +260,7 @@ def _add_operation(panel: web.Application, watched: _Watched) -> None:
     add_operation_routes(panel, health, metrics)
 
 
-async def _serve_panel(settings: Settings, panel: web.Application, parts: Parts) -> None:
+async def _serve_panel(settings: Settings, runner: web.AppRunner, parts: Parts) -> None:
     tls = None
     if settings.panel_tls_certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -254,7 +271,6 @@ async def _serve_panel(settings: Settings, panel: web.Application, parts: Parts)
             raise ServerError(
                 f"LEADLINE_PANEL_TLS_CERTIFICATE and _KEY: {files} cannot be used: {error.strerror or error}"
             ) from None
-    runner = panel_runner(panel)
     await runner.setup()
     parts.push_async_callback(runner.cleanup)
     try:

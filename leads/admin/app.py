@@ -110,11 +110,17 @@ def create_panel(
     return app
 
 
-def panel_runner(app: web.Application) -> web.AppRunner:
-    """A runner that closes connections which send no whole request in time, and refuses oversized headers."""
+def panel_runner(app: web.Application, most_connections: int = 1000) -> web.AppRunner:
+    """A runner that closes connections which send no whole request in time, and refuses oversized headers.
+
+    Args:
+        app: the panel.
+        most_connections: so many at once; who comes then is not served, for each takes a file that calls may need.
+    """
     logging.getLogger("aiohttp.server").addFilter(_is_our_trouble)
     return PanelRunner(
         app,
+        most_connections,
         keepalive_timeout=IDLE_CONNECTION_SECONDS,
         max_line_size=8190,
         max_field_size=8190,

@@ -1,6 +1,7 @@
-"""Browsers' connections: also what is no HTTP at all, and never reaches the guard, is answered with every header."""
+"""Browsers' connections: so many at most; what is no HTTP and never reaches the guard is answered with every header."""
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -9,6 +10,22 @@ from leads.admin import guard
 
 
 class _Connection(web.RequestHandler):
+    def __init__(self, server: "_Server", **limits: Any) -> None:
+        super().__init__(server, **limits)
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, or end it where there are too many; asyncio calls this."""
+        super().connection_made(transport)
+        self._server.open_connections += 1
+        if self._server.open_connections > self._server.most_connections:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget it; asyncio calls this."""
+        self._server.open_connections -= 1
+        super().connection_lost(exc)
+
     def handle_error(
         self,
         request: BaseRequest,
@@ -23,18 +40,28 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
+    most_connections = 0
+    open_connections = 0
+
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class PanelRunner(web.AppRunner):
-    """Runs the panel; aiohttp has no other place at which its own answers can be given headers."""
+    """Runs the panel; aiohttp has no other place at which connections are counted and its own answers given headers."""
+
+    def __init__(self, app: web.Application, most_connections: int, **limits: Any) -> None:
+        """Take the panel, how many connections it may have at once, and aiohttp's own limits."""
+        super().__init__(app, **limits)
+        self._most_connections = most_connections
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(
+        server = _Server(
             made.request_handler,
             request_factory=made.request_factory,
             loop=asyncio.get_running_loop(),
             **made._kwargs,
         )
+        server.most_connections = self._most_connections
+        return server

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -267,6 +268,31 @@ async def test_what_is_no_http_fills_no_log(address: str, caplog: pytest.LogCapt
     assert b" 400 " in await reader.readline()
     writer.close()
     assert caplog.text == ""
+
+
+async def test_connections_beyond_the_bound_are_closed_at_once(
+    database: Database, directory: object, app: web.Application
+) -> None:
+    runner = app_module.panel_runner(app, most_connections=2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        with suppress(ConnectionError):
+            writer.write(b"GET /sign-in HTTP/1.1\r\nHost: x\r\n\r\n")
+            return await reader.readline()
+        return b""
+
+    first, second, third = [await asyncio.open_connection("127.0.0.1", runner.addresses[0][1]) for _ in range(3)]
+    assert await ask(*third) == b""
+    assert b" 200 " in await ask(*first)
+    first[1].close()
+    assert b" 200 " in await ask(*second)
+    fourth = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+    assert b" 200 " in await ask(*fourth)
+    for _reader, writer in (second, third, fourth):
+        writer.close()
+    await runner.cleanup()
 
 
 async def test_half_a_head_is_given_up(

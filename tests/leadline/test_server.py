@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.server import _allow_open_files, set_lasting_objects_aside
+from leadline.server import SPARE_FILES, _allow_open_files, panel_share, set_lasting_objects_aside
 from leads.store.migrate import upgrade
 
 
@@ -73,6 +73,12 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(3000, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(("files", "left"), [(1_000_000, 2000 + SPARE_FILES), (4000, 3000), (1024, 768), (64, 48)])
+def test_whoever_opens_the_panel_thousands_of_times_leaves_calls_their_files(files: int, left: int) -> None:
+    assert files - panel_share(files, sessions=2000) >= left
+    assert panel_share(files, sessions=2000) >= 16
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_the_settings_name() -> None:
