@@ -183,7 +183,7 @@ def _of_leads(by: tuple[Dimension, ...]) -> Callable[[Connection], Figures]:
 
 def _of_calls(grouping: CallGrouping) -> Callable[[Connection], Figures]:
     return lambda connection: {
-        (key,): astuple(figures) for key, figures in count_calls(connection, PERIOD, grouping, None).items()
+        key: astuple(figures) for key, figures in count_calls(connection, PERIOD, (grouping,), None).items()
     }
 
 

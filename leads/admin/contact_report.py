@@ -1,19 +1,22 @@
 """The report on the quality of first contact: who was never asked for his name, and who never was called back (R2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from aiohttp import web
+from sqlalchemy import Connection
 
 from leads.admin.charts import Bar, Series, bars
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
+from leads.admin.exports import Row
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
 from leads.admin.periods import AskedPeriod, read_period
 from leads.admin.rendering import render
-from leads.admin.reports import NONE, read_report, report_file
-from leads.store.contact_report import Finding, Wanted, unnamed_leads, waiting_callers
+from leads.admin.report_groups import NONE
+from leads.admin.reports import read_report, report_file
+from leads.store.contact_report import Finding, Scope, Wanted, unnamed_leads, waiting_callers
 from leads.store.leads import employees
 
 PAGE = "/reports/contact"
@@ -42,7 +45,10 @@ async def contact_report(request: web.Request) -> web.Response:
     """Both findings, by responsible and one by one."""
     query = Query(request)
     asked = read_period(request, query)
-    unnamed, waiting = await _findings(request, asked, Wanted(MOST_SHOWN))
+    scope = viewer_of(request).scope
+    unnamed, waiting = await read_report(
+        request, lambda connection: _findings(connection, asked, scope, Wanted(MOST_SHOWN))
+    )
     people = await _people(request)
     lines = _lines(unnamed, waiting, people)
     return render(
@@ -112,33 +118,28 @@ def _responsible(query: Query) -> tuple[int | None] | None:
 
 @routes.get(f"{PAGE}.csv")
 @export_only
-async def contact_file(request: web.Request) -> web.Response:
+async def contact_file(request: web.Request) -> web.StreamResponse:
     """Everybody whom the report is about, as a file."""
     asked = read_period(request, Query(request))
     if asked.error:
         raise web.HTTPBadRequest(text=asked.error)
-    unnamed, waiting = await _findings(request, asked, Wanted(MOST_IN_FILE))
-    people = await _people(request)
+    people, scope = await _people(request), viewer_of(request).scope
     head = [_("What"), _("Number"), _("Name"), _("Responsible"), _("Calls")]
-    rows = [
-        *([_("Unnamed"), lead.name, "", people[lead.responsible_id], str(lead.calls)] for lead in unnamed.rows),
-        *(
-            [_("Never called back"), one.number, one.name or "", people[one.responsible_id], str(one.missed)]
-            for one in waiting.rows
-        ),
-    ]
-    return report_file(f"contact-{asked.first}-{asked.last}", [head, *rows])
+    nameless, uncalled = _(FIGURES[UNNAMED]), _(FIGURES[WAITING])
+
+    def rows(connection: Connection) -> Iterator[Sequence[Row]]:
+        unnamed, waiting = _findings(connection, asked, scope, Wanted(MOST_IN_FILE))
+        yield [head]
+        yield [[nameless, one.name, "", people[one.responsible_id], str(one.calls)] for one in unnamed.rows]
+        yield [
+            [uncalled, one.number, one.name or "", people[one.responsible_id], str(one.missed)] for one in waiting.rows
+        ]
+
+    return await report_file(request, f"contact-{asked.first}-{asked.last}", rows)
 
 
-async def _findings(request: web.Request, asked: AskedPeriod, wanted: Wanted) -> tuple[Finding, Finding]:
-    scope = viewer_of(request).scope
-    return await read_report(
-        request,
-        lambda connection: (
-            unnamed_leads(connection, scope, wanted),
-            waiting_callers(connection, asked.period, scope, wanted),
-        ),
-    )
+def _findings(connection: Connection, asked: AskedPeriod, scope: Scope, wanted: Wanted) -> tuple[Finding, Finding]:
+    return unnamed_leads(connection, scope, wanted), waiting_callers(connection, asked.period, scope, wanted)
 
 
 async def _people(request: web.Request) -> dict[int | None, str]:

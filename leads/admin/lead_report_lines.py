@@ -4,14 +4,13 @@ Groups that single leads make are as many as the company has leads: of these a p
 database finds, and counts the rest.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
 from leads.admin.rendering import number_text
-from leads.admin.reports import NONE
+from leads.admin.report_groups import group_part, with_subtotals
 from leads.domain.periods import Period
 from leads.domain.visibility import Scope
 from leads.store.lead_report import (
@@ -73,7 +72,7 @@ def make_report(connection: Connection, period: Period, by: Sequence[Dimension],
     if Dimension.LEAD in by:
         return _report_by_lead(asked, list(by).index(Dimension.LEAD))
     groups = count_leads(connection, period, by, scope)
-    nodes = _in_order(groups, by, words)
+    nodes = with_subtotals(groups, _rank(by, words))
     return _report(asked, nodes, nodes, len(nodes), sum(groups.values(), LeadFigures()))
 
 
@@ -81,7 +80,8 @@ def _report_by_lead(asked: _Asked, place: int) -> Report:
     """The lines where single leads are groups, the dimension at `place`."""
     outer, heads = asked.by[:place], list[Node]()
     if outer:
-        heads = _in_order(count_leads(asked.connection, asked.period, outer, asked.scope), outer, asked.words)
+        groups = count_leads(asked.connection, asked.period, outer, asked.scope)
+        heads = with_subtotals(groups, _rank(outer, asked.words))
     first = first_groups(
         *(asked.connection, asked.period, asked.by[: place + 1], asked.scope),
         within=[_where(asked.by, keys) for keys in _enough(heads, place)],
@@ -108,21 +108,22 @@ def _report(asked: _Asked, nodes: Sequence[Node], tops: Sequence[Node], many: in
 
 def report_rows(
     connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words
-) -> list[tuple[str, ...]]:
-    """Each innermost group as a row of a file: what it is called, and its figures."""
-    groups = groups_in_order(connection, period, by, scope)
-    if Dimension.LEAD in by:
-        place = list(by).index(Dimension.LEAD)
-        leads = {keys[place] or 0 for keys, _figures in groups}
-        words = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
-    return sorted(
-        (
-            *(label(words, *pair) for pair in zip(by, keys, strict=True)),
-            *(str(getattr(figures, one)) for one in Figure),
-            "" if figures.conversion is None else f"{100 * figures.conversion:.1f}",
-        )
-        for keys, figures in groups
-    )
+) -> Iterator[list[tuple[str, ...]]]:
+    """Each innermost group as a row of a file, some at a time: what it is called, and its figures."""
+    place = list(by).index(Dimension.LEAD) if Dimension.LEAD in by else None
+    for groups in groups_in_order(connection, period, by, scope):
+        named = words
+        if place is not None:
+            leads = {keys[place] or 0 for keys, _figures in groups}
+            named = words | {Dimension.LEAD: _lead_names(connection, leads, scope, words)}
+        yield [
+            (
+                *(label(named, *pair) for pair in zip(by, keys, strict=True)),
+                *(str(getattr(figures, one)) for one in Figure),
+                "" if figures.conversion is None else f"{100 * figures.conversion:.1f}",
+            )
+            for keys, figures in groups
+        ]
 
 
 def label(words: Words, dimension: Dimension, key: Key) -> str:
@@ -154,7 +155,8 @@ def _with_parts(asked: _Asked, place: int, nodes: Sequence[Node]) -> list[Node]:
     for keys, figures in nodes:
         found.append((keys, figures))
         inner = of_lead.get(keys, {}) if len(keys) > place else {}
-        found += [((*keys, *more), counted) for more, counted in _in_order(inner, by[place + 1 :], asked.words)]
+        below = with_subtotals(inner, _rank(by[place + 1 :], asked.words)) if inner else ()
+        found += [((*keys, *more), counted) for more, counted in below]
     return found
 
 
@@ -179,37 +181,20 @@ def _count_from(asked: _Asked, place: int) -> int:
     return sum(count_groups(asked.connection, asked.period, asked.by[:level], asked.scope) for level in levels)
 
 
-def _in_order(groups: Groups, by: Sequence[Dimension], words: Words, outer: Keys = ()) -> list[Node]:
-    """Each group with its subtotal, and below it the groups within it, those with most leads first."""
-    if not groups:
-        return []
-    parts: dict[Key, dict[Keys, LeadFigures]] = {}
-    for keys, figures in groups.items():
-        parts.setdefault(keys[0], {})[keys[1:]] = figures
-    sums: dict[Keys, LeadFigures] = {(key,): sum(part.values(), LeadFigures()) for key, part in parts.items()}
-    nodes: list[Node] = []
-    for keys, figures in _ranked(sums, by, words):
-        nodes.append(((*outer, *keys), figures))
-        if len(by) > 1:
-            nodes += _in_order(parts[keys[0]], by[1:], words, (*outer, *keys))
-    return nodes
+def _rank(by: Sequence[Dimension], words: Words) -> Callable[[int, Key, LeadFigures], tuple[int, int, str]]:
+    """Those with most leads first, then those with most calls."""
+    return lambda level, key, figures: (-figures.leads, -figures.calls, label(words, by[level], key))
 
 
 def _ranked(groups: Groups, by: Sequence[Dimension], words: Words) -> list[Node]:
-    """Those with most leads first, then those with most calls."""
-
-    def rank(node: Node) -> tuple[int, int, str]:
-        keys, figures = node
-        return -figures.leads, -figures.calls, label(words, by[len(keys) - 1], keys[-1])
-
-    return sorted(groups.items(), key=rank)
+    rank = _rank(by, words)
+    return sorted(groups.items(), key=lambda node: rank(len(node[0]) - 1, node[0][-1], node[1]))
 
 
 def _line(node: Node, by: Sequence[Dimension], words: Words) -> Line:
     keys, figures = node
     level = len(keys) - 1
-    part = urlencode({each.value: NONE if key is None else key for each, key in _where(by, keys).items()})
-    return Line(level, label(words, by[level], keys[-1]), figures, part)
+    return Line(level, label(words, by[level], keys[-1]), figures, group_part(by, keys))
 
 
 def _where(by: Sequence[Dimension], keys: Keys) -> dict[Dimension, Key]:

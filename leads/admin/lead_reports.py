@@ -1,7 +1,6 @@
 """The report on leads: grouped in any order with subtotals, and the leads behind each figure (R1)."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -9,15 +8,16 @@ from sqlalchemy import Connection
 
 from leads.admin.charts import Bar, Series, bars
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
-from leads.admin.exports import csv_text, separator
-from leads.admin.forms import BIGGEST_ID, Query
+from leads.admin.exports import Row
+from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
 from leads.admin.lead_report_lines import Line, Report, Words, label, make_report, report_rows
 from leads.admin.periods import read_period
 from leads.admin.rendering import render, status_word
-from leads.admin.reports import NONE, csv_file, read_report
+from leads.admin.report_groups import NONE, asked_dimensions, choices, dimensions_part, number_key
+from leads.admin.reports import read_report, report_file
 from leads.domain.statuses import StatusSet
-from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, TooManyGroupsError, leads_behind
+from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, leads_behind
 from leads.store.leads import employees
 from leads.store.reported_leads import reported_leads
 from leads.store.sources import source_names
@@ -39,7 +39,6 @@ FIGURES = {
     Figure.CONVERTED: N_("Converted"),
     Figure.CONVERTED_NEW: N_("New and converted"),
 }
-T = TypeVar("T")
 
 routes = web.RouteTableDef()
 
@@ -53,28 +52,28 @@ async def lead_report(request: web.Request) -> web.Response:
     report = Report()
     if not asked.error:
         words, scope = await _words(request), viewer_of(request).scope
-        report = await _read(request, lambda connection: make_report(connection, asked.period, by, scope, words))
+        report = await read_report(request, lambda connection: make_report(connection, asked.period, by, scope, words))
     return render(
         request,
         "reports/leads.html",
         status=422 if asked.error else 200,
         query=query,
         asked=asked,
-        by=[*(each.value for each in by), *([""] if len(by) < len(DIMENSIONS) else [])],
+        by=choices(by, DIMENSIONS),
         dimensions=[(each.value, _(word)) for each, word in DIMENSIONS.items()],
         lines=report.lines,
         cut=report.cut,
         total=report.total,
         bars=_bars(report.tops),
         series=_series([]),
-        period_part=urlencode({"from": asked.first, "to": asked.last}),
+        period_part=urlencode({"from": asked.first, "to": asked.last, **dimensions_part(by)}),
         file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
     )
 
 
 @routes.get(f"{PAGE}.csv")
 @export_only
-async def lead_report_file(request: web.Request) -> web.Response:
+async def lead_report_file(request: web.Request) -> web.StreamResponse:
     """The same figures as a file: a line for each innermost group."""
     query = Query(request)
     by, asked = _dimensions(query), read_period(request, query)
@@ -82,12 +81,12 @@ async def lead_report_file(request: web.Request) -> web.Response:
         raise web.HTTPBadRequest(text=asked.error)
     words, scope = await _words(request), viewer_of(request).scope
     head = [*(_(DIMENSIONS[each]) for each in by), *(_(FIGURES[each]) for each in Figure), _("Conversion, %")]
-    between = separator()  # There may be many rows: the loop does not wait while they become a text.
-    body = await _read(
-        request,
-        lambda connection: csv_text([head, *report_rows(connection, asked.period, by, scope, words)], between),
-    )
-    return csv_file(f"leads-{asked.first}-{asked.last}", body)
+
+    def rows(connection: Connection) -> Iterator[Sequence[Row]]:
+        yield [head]
+        yield from report_rows(connection, asked.period, by, scope, words)
+
+    return await report_file(request, f"leads-{asked.first}-{asked.last}", rows)
 
 
 @routes.get(f"{PAGE}/behind")
@@ -99,6 +98,7 @@ async def behind(request: web.Request) -> web.Response:
     asked, after = read_period(request, query), query.identifier("after") or 0
     if asked.error:
         raise web.HTTPBadRequest(text=asked.error)
+    back = dimensions_part(_dimensions(query))
     where = {each: _key(query, each) for each in Dimension if query.text(each)}
     found = await read_report(
         request,
@@ -117,37 +117,18 @@ async def behind(request: web.Request) -> web.Response:
         asked=asked,
         leads=leads,
         counts=counts if figure is Figure.CALLS else None,
-        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last})}",
+        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last, **back})}",
         following=query.url(after=found[MOST_BEHIND - 1][0]) if len(found) > MOST_BEHIND else None,
     )
 
 
 def _dimensions(query: Query) -> tuple[Dimension, ...]:
-    """What the report is grouped by, in its order; one that is named twice counts once."""
-    named = (query.text(f"by{place}", 10) for place in range(1, len(DIMENSIONS) + 1))
-    try:
-        chosen = tuple(dict.fromkeys(Dimension(name) for name in named if name))
-    except ValueError:
-        raise web.HTTPBadRequest(text=_("This address is not one of this page's.")) from None
-    return chosen or (Dimension.EMPLOYEE,)
+    return asked_dimensions(query, DIMENSIONS) or (Dimension.EMPLOYEE,)
 
 
 def _key(query: Query, dimension: Dimension) -> Key:
     text = query.text(dimension, 10)
-    if text == NONE:
-        return None
-    if text.isascii() and text.isdigit() and int(text) <= BIGGEST_ID:
-        return int(text)
-    raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
-
-
-async def _read(request: web.Request, work: Callable[[Connection], T]) -> T:
-    try:
-        return await read_report(request, work)
-    except TooManyGroupsError:
-        raise web.HTTPServiceUnavailable(
-            text=_("This report has too many rows. Choose a shorter period, or group it by something else.")
-        ) from None
+    return None if text == NONE else number_key(text)
 
 
 async def _words(request: web.Request) -> Words:

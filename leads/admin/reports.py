@@ -1,29 +1,36 @@
 """What all reports share: reading beside the server's work, with errors that say what to do; their files."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import BinaryIO, TypeVar
 
 from aiohttp import web
 from sqlalchemy import Connection
 
 from leads.admin.context import panel_of
-from leads.admin.exports import BYTE_ORDER_MARK, csv_text, separator
+from leads.admin.downloads import send
+from leads.admin.exports import BYTE_ORDER_MARK, Row, csv_text, separator
 from leads.admin.i18n import _
+from leads.store.figures import TooManyGroupsError
 from leads.store.long_reads import TooLongError, TooManyError
 
 T = TypeVar("T")
-NONE = "none"
-"""In addresses, the key of the group of what belongs to nobody, or to none."""
+_PIECE = 256 * 1024
 
 
 async def read_report(request: web.Request, work: Callable[[Connection], T]) -> T:
     """Run a long reading, off the event loop.
 
     Raises:
-        HTTPServiceUnavailable: it takes too long, or too many are read at once.
+        HTTPServiceUnavailable: it takes too long, finds too much, or too many are read at once.
     """
     try:
         return await panel_of(request).long_reads.run(work)
+    except TooManyGroupsError:
+        raise web.HTTPServiceUnavailable(
+            text=_("This report has too many rows. Choose a shorter period, or group it by something else.")
+        ) from None
     except TooLongError:
         raise web.HTTPServiceUnavailable(
             text=_("This report takes too long. Choose a shorter period or fewer groups.")
@@ -32,17 +39,42 @@ async def read_report(request: web.Request, work: Callable[[Connection], T]) -> 
         raise web.HTTPServiceUnavailable(text=_("Others read reports at this moment. Try again in a minute.")) from None
 
 
-def report_file(name: str, rows: Iterable[Sequence[str]]) -> web.Response:
-    """Rows as a CSV file, as lists are saved."""
-    return csv_file(name, csv_text(rows, separator()))
+async def report_file(
+    request: web.Request, name: str, read: Callable[[Connection], Iterable[Sequence[Row]]]
+) -> web.StreamResponse:
+    """Rows as a CSV file, as lists are saved, however many there are.
+
+    They wait on the disk until all are read: a reading has a deadline, and a browser may take its time.
+
+    Args:
+        request: whose answer it is.
+        name: of the file.
+        read: gives the rows, some at a time, off the event loop.
+    """
+    between = separator()
+    with tempfile.TemporaryFile() as file:
+
+        def write(connection: Connection) -> None:
+            file.write(BYTE_ORDER_MARK.encode())
+            for rows in read(connection):
+                file.write(csv_text(rows, between).encode())
+            file.seek(0)
+
+        await read_report(request, write)
+        return await _sent(request, name, file)
 
 
-def csv_file(name: str, text: str) -> web.Response:
-    """A text that is CSV already, as a file."""
-    return web.Response(
-        body=f"{BYTE_ORDER_MARK}{text}".encode(),
+async def _sent(request: web.Request, name: str, file: BinaryIO) -> web.StreamResponse:
+    response = web.StreamResponse(
         headers={
             "Content-Type": "text/csv; charset=utf-8",
             "Content-Disposition": f'attachment; filename="{name}.csv"',
-        },
+        }
     )
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+
+    await send(request, response, pieces())
+    return response

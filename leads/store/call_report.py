@@ -1,10 +1,10 @@
-"""Counts calls for a period by hour, day, employee or our number (R3).
+"""Counts calls for a period by hour, day, employee and our number, in any order (R3).
 
 Calls with the outside that ended count, each once: an inbound one is answered or missed; consultations, and calls
 between colleagues, are left out. A missed call was called back if any later outgoing call went to its number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -28,7 +28,7 @@ from sqlalchemy.orm import aliased
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
-from leads.store.figures import Figures
+from leads.store.figures import Figures, TooManyGroupsError
 from leads.store.lead_past import leads_at
 from leads.store.local_time import local_day, local_hour
 from leads.store.models import Call, ContactPerson, Counterparty, Did
@@ -81,38 +81,51 @@ class CallFigures(Figures):
 
 Key = int | str | None
 """An hour, a day as 2026-03-02, an employee's key, or a number; None where a call has none."""
+Where = Mapping[CallGrouping, Key]
+MOST_GROUPS = 50_000
+"""A year by day and hour has some nine thousand."""
 
 
 def count_calls(
-    connection: Connection, period: Period, grouping: CallGrouping, scope: frozenset[int] | None
-) -> dict[Key, CallFigures]:
-    """The figures of each group that has calls.
+    connection: Connection, period: Period, by: Sequence[CallGrouping], scope: frozenset[int] | None
+) -> dict[tuple[Key, ...], CallFigures]:
+    """The figures of each group that has calls, by its keys in the order of `by`.
 
     Args:
         connection: reads only.
         period: calls that began in it count.
-        grouping: what the groups are.
+        by: what the groups are.
         scope: the employees whose calls count; None for all calls.
+
+    Raises:
+        TooManyGroupsError: as said there.
     """
-    statement = _statement(connection.dialect.name, period, grouping, scope)
-    return {row[0]: CallFigures(*_plain(row[1:])) for row in connection.execute(statement)}
+    statement, keys = _selected(connection.dialect.name, period, by, scope)
+    statement = (
+        statement.with_only_columns(*(keys[each] for each in by), *_figures())
+        .group_by(*(text(str(place + 1)) for place in range(len(by))))
+        .limit(MOST_GROUPS + 1)
+    )
+    rows = connection.execute(statement).all()
+    if len(rows) > MOST_GROUPS:
+        raise TooManyGroupsError
+    return {tuple(row[: len(by)]): CallFigures(*_plain(row[len(by) :])) for row in rows}
 
 
 def calls_behind(
     connection: Connection,
     period: Period,
     figure: CallFigure,
-    group: tuple[CallGrouping, Key] | None,
+    where: Where,
     scope: frozenset[int] | None,
     *,
     after: int,
     most: int,
 ) -> list[int]:
     """The keys of the calls that a figure of one group, or of all calls, counts: in their order, those after a key."""
-    statement, key = _selected(connection.dialect.name, period, group[0] if group else None, scope)
-    if group is not None:
-        statement = statement.where(key.is_(None) if group[1] is None else key == group[1])
-    statement = statement.where(_counts()[figure], Call.id > after).order_by(Call.id).limit(most)
+    statement, keys = _selected(connection.dialect.name, period, where, scope)
+    of_group = (keys[each].is_(None) if key is None else keys[each] == key for each, key in where.items())
+    statement = statement.where(*of_group, _counts()[figure], Call.id > after).order_by(Call.id).limit(most)
     return [row[0] for row in connection.execute(statement)]
 
 
@@ -120,12 +133,11 @@ def _plain(values: Sequence[Any]) -> list[Any]:
     return [value or 0 for value in values]
 
 
-def _statement(
-    dialect: str, period: Period, grouping: CallGrouping, scope: frozenset[int] | None
-) -> Select[tuple[Any, ...]]:
+def _figures() -> tuple[ColumnElement[Any], ...]:
+    """What is counted, in the order of `CallFigures`."""
     counts = _counts()
     taken, answered = counts[CallFigure.ANSWERED], Call.result == Result.ANSWERED
-    figures = (
+    return (
         _count(counts[CallFigure.INBOUND]),
         _count(taken),
         _count(counts[CallFigure.MISSED]),
@@ -136,8 +148,6 @@ def _statement(
         _count(counts[CallFigure.REACHED]),
         _sum(answered, Call.talk_seconds),
     )
-    statement, key = _selected(dialect, period, grouping, scope)
-    return statement.with_only_columns(key.label("key"), *figures).group_by(text("1"))
 
 
 def _counts() -> dict[CallFigure, ColumnElement[bool]]:
@@ -156,33 +166,26 @@ def _counts() -> dict[CallFigure, ColumnElement[bool]]:
 
 
 def _selected(
-    dialect: str, period: Period, grouping: CallGrouping | None, scope: frozenset[int] | None
-) -> tuple[Select[Any], ColumnElement[Any]]:
+    dialect: str, period: Period, by: Collection[CallGrouping], scope: frozenset[int] | None
+) -> tuple[Select[Any], dict[CallGrouping, ColumnElement[Any]]]:
     """The keys of the calls of a period and scope that count, and what they are grouped by."""
-    conditions = (
+    keys: dict[CallGrouping, ColumnElement[Any]] = {
+        CallGrouping.HOUR: local_hour(dialect, Call.started_at, period.shifts()),
+        CallGrouping.DAY: local_day(dialect, Call.started_at, period.shifts()),
+        CallGrouping.NUMBER: Call.did.expression,
+    }
+    statement: Select[Any] = select(Call.id).where(
         Call.started_at >= period.begin,
         Call.started_at < period.end,
         Call.role == Role.CALL,
         Call.phase == Phase.ENDED,
         Call.direction.in_((Direction.INBOUND, Direction.OUTBOUND)),
     )
-    statement = select(Call.id).where(*conditions)
-    if grouping is not CallGrouping.EMPLOYEE and scope is None:
-        return statement, _key(dialect, period, grouping)
+    if CallGrouping.EMPLOYEE not in by and scope is None:
+        return statement, keys
     employee, joined = _with_employee(period)
     mine = () if scope is None else (employee.in_(scope),)
-    key = employee if grouping is CallGrouping.EMPLOYEE else _key(dialect, period, grouping)
-    return joined(statement).where(*mine), key
-
-
-def _key(dialect: str, period: Period, grouping: CallGrouping | None) -> ColumnElement[Any]:
-    match grouping:
-        case CallGrouping.HOUR:
-            return local_hour(dialect, Call.started_at, period.shifts())
-        case CallGrouping.DAY:
-            return local_day(dialect, Call.started_at, period.shifts())
-        case _:
-            return Call.did.expression
+    return joined(statement).where(*mine), {**keys, CallGrouping.EMPLOYEE: employee}
 
 
 def _with_employee(period: Period) -> tuple[ColumnElement[int], Callable[[Select[Any]], Select[Any]]]:

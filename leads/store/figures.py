@@ -4,6 +4,10 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 
+class TooManyGroupsError(Exception):
+    """There are more groups than a report shows; ask for less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What is counted of one group; a subclass has a field for each figure."""

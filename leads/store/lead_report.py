@@ -36,18 +36,14 @@ from sqlalchemy import (
 
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.periods import Period
-from leads.store.figures import Figures
+from leads.store.figures import Figures, TooManyGroupsError
 from leads.store.lead_past import LeadPast, leads_at
-from leads.store.models import Call, Lead
+from leads.store.models import Call, Employee, Lead, LeadStatus, Source
 
 MOST_GROUPS = 5000
 """More than anybody reads. Groups of single leads, of which there are more in a big company, are ranked instead."""
-MOST_ROWS = 300_000
-"""What is listed row by row, as in a file."""
-
-
-class TooManyGroupsError(Exception):
-    """There are more groups than a report shows; ask for less."""
+_AT_ONCE = 500
+"""Groups that are read together where all are read one after the other, as for a file."""
 
 
 class Dimension(StrEnum):
@@ -138,16 +134,26 @@ def count_leads(
 
 def groups_in_order(
     connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None
-) -> list[tuple[tuple[Key, ...], LeadFigures]]:
-    """All groups by their keys, row by row, also where they are single leads of a big company.
+) -> Iterator[list[tuple[tuple[Key, ...], LeadFigures]]]:
+    """All groups, some at a time, as many as there are: ordered by what the keys stand for, leads by their age."""
+    groups = _groups(period, by, scope)
+    order = [each for one in by for each in _order_of(one, groups.c[one.value])]
+    found = connection.execute(select(groups).order_by(*order), execution_options={"yield_per": _AT_ONCE})
+    for some in found.partitions():
+        yield [_group(row, by) for row in some]
 
-    Raises:
-        TooManyGroupsError: there are more than MOST_ROWS.
-    """
-    found = connection.execute(select(_groups(period, by, scope)).limit(MOST_ROWS + 1)).all()
-    if len(found) > MOST_ROWS:
-        raise TooManyGroupsError
-    return [_group(row, by) for row in found]
+
+def _order_of(dimension: Dimension, key: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    """By what keys of a dimension are put in order; those of none come last."""
+    words = {
+        Dimension.EMPLOYEE: (Employee.name, Employee.id),
+        Dimension.SOURCE: (Source.name, Source.id),
+        Dimension.STATUS: (LeadStatus.sort_order, LeadStatus.id),
+    }
+    if dimension not in words:
+        return (key.nulls_last(),)
+    word, identity = words[dimension]
+    return select(word).where(identity == key).scalar_subquery().nulls_last(), key.nulls_last()
 
 
 @dataclass(frozen=True, slots=True)

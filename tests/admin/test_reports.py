@@ -9,10 +9,10 @@ from html import unescape
 import pytest
 from sqlalchemy import update
 
-from leads.admin import contact_report, lead_report_lines
+from leads.admin import call_report_lines, contact_report, lead_report_lines
 from leads.admin.charts import HEIGHT, Series, bars, columns, nice_top
 from leads.domain.calls import Direction, Phase, Result
-from leads.store import lead_report
+from leads.store import call_report, lead_report
 from leads.store.engine import Database
 from leads.store.models import Call, Counterparty, Employee, Lead, Source
 from tests.admin.calls import add_call
@@ -52,14 +52,14 @@ async def test_calls_by_hour_day_employee_and_number(admin: Visitor) -> None:
     assert _cells(by_day, "Together") == _cells(by_day, "2 Mar 2026")
     assert _cells(by_day, "1 Mar 2026")[0] == "0"
     assert 'role="img"' in by_day
-    by_hour = (await admin.get("/reports/calls?by=hour")).text
+    by_hour = (await admin.get("/reports/calls?by1=hour")).text
     assert _cells(by_hour, "11:00")[:3] == ["2", "1", "1 50 %"]
     assert _cells(by_hour, "12:00")[5] == "1 · 0 answered"
-    by_employee = (await admin.get("/reports/calls?by=employee")).text
+    by_employee = (await admin.get("/reports/calls?by1=employee")).text
     assert _cells(by_employee, "Щербань Юрій")[1] == "1"
     assert _cells(by_employee, "Марія Коваленко")[5] == "1 · 0 answered"
     assert _cells(by_employee, "Nobody")[2] == "1 100 %"
-    by_number = (await admin.get("/reports/calls?by=number")).text
+    by_number = (await admin.get("/reports/calls?by1=number")).text
     assert _cells(by_number, "+380 44 123 4567")[0] == "2"
     assert _cells(by_number, "Without a number of ours")[5] == "1 · 0 answered"
 
@@ -68,17 +68,18 @@ async def test_calls_by_hour_day_employee_and_number(admin: Visitor) -> None:
 async def test_the_calls_behind_each_figure_are_as_many_as_it_says(
     admin: Visitor, visitor: Callable[[], Visitor], company: Company, database: Database
 ) -> None:
-    for by in ("hour", "number"):
-        page = (await admin.get(f"/reports/calls?by={by}&from=2026-03-01&to=2026-03-02")).text
+    for by in ("by1=hour", "by1=number", "by1=day&by2=employee&by3=hour&by4=number"):
+        page = (await admin.get(f"/reports/calls?{by}&from=2026-03-01&to=2026-03-02")).text
         links = re.findall(r'href="(/reports/calls/behind[^"]+)">(\d+)', page)
         assert len(links) >= 10, by
         for link, figure in links:
             behind = await admin.get(unescape(link))
             assert (behind.status, behind.text.count('id="call-')) == (200, int(figure)), link
-    by_day = (await admin.get("/reports/calls/behind?figure=missed&by=day&key=2026-03-02")).text
+            assert f"&{by}" in unescape(behind.text), "the way back to this report"
+    by_day = (await admin.get("/reports/calls/behind?figure=missed&day=2026-03-02&employee=none")).text
     assert "Missed" in by_day
-    assert "2 Mar 2026" in by_day
-    for wrong in ("by=day&key=x", "by=hour&key=none", "by=employee&key=x", "from=x"):
+    assert "2 Mar 2026 · Nobody" in by_day
+    for wrong in ("day=x", "hour=none", "employee=x", "from=x"):
         assert (await admin.get(f"/reports/calls/behind?{wrong}")).status == 400, wrong
     # What was missed at the phone of somebody else's is counted for whose the caller is, and told to nobody else.
     async with database.write() as session:
@@ -99,12 +100,52 @@ async def test_the_calls_behind_each_figure_are_as_many_as_it_says(
 
 @pytest.mark.usefixtures("calls")
 async def test_a_report_is_saved_as_a_file(admin: Visitor) -> None:
-    answer = await admin.get("/reports/calls.csv?by=employee&from=2026-03-01&to=2026-03-02")
+    answer = await admin.get("/reports/calls.csv?by1=employee&from=2026-03-01&to=2026-03-02")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert 'filename="calls-2026-03-01-2026-03-02.csv"' in answer.headers["Content-Disposition"]
     lines = answer.text.removeprefix("\ufeff").splitlines()
-    assert lines[0].startswith("By employee,Inbound calls,Answered calls,Missed,Called back,")
+    assert lines[0].startswith("Employee,Inbound calls,Answered calls,Missed,Called back,")
     assert "Щербань Юрій,1,1,0,0,12.0,0,0,95" in lines
+    file = (await admin.get("/reports/calls.csv?by1=day&by2=employee&by3=hour&from=2026-03-01&to=2026-03-02")).text
+    assert [line.split(",")[:4] for line in file.splitlines()[1:]] == [
+        ["2 Mar 2026", "Nobody", "11:00", "1"],
+        ["2 Mar 2026", "Марія Коваленко", "12:00", "0"],
+        ["2 Mar 2026", "Щербань Юрій", "11:00", "1"],
+    ]
+
+
+@pytest.mark.usefixtures("calls")
+async def test_calls_are_grouped_in_any_order_with_subtotals(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    period = "from=2026-03-01&to=2026-03-02"
+    lines, total, _bars = _lines((await admin.get(f"/reports/calls?by1=day&by2=employee&by3=hour&{period}")).text)
+    assert [[*line[:3], line[6]] for line in lines] == [
+        ["1 Mar 2026", "0", "0", "0"],
+        ["2 Mar 2026", "2", "1", "1 · 0 answered"],
+        ["Nobody", "1", "0", "0"],
+        ["11:00", "1", "0", "0"],
+        ["Марія Коваленко", "0", "0", "1 · 0 answered"],
+        ["12:00", "0", "0", "1 · 0 answered"],
+        ["Щербань Юрій", "1", "1", "0"],
+        ["11:00", "1", "1", "0"],
+    ]
+    assert total[:3] == ["Together", "2", "1"]
+    address = f"/reports/calls?by1=employee&by2=employee&by3=number&{period}"
+    lines, total, bars = _lines((await admin.get(address)).text)
+    assert [line[:2] for line in lines] == [
+        ["Nobody", "1"],
+        ["+380 44 123 4567", "1"],
+        ["Марія Коваленко", "0"],
+        ["Without a number of ours", "0"],
+        ["Щербань Юрій", "1"],
+        ["+380 44 123 4567", "1"],
+    ]
+    assert len(bars) == 3
+    monkeypatch.setattr(call_report_lines, "MOST_LINES", 2)
+    page = (await admin.get(address)).text
+    assert (_lines(page), "4 rows more are left out" in page) == ((lines[:2], total, bars), True)
+    monkeypatch.setattr(call_report, "MOST_GROUPS", 1)
+    answer = await admin.get(address)
+    assert (answer.status, "Choose a shorter period" in answer.text) == (503, True)
 
 
 @pytest.fixture
@@ -130,7 +171,10 @@ async def leads(database: Database, clock: Clock, company: Company) -> None:
 
 
 @pytest.mark.usefixtures("leads")
-async def test_leads_in_any_order_with_subtotals_and_those_behind_each_figure(admin: Visitor) -> None:
+async def test_leads_in_any_order_with_subtotals_and_those_behind_each_figure(
+    admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_report, "_AT_ONCE", 1)  # A file is read some groups at a time.
     period = "from=2026-03-01&to=2026-03-31"
     page = (await admin.get(f"/reports/leads?by1=employee&by2=status&{period}")).text
     assert _cells(page, "Щербань Юрій") == ["1", "0", "1", "0", "–"]
@@ -218,10 +262,8 @@ async def test_leads_that_changed_hands_are_counted_but_not_named(
 async def test_too_many_groups_are_refused_with_what_to_do(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     period = "from=2026-03-01&to=2026-03-31"
     monkeypatch.setattr(lead_report, "MOST_GROUPS", 1)
-    monkeypatch.setattr(lead_report, "MOST_ROWS", 2)
-    for page in (f"/reports/leads?by1=employee&{period}", f"/reports/leads.csv?by1=lead&{period}"):
-        answer = await admin.get(page)
-        assert (answer.status, "Choose a shorter period" in answer.text) == (503, True), page
+    answer = await admin.get(f"/reports/leads?by1=employee&{period}")
+    assert (answer.status, "Choose a shorter period" in answer.text) == (503, True)
     assert (await admin.get("/reports/leads?by1=state&by2=lead&from=2026-01-01&to=2026-01-02")).status == 200
 
 
@@ -272,10 +314,11 @@ async def test_lines_of_a_report_are_made_off_the_event_loop(admin: Visitor, mon
 
         return note
 
-    for name in ("_in_order", "label"):
-        monkeypatch.setattr(lead_report_lines, name, noting(getattr(lead_report_lines, name)))
-    for page in ("/reports/leads", "/reports/leads.csv"):
-        assert (await admin.get(f"{page}?by1=employee&by2=lead")).status == 200
+    for lines in (lead_report_lines, call_report_lines):
+        for name in ("with_subtotals", "label"):
+            monkeypatch.setattr(lines, name, noting(getattr(lines, name)))
+    for page in ("/reports/leads?by2=lead", "/reports/leads.csv?by2=lead", "/reports/calls?", "/reports/calls.csv?"):
+        assert (await admin.get(f"{page}&by1=employee")).status == 200
     assert threads
     assert {name.partition("_")[0] for name in threads} == {"long-read"}
 
@@ -290,7 +333,7 @@ async def test_an_empty_period_and_wrong_days_say_what_to_do(admin: Visitor) -> 
         answer = await admin.get(f"/reports/calls?{query}")
         assert (answer.status, message in answer.text) == (422, True)
     assert 'value="2026-03-05"' in (await admin.get("/reports/calls?from=2026-03-05&to=2026-03-01")).text
-    assert (await admin.get("/reports/calls?by=moon")).status == 400
+    assert (await admin.get("/reports/calls?by1=moon")).status == 400
 
 
 def test_charts_fill_their_box() -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +12,10 @@ from sqlalchemy import Connection, select
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
+from leads.store import call_report
 from leads.store.call_report import CallFigure, CallFigures, CallGrouping, Key, calls_behind, count_calls
 from leads.store.engine import Database
+from leads.store.figures import TooManyGroupsError
 from leads.store.lead_past import LeadPast
 from leads.store.long_reads import LongReads
 from leads.store.models import Call, ContactPerson, Counterparty, Did, Employee, Lead
@@ -22,6 +24,11 @@ BEGIN = datetime(2026, 3, 20, tzinfo=UTC)
 PERIOD = Period(date(2026, 3, 26), date(2026, 4, 2), ZoneInfo("Europe/Kyiv"))
 """The clocks go forward in it."""
 PEOPLE = (None, 1, 2, 3)
+ORDERS = [
+    *((each,) for each in CallGrouping),
+    (CallGrouping.DAY, CallGrouping.EMPLOYEE),
+    tuple(CallGrouping)[::-1],
+]
 NUMBERS = ("+380441111111", "+380442222222")
 
 
@@ -87,7 +94,7 @@ def _employee(row: dict[str, Any]) -> int | None:
     return of_counterparty or of_lead or (3 if row["did"] == NUMBERS[0] else None)
 
 
-def _key(row: dict[str, Any], grouping: CallGrouping) -> Key:
+def _keys(row: dict[str, Any], by: Sequence[CallGrouping]) -> tuple[Key, ...]:
     local = row["started_at"].astimezone(PERIOD.zone)
     keys = {
         CallGrouping.HOUR: local.hour,
@@ -95,7 +102,7 @@ def _key(row: dict[str, Any], grouping: CallGrouping) -> Key:
         CallGrouping.EMPLOYEE: _employee(row),
         CallGrouping.NUMBER: row["did"],
     }
-    return keys[grouping]
+    return tuple(keys[each] for each in by)
 
 
 def _figures(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> CallFigures:
@@ -124,9 +131,12 @@ def _figures(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> CallFigures
 
 
 def _count(
-    rows: Sequence[dict[str, Any]], grouping: CallGrouping, scope: frozenset[int] | None
-) -> dict[Key, CallFigures]:
-    figures: dict[Key, CallFigures] = defaultdict(CallFigures)
+    rows: Sequence[dict[str, Any]],
+    of_call: Mapping[str, CallFigures],
+    by: Sequence[CallGrouping],
+    scope: frozenset[int] | None,
+) -> dict[tuple[Key, ...], CallFigures]:
+    figures: dict[tuple[Key, ...], CallFigures] = defaultdict(CallFigures)
     for row in rows:
         if (
             row["role"] is Role.CALL
@@ -135,7 +145,7 @@ def _count(
             and PERIOD.first <= row["started_at"].astimezone(PERIOD.zone).date() <= PERIOD.last
             and (scope is None or _employee(row) in scope)
         ):
-            figures[_key(row, grouping)] += _figures(row, rows)
+            figures[_keys(row, by)] += of_call[row["linkedid"]]
     return figures
 
 
@@ -143,30 +153,46 @@ def _count(
 async def test_every_figure_is_what_a_count_over_the_rows_gives(
     database: Database, calls: list[dict[str, Any]], scope: frozenset[int] | None
 ) -> None:
+    of_call = {row["linkedid"]: _figures(row, calls) for row in calls}
     reads = LongReads(database)
-    for grouping in CallGrouping:
-        found = await reads.run(lambda connection, by=grouping: count_calls(connection, PERIOD, by, scope))  # type: ignore[misc]
-        assert found == _count(calls, grouping, scope), grouping
-        some = dict(list(found.items())[::5])
-        behind = await reads.run(lambda connection, by=grouping, of=some: _behind(connection, by, of, scope))  # type: ignore[misc]
-        assert behind == {key: [getattr(each, figure) for figure in CallFigure] for key, each in some.items()}, grouping
+    for by in ORDERS:
+        found = await reads.run(lambda connection, by=by: count_calls(connection, PERIOD, by, scope))  # type: ignore[misc]
+        assert found == _count(calls, of_call, by, scope), by
+        some = dict(list(found.items())[:: 5 if len(by) == 1 else 99])
+        behind = await reads.run(lambda connection, by=by, of=some: _behind(connection, by, of, scope))  # type: ignore[misc]
+        assert behind == {keys: [getattr(each, figure) for figure in CallFigure] for keys, each in some.items()}, by
+    reads.close()
+
+
+async def test_more_groups_than_a_report_has_are_refused(
+    database: Database, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = (CallGrouping.NUMBER,)
+    reads = LongReads(database)
+    many = len(await reads.run(lambda connection: count_calls(connection, PERIOD, by, None)))
+    monkeypatch.setattr(call_report, "MOST_GROUPS", many)
+    assert len(await reads.run(lambda connection: count_calls(connection, PERIOD, by, None))) == many
+    monkeypatch.setattr(call_report, "MOST_GROUPS", many - 1)
+    with pytest.raises(TooManyGroupsError):
+        await reads.run(lambda connection: count_calls(connection, PERIOD, by, None))
     reads.close()
 
 
 def _behind(
-    connection: Connection, by: CallGrouping, groups: Iterable[Key], scope: frozenset[int] | None
-) -> dict[Key, list[int]]:
+    connection: Connection, by: Sequence[CallGrouping], groups: Iterable[tuple[Key, ...]], scope: frozenset[int] | None
+) -> dict[tuple[Key, ...], list[int]]:
     """How many calls are behind each figure of some groups, read some at a time."""
-    found: dict[Key, list[int]] = {}
-    for key in groups:
+    found: dict[tuple[Key, ...], list[int]] = {}
+    for keys in groups:
+        where = dict(zip(by, keys, strict=True))
         for figure in CallFigure:
             calls: list[int] = []
             while page := calls_behind(
-                connection, PERIOD, figure, (by, key), scope, after=calls[-1] if calls else 0, most=9
+                connection, PERIOD, figure, where, scope, after=calls[-1] if calls else 0, most=9
             ):
                 calls += page
             assert calls == sorted(set(calls))
-            found.setdefault(key, []).append(len(calls))
+            found.setdefault(keys, []).append(len(calls))
     return found
 
 

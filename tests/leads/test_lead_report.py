@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select
 
 from leads.domain.calls import Result, Role
 from leads.domain.periods import Period
+from leads.store import lead_report
 from leads.store.calls import CallWriter
 from leads.store.cards import CardError
 from leads.store.closing import Choice, choose_counterparty
@@ -185,7 +186,10 @@ def _sums(facts: Facts, by: tuple[Dimension, ...]) -> dict[tuple[Key, ...], Lead
 
 
 @pytest.mark.parametrize("seed", [2])
-async def test_every_figure_is_what_a_count_of_our_own_gives(database: Database, seed: int) -> None:
+async def test_every_figure_is_what_a_count_of_our_own_gives(
+    database: Database, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_report, "_AT_ONCE", 3)
     dice = random.Random(seed)
     world = World(database, CallWriter(database, DirectoryCache(database), "UA", lambda: world.now), dice)
     await world.open()
@@ -211,9 +215,11 @@ async def test_every_figure_is_what_a_count_of_our_own_gives(database: Database,
         mine = [fact for fact in facts if fact[0][Dimension.EMPLOYEE] in scope]
         found = await reads.run(lambda connection, *, p=period: count_leads(connection, p, (Dimension.STATUS,), scope))  # type: ignore[misc]
         assert found == _sums(mine, (Dimension.STATUS,))
-        by = (Dimension.LEAD, Dimension.EMPLOYEE)
-        rows = await reads.run(lambda connection, *, p=period, by=by: groups_in_order(connection, p, by, scope))  # type: ignore[misc]
-        assert dict(rows) == _sums(mine, by)
+        for by in ((Dimension.LEAD, Dimension.EMPLOYEE), (Dimension.STATUS, Dimension.LEAD)):
+            rows = await reads.run(lambda connection, *, p=period, by=by: _rows(connection, p, by, scope))  # type: ignore[misc]
+            assert len(rows) == len(dict(rows))
+            assert dict(rows) == _sums(mine, by)
+            assert [keys[0] for keys, _figures in rows] == sorted(keys[0] for keys, _figures in rows)
         await _check_leads_behind(reads, period, facts)
         total += _sums(facts, ())[()]
     reads.close()
@@ -232,6 +238,16 @@ async def _check_leads_behind(reads: LongReads, period: Period, facts: Facts) ->
                     expected[keys[Dimension.LEAD] or 0] += getattr(figures, figure)
             found = behind[employee, figure]
             assert found == sorted(expected.items()), (figure, employee)
+
+
+def _rows(
+    connection: Connection, period: Period, by: tuple[Dimension, ...], scope: frozenset[int]
+) -> list[tuple[tuple[Any, ...], LeadFigures]]:
+    """All groups as a file has them: some at a time."""
+    found = list(groups_in_order(connection, period, by, scope))
+    assert {len(some) for some in found[:-1]} <= {lead_report._AT_ONCE}
+    assert len(found) > 1
+    return [row for some in found for row in some]
 
 
 Orders = list[tuple[Dimension, ...]]
