@@ -42,6 +42,7 @@ class Bridges:
         """All people who hear the one on `start`, himself among them, through any chain of bridges and Local pairs."""
         people: list[Channel] = []
         seen = {start.uniqueid}
+        bridges: set[str] = set()
         waiting = [start]
         while waiting:
             channel = waiting.pop()
@@ -49,15 +50,14 @@ class Bridges:
                 people.append(channel)
             if channel.bridge is None:
                 continue
-            for other in self._next_to(channel):
+            # Who is in a bridge is gone through once, not again for each who is in it.
+            near = [] if channel.bridge in bridges else list(self._members.get(channel.bridge, {}).values())
+            bridges.add(channel.bridge)
+            pair = self._channels.get(channel.pair or "")
+            if pair is not None and pair.bridge is not None:
+                near.append(pair)
+            for other in near:
                 if other.uniqueid not in seen:
                     seen.add(other.uniqueid)
                     waiting.append(other)
         return people
-
-    def _next_to(self, channel: Channel) -> list[Channel]:
-        near = list(self._members.get(channel.bridge or "", {}).values())
-        pair = self._channels.get(channel.pair or "")
-        if pair is not None and pair.bridge is not None:
-            near.append(pair)
-        return near

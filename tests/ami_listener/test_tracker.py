@@ -1,6 +1,10 @@
 """Telephone stories, one a test: what took place against what is put on record."""
 
+import sys
+from collections.abc import Callable
 from datetime import timedelta
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -260,6 +264,32 @@ def test_a_trunk_that_says_no_number_is_no_caller_s_number() -> None:
     pbx.part("b1", a, b)
     call = told(pbx)
     assert (call.caller, call.answered_by) == (None, "101")
+
+
+def test_who_hears_whom_in_a_crowd_costs_its_size_and_not_the_square_of_it() -> None:
+    def lines_run(people: int) -> int:
+        pbx = Pbx()
+        channels = [pbx.inbound(f"+38050{number:07d}") for number in range(people)]
+        pbx.enter("b1", *channels[:-1])
+        tracker = new_tracker()
+        for event in pbx.events:
+            tracker.feed(event, pbx.clock)
+        count = 0
+
+        def trace(_frame: FrameType, what: str, _value: object) -> "Callable[..., Any]":
+            nonlocal count
+            count += what == "line"
+            return trace
+
+        pbx.enter("b1", channels[-1])
+        sys.settrace(trace)
+        try:
+            tracker.follow(pbx.events[-1], pbx.clock)
+        finally:
+            sys.settrace(None)
+        return count
+
+    assert lines_run(160) < 3 * lines_run(80)
 
 
 @pytest.mark.parametrize("name", ["CLIEval/1", "CLIExec/1", "Calendar/office"])
