@@ -32,6 +32,7 @@ class Switchboard:
         self.bridges = Bridges(self.channels)
         self.touched: dict[str, Call] = {}
         self.evicted = 0
+        self._told_evicted = 0
         self.gone = Memory(MAX_REMEMBERED)
         self._finished = Memory(MAX_REMEMBERED)
         self._serial = 0
@@ -85,7 +86,14 @@ class Switchboard:
             oldest = next(iter(self.calls.values()))
             oldest.incomplete = True
             self.evicted += 1
-            logger.warning("too many running calls: %s is closed unfinished to make room", oldest.linkedid)
+            # Who tells of calls without end must not fill the disk with their names; the metrics have their number.
+            if self.evicted >= 10 * self._told_evicted:
+                self._told_evicted = self.evicted
+                logger.warning(
+                    "too many running calls: %s is closed unfinished to make room, the %d. so far",
+                    oldest.linkedid,
+                    self.evicted,
+                )
             for channel in list(oldest.channels.values()):
                 self.remove(channel, None)
             if not oldest.ended:

@@ -712,6 +712,15 @@ def test_too_many_calls_make_room_by_closing_the_oldest(monkeypatch: pytest.Monk
     assert [(view.linkedid, view.incomplete) for view in ended] == [("1763726400.1", True), ("1763726400.2", True)]
 
 
+def test_calls_without_end_fill_no_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("ami_listener.switchboard.MAX_CALLS", 3)
+    pbx = Pbx()
+    for _ in range(153):
+        pbx.inbound()
+    play(pbx.events)
+    assert [record.args[1] for record in caplog.records if record.args] == [1, 10, 100]
+
+
 def test_calls_of_a_former_process_that_are_not_listed_have_ended_unseen() -> None:
     pbx = Pbx()
     runs_on, rings, talks = pbx.inbound(), pbx.inbound(), pbx.inbound()
