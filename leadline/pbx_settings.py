@@ -35,6 +35,17 @@ def address(value: str) -> str:
     return value
 
 
+def file_path(value: object) -> object:
+    """A file or folder; an empty text is none, and not the folder in which the server happens to be started.
+
+    Raises:
+        ValueError: it can be none.
+    """
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError("must be a path, without line breaks and control characters")
+    return value or None
+
+
 class PbxSettings(BaseSettings):
     """What one Asterisk is to us; where there are several, each may have these of its own."""
 
@@ -84,6 +95,11 @@ class PbxSettings(BaseSettings):
     @classmethod
     def _amiaddress(cls, value: str) -> str:
         return address(value)
+
+    @field_validator("ami_tls_ca", "recordings_folder", mode="before")
+    @classmethod
+    def _own_paths(cls, value: object) -> object:
+        return file_path(value)
 
     @field_validator("fastagi_allow", "trunks", mode="before")
     @classmethod

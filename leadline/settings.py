@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, Pyda
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from leadline.pbx_settings import NAME, PREFIX, PbxSettings, Port, address, parts_of
+from leadline.pbx_settings import NAME, PREFIX, PbxSettings, Port, address, file_path, parts_of
 
 ENV_FILE_VARIABLE = "LEADLINE_ENV_FILE"
 
@@ -142,6 +142,11 @@ class Settings(PbxSettings):
     @classmethod
     def _own_hosts(cls, value: str) -> str:
         return address(value)
+
+    @field_validator("panel_tls_certificate", "panel_tls_key", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        return file_path(value)
 
     @field_validator("region")
     @classmethod

@@ -41,6 +41,7 @@ def test_defaults_are_whole() -> None:
         ("LEADLINE_AMI_SECRET", "one\r\nAction: Originate", "line breaks"),
         ("LEADLINE_DEFAULT_EXTENSION", "101&PJSIP/102", "short number"),
         ("LEADLINE_PANEL_TLS_KEY", "/key.pem", "go together"),
+        ("LEADLINE_RECORDINGS_FOLDER", "/var/spool\x01", "must be a path"),
         ("LEADLINE_PANEL_PROT", "1", "unknown setting"),
         ("LEADLINE_PBX_NAMES", "kyiv,lviv office", "letters, digits"),
         ("LEADLINE_PBX_NAMES", "lviv,Lviv", "alike"),
@@ -56,6 +57,16 @@ def test_a_wrong_setting_is_named_with_the_reason(
         load_settings()
     assert name in str(refused.value)
     assert reason in str(refused.value)
+
+
+def test_a_file_or_folder_that_is_set_to_nothing_is_none_and_not_the_present_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("recordings_folder", "ami_tls_ca", "panel_tls_certificate", "panel_tls_key")
+    for name in names:
+        monkeypatch.setenv(f"LEADLINE_{name.upper()}", "")
+    settings = load_settings()
+    assert [getattr(settings, name) for name in names] == [None] * 4
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
