@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, exists, func, or_, select
@@ -13,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.statuses import StatusSet
 from leads.store.leads import NOBODY, employees
-from leads.store.list_shapes import Condition, Group, Index, Segments, Source, Total
+from leads.store.list_shapes import Condition, Group, Index, Source, Total
 from leads.store.listing import Page, Request, read_page
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, PhoneNumber
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
@@ -134,14 +133,14 @@ async def _source(
 ) -> Source:
     base, outside = _by_columns(wanted, order)
     conditions = (*conditions, *outside)
-    groups = [Group(0, 0, partial(_segments, base))]
+    groups = [_group(0, base)]
     key = _KEYS.get(order, Counterparty.sort_name)
     label: ColumnElement[int] | None = None
     in_use = None
     if order is CounterpartyOrder.RESPONSIBLE:
         ranks = {each: place for place, each in enumerate([NOBODY, *(one for one, _name in await employees(session))])}
         groups = [
-            Group(place, each, partial(_segments, base, _charge(each)))
+            _group(place, base, _charge(each), label=each)
             for each, place in ranks.items()
             if wanted.responsible_id in (None, each)
         ]
@@ -152,7 +151,7 @@ async def _source(
         # None has no status but for a moment of the column's own history; it stands last and is never lost.
         statuses = [*(one for one, _name in await status_names(session, StatusSet.COUNTERPARTIES)), None]
         groups = [
-            Group(place, place, partial(_segments, base, _of_status(each)))
+            _group(place, base, _of_status(each))
             for place, each in enumerate(statuses)
             if wanted.status_id in (None, each)
         ]
@@ -160,10 +159,7 @@ async def _source(
         label = case(places, value=Counterparty.status_id, else_=len(places))
     elif order is CounterpartyOrder.FOLDER:
         names = ["", *await folders(session)]
-        groups = [
-            Group(place, place, partial(_segments, base, Counterparty.folder == name))
-            for place, name in enumerate(names)
-        ]
+        groups = [_group(place, base, Counterparty.folder == name) for place, name in enumerate(names)]
         label = case({name: place for place, name in enumerate(names)}, value=Counterparty.folder, else_=0)
     return Source(Counterparty.id, key, tuple(groups), base, conditions, label, in_use)
 
@@ -187,8 +183,11 @@ def _by_columns(
     return () if inside is None else (inside,), tuple(outside)
 
 
-def _segments(base: tuple[ColumnElement[bool], ...], *more: ColumnElement[bool]) -> Segments:
-    return ((*base, *more),)
+def _group(
+    rank: int, base: tuple[ColumnElement[bool], ...], *more: ColumnElement[bool], label: int | None = None
+) -> Group:
+    stretch = (*base, *more)
+    return Group(rank, rank if label is None else label, lambda: (stretch,), lambda: stretch)
 
 
 def _charge(responsible: int) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
+from functools import cache, lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -283,15 +283,12 @@ class _Shape:
         match self.order:
             case LeadOrder.STATUS:
                 ranks = {each: place for place, each in enumerate(self.statuses)}
-                groups = [
-                    Group(ranks[each], each, partial(_segments, states, [each], responsibles, *self.inside))
-                    for each in chosen
-                ]
+                groups = [_group(ranks[each], each, states, [each], responsibles, *self.inside) for each in chosen]
                 label = Lead.status_id.expression
             case LeadOrder.RESPONSIBLE:
                 ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
-                    Group(place, each, partial(_segments, states, chosen, [each], *self.inside))
+                    _group(place, each, states, chosen, [each], *self.inside)
                     for each, place in ranks.items()
                     if responsibles is None or each in responsibles
                 ]
@@ -302,7 +299,7 @@ class _Shape:
             case LeadOrder.SOURCE:
                 ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
-                    Group(place, each, partial(_segments, states, chosen, responsibles, _of_source(each), *self.inside))
+                    _group(place, each, states, chosen, responsibles, _of_source(each), *self.inside)
                     for each, place in ranks.items()
                     if self.wanted.source_id in (None, each)
                 ]
@@ -312,13 +309,13 @@ class _Shape:
             case LeadOrder.LAST_CALL:
                 never, called = Lead.last_call_at.is_(None), Lead.last_call_at.is_not(None)
                 groups = [
-                    Group(place, place, partial(_segments, states, chosen, responsibles, each, *self.inside))
+                    _group(place, place, states, chosen, responsibles, each, *self.inside)
                     for place, each in enumerate((never, called))
                     if self.wanted.last_call is None or each is called
                 ]
                 label = case((never, 0), else_=1)
             case _:
-                groups = [Group(0, 0, partial(_segments, states, chosen, responsibles, *self.inside))]
+                groups = [_group(0, 0, states, chosen, responsibles, *self.inside)]
         groups = [replace(group, held=self._held(group, responsibles)) for group in groups]
         return Source(
             id=Lead.id,
@@ -351,23 +348,52 @@ class _Shape:
         return [Lead.status_id.in_(statuses), *within] if within else []
 
 
+def _group(
+    rank: int,
+    label: int,
+    states: Iterable[int],
+    statuses: Iterable[int],
+    responsibles: list[int] | None,
+    *more: ColumnElement[bool],
+) -> Group:
+    return Group(
+        rank,
+        label,
+        partial(_segments, states, statuses, responsibles, *more),
+        partial(_together, states, statuses, responsibles, *more),
+    )
+
+
+def _together(
+    states: Iterable[int], statuses: Iterable[int], responsibles: list[int] | None, *more: ColumnElement[bool]
+) -> tuple[ColumnElement[bool], ...]:
+    """The stretches of an index that _segments gives, in one condition, and with merged leads."""
+    whose = () if responsibles is None else (_either(responsibles),)
+    return (*whose, Lead.list_state.in_(states), Lead.status_id.in_(statuses), *more)
+
+
 def _segments(
     states: Iterable[int], statuses: Iterable[int], responsibles: Iterable[int] | None, *more: ColumnElement[bool]
 ) -> Segments:
     """One stretch of an index for each combination."""
     if responsibles is None:
-        return tuple((*_in_state(a), Lead.status_id == b, *more) for a, b in product(states, statuses))
+        return tuple((*_in_state(a), _in_status(b), *more) for a, b in product(states, statuses))
     return tuple(
-        (_charge(who), *_in_state(a), Lead.status_id == b, *more)
-        for who, a, b in product(responsibles, states, statuses)
+        (_charge(who), *_in_state(a), _in_status(b), *more) for who, a, b in product(responsibles, states, statuses)
     )
 
 
+@cache  # As is _in_status: to make a condition takes as long as to pass a hundred entries of an index.
 def _in_state(state: int) -> tuple[ColumnElement[bool], ...]:
     """Leads of one state; those that were merged away are in none, though they are closed too."""
     if state == _CLOSED:
         return (Lead.list_state == state, Lead.merged_into_id.is_(None))
     return (Lead.list_state == state,)
+
+
+@lru_cache(maxsize=100)
+def _in_status(status: int) -> ColumnElement[bool]:
+    return Lead.status_id == status
 
 
 def _charge(responsible: int) -> ColumnElement[bool]:

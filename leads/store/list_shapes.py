@@ -32,11 +32,13 @@ class Group:
     `segments` makes them when they are needed, because most groups of a long list are not. `rank` is the group's place
     in the list; `label` stands for it in cursors, where ranks may change. `held` is the same stretch of an index that
     holds all that the list sorts and filters by, where there is one; what it has besides, the filters leave out.
+    `together` is all segments in one condition, in no order; what it has besides, the filters leave out too.
     """
 
     rank: int
     label: int
     segments: Callable[[], Segments]
+    together: Callable[[], tuple[ColumnElement[bool], ...]]
     held: Callable[[], Segments] | None = None
 
 
