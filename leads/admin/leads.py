@@ -18,6 +18,7 @@ from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.admin.tasks import card_work
+from leads.domain.intake import numbers_without_leads
 from leads.domain.numbers import read_number
 from leads.store import board
 from leads.store.cards import (
@@ -26,6 +27,7 @@ from leads.store.cards import (
     NoSuchCardError,
     NumberOnCounterpartyError,
     NumberTakenError,
+    NumberWithoutLeadError,
     WrongFieldError,
     history,
     read_numbers,
@@ -50,6 +52,7 @@ from leads.store.visibility import counterparty_is_visible, lead_is_visible
 
 NO_SOURCE = "none"
 
+_REFUSALS = (NumberTakenError, NumberOnCounterpartyError, NumberWithoutLeadError, WrongFieldError)
 routes = web.RouteTableDef()
 
 
@@ -149,10 +152,11 @@ async def create(request: web.Request) -> web.Response:
                 region=panel.region,
                 scope=viewer.scope,
                 merge_with=form.identifier("merge"),
+                never_leads=numbers_without_leads(panel.directory.current),
             )
         except (NoSuchCardError, LeadClosedError):
             raise no_such_lead() from None
-        except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError) as error:
+        except _REFUSALS as error:
             taken = _refused(form, error, panel.region)
         else:
             return await _saved(request, lead_id, _("The lead is made."))
@@ -195,12 +199,13 @@ async def save(request: web.Request) -> web.Response:
                 scope=viewer.scope,
                 planning=planning_of(panel, form),
                 merge_with=form.identifier("merge"),
+                never_leads=numbers_without_leads(panel.directory.current),
             )
         except NoSuchCardError:
             raise no_such_lead() from None
         except LeadClosedError as error:
             refused = error
-        except (NumberTakenError, NumberOnCounterpartyError, WrongFieldError, ConflictError, HandDateError) as error:
+        except (*_REFUSALS, ConflictError, HandDateError) as error:
             refused = _refused(form, error, panel.region)
         else:
             return await _saved(request, saved.id, " ".join(filter(None, (_("Saved."), step_text(saved.step)))))
@@ -259,6 +264,11 @@ def _refused(form: Form, error: Exception, region: str) -> Exception:
         form.fail(_row_of(form, error.number, region), text)
     elif isinstance(error, NumberOnCounterpartyError):
         text = _("%(number)s belongs to a counterparty.", number=number_text(error.number))
+        form.fail(_row_of(form, error.number, region), text)
+    elif isinstance(error, NumberWithoutLeadError):
+        text = _(
+            "%(number)s is one of our own or an ignored number; it makes no lead.", number=number_text(error.number)
+        )
         form.fail(_row_of(form, error.number, region), text)
     elif isinstance(error, WrongFieldError):
         form.fail(f"number.{error.row}" if error.field == "numbers" else error.field, _("Choose one of the list."))

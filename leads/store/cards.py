@@ -69,6 +69,14 @@ class NumberOnCounterpartyError(CardError):
         self.number, self.counterparty = number, counterparty
 
 
+class NumberWithoutLeadError(CardError):
+    """A number is the company's own, an employee's mobile or an ignored one: such numbers are no leads (L2)."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"{number} makes no lead")
+        self.number = number
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
     """One change of one field, as people read it; `lead` names the lead whose it was, on its counterparty's card."""

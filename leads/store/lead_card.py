@@ -16,6 +16,7 @@ from leads.store.cards import (
     NoSuchCardError,
     NumberOnCounterpartyError,
     NumberTakenError,
+    NumberWithoutLeadError,
     Owner,
     WrongFieldError,
 )
@@ -146,6 +147,7 @@ async def save_lead(
     scope: frozenset[int] | None = None,
     planning: Planning | None = None,
     merge_with: int | None = None,
+    never_leads: Collection[str] = (),
 ) -> LeadSaved:
     """Save what a person made of a card; nothing happens when he changed nothing.
 
@@ -160,6 +162,7 @@ async def save_lead(
         scope: whose leads he may see; None for all.
         planning: what a change of status needs to plan the next call; without it none is planned.
         merge_with: the lead that has some of these numbers, to be made one with this (L15).
+        never_leads: numbers that no lead gets (L2); one that it has it keeps.
 
     Raises:
         HandDateError: the status would move a call that somebody set by hand; nothing is saved.
@@ -176,6 +179,7 @@ async def save_lead(
         leads = {each: await open_lead(session, each, versions[each], scope) for each in sorted(filter(None, versions))}
         lead, other = leads[lead_id], None if merge_with is None else leads[merge_with]
         added = [number for number in numbers if number not in {row.number for row in lead.numbers} | theirs]
+        _refuse_never_leads(added, never_leads)
         await _refuse_owned(session, added)
         journal, status_before = Journal(clock(), by, lead_id=lead_id), lead.status_id
         if await _apply(session, lead, edit, numbers, journal, elsewhere=theirs):
@@ -198,6 +202,7 @@ async def create_lead(
     region: str,
     scope: frozenset[int] | None = None,
     merge_with: int | None = None,
+    never_leads: Collection[str] = (),
 ) -> int:
     """Make a lead by hand, or add what was typed to the lead that has some of its numbers; returns its id.
 
@@ -212,6 +217,7 @@ async def create_lead(
             await lock_to_merge(session, merge_with)
             other = await open_lead(session, merge_with, None, scope)
         added = [number for number in numbers if number not in theirs]
+        _refuse_never_leads(added, never_leads)
         await _refuse_owned(session, added)
         now = clock()
         lead = Lead(
@@ -256,6 +262,12 @@ def _numbers(edit: LeadEdit, region: str) -> tuple[str, ...]:
     if not numbers:
         raise WrongFieldError("numbers", "")
     return numbers
+
+
+def _refuse_never_leads(added: Collection[str], never_leads: Collection[str]) -> None:
+    """Refuse numbers that are no leads (L2)."""
+    for number in filter(never_leads.__contains__, added):
+        raise NumberWithoutLeadError(number)
 
 
 async def _refuse_owned(session: AsyncSession, added: tuple[str, ...] | list[str]) -> None:

@@ -122,6 +122,22 @@ async def test_a_taken_number_is_named_with_its_lead(admin: Visitor) -> None:
     assert 'value="Друга"' in answer.text
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_number_that_makes_no_lead_is_on_none_but_what_a_lead_has_it_keeps(admin: Visitor) -> None:
+    """An ignored number, as one of ours or an employee's mobile (L2)."""
+    ignored = {"number": "067 111 00 00"}
+    made = await _make(admin, number=["067 111 00 00", "067 111 00 01"])
+    await admin.post("/company/ignored", ignored)
+    refused = await admin.post("/leads", {**FIELDS, "name": "Кур'єр", **ignored})
+    assert refused.status == 422
+    assert "+380 67 111 0000 is one of our own or an ignored number; it makes no lead." in _text(refused.text)
+    assert 'value="067 111 00 00"' in refused.text
+    other = await _make(admin, number=["067 111 00 02"])
+    for card, numbers, status in ((made, ["067 111 00 00"], 303), (other, ["067 111 00 02", "067 111 00 00"], 422)):
+        version = _version((await admin.get(card)).text)
+        assert (await admin.post(card, {**FIELDS, "version": version, "number": numbers})).status == status
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
