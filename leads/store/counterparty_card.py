@@ -247,7 +247,8 @@ async def save_counterparty(
         await session.flush()
         owners: tuple[Counterparty | ContactPerson, ...] = (card, *card.contact_persons)
         for owner in owners:
-            if any(row.last_talk_at is None for row in owner.numbers):
+            # Among the many of a file nobody has talked with anybody yet.
+            if len({row.last_talk_at is None for row in owner.numbers}) > 1 or talks.keys() & plain(owner.numbers):
                 await connection.run_sync(hand_on_talks, as_person(owner), talks)
         for change in journal.changes:
             change.counterparty_id = card.id
