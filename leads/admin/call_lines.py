@@ -1,22 +1,28 @@
 """Turns a call into the line that lists of calls show: who, with whom, how it stands; and who may see it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from leads.admin.context import Viewer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.admin.context import Panel, Viewer
 from leads.admin.words import PHASE_WORDS
 from leads.domain.calls import Direction, LegKind, Phase, Result
 from leads.domain.directory import Directory
 from leads.domain.participation import participants
 from leads.store.board import BoardCall
+from leads.store.visibility import visible_counterparties, visible_leads
+
+CardOf = Callable[[BoardCall], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class CallLine:
-    """One line: `who` is the person outside (the other phone, for an internal call), `card` the way to his card.
+    """One line: `who` is the person outside (the other phone, for an internal call).
 
+    `card` is the way to his card, for who may open it.
     `colleagues` are ours: who talked, else whose phones rang, else who called. `since` is from when the clock ticks.
     `origin` is channel and source. `recovered`: it is told by what Asterisk kept. `may_pause`: the viewer may stop the
     recording for a while.
@@ -58,10 +64,28 @@ def visible(viewer: Viewer, directory: Directory) -> Callable[[BoardCall], bool]
     )
 
 
-def call_lines(calls: Iterable[BoardCall], directory: Directory) -> list[CallLine]:
-    """Lines in the order of `calls`."""
+async def cards_to_open(session: AsyncSession, panel: Panel, viewer: Viewer, calls: Collection[BoardCall]) -> CardOf:
+    """The way to a card, where the viewer may open it: his phone may have rung for a colleague's lead."""
+    leads = await visible_leads(session, {call.lead_id for call in calls if call.lead_id is not None}, viewer.scope)
+    ids = {call.counterparty_id for call in calls if call.counterparty_id is not None}
+    companies = await visible_counterparties(session, ids, viewer.scope)
+
+    def open_card(call: BoardCall) -> str | None:
+        if call.counterparty_id is not None:
+            whose, seen = {"counterparty_id": call.counterparty_id}, call.counterparty_id in companies
+        elif call.lead_id is not None:
+            whose, seen = {"lead_id": call.lead_id}, call.lead_id in leads
+        else:
+            return None
+        return card_of(call) if seen or panel.questions.caller_rings(viewer.id, **whose) else None
+
+    return open_card
+
+
+def call_lines(calls: Iterable[BoardCall], directory: Directory, card: CardOf) -> list[CallLine]:
+    """Lines in the order of `calls`; `card` is the way to the person's card."""
     names = phone_names(directory)
-    return [_line(call, directory, names) for call in calls]
+    return [_line(call, directory, names, card(call)) for call in calls]
 
 
 def phone_names(directory: Directory) -> dict[str, str]:
@@ -73,7 +97,7 @@ def phone_names(directory: Directory) -> dict[str, str]:
     return names
 
 
-def _line(call: BoardCall, directory: Directory, names: dict[str, str]) -> CallLine:
+def _line(call: BoardCall, directory: Directory, names: dict[str, str], card: str | None) -> CallLine:
     running = call.phase is not Phase.ENDED
     who, number = _outside(call, names)
     did = directory.dids.get(call.did or "")
@@ -83,7 +107,7 @@ def _line(call: BoardCall, directory: Directory, names: dict[str, str]) -> CallL
         direction=call.direction,
         who=who,
         number=number,
-        card=card_of(call),
+        card=card,
         colleagues=_colleagues(call, names),
         did=call.did if call.direction is Direction.INBOUND else None,
         did_label=did.label if did else "",

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from sqlalchemy import Connection
 
-from leads.admin.call_lines import call_lines, visible
+from leads.admin.call_lines import call_lines, cards_to_open, visible
 from leads.admin.call_report_lines import BY_TIME, Line, Report, Words, label, make_report, report_rows
 from leads.admin.charts import Bar, Chart, Series, bars, columns
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
@@ -101,9 +101,10 @@ async def behind(request: web.Request) -> web.Response:
     words = await _words(request, asked.period)
     async with panel.database.read() as session:
         calls = await calls_by_key(session, found[:MOST_BEHIND])
+        card = await cards_to_open(session, panel, viewer, calls)
     directory = panel.directory.current
     may_see = visible(viewer, directory)
-    shown = [call_lines([call], directory)[0] if may_see(call) else None for call in calls]
+    shown = [call_lines([call], directory, card)[0] if may_see(call) else None for call in calls]
     return render(
         request,
         "reports/calls_behind.html",

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from leads.admin.call_lines import call_lines, phone_names, visible
+from leads.admin.call_lines import call_lines, cards_to_open, phone_names, visible
 from leads.admin.context import panel_of, viewer_of
 from leads.admin.forms import ID
 from leads.admin.i18n import _
@@ -26,14 +26,15 @@ async def call_page(request: web.Request) -> web.Response:
         consultations = await board.consultations(session, call)
         decision = await board.decision_of(session, call)
         notes = await notes_of_call(session, call.id)
+        card = await cards_to_open(session, panel, viewer, [call, *consultations])
         recorded = await shown_recordings(session, panel, viewer, [call], with_uses=True)
     directory = panel.directory.current
     return render(
         request,
         "calls/card.html",
         call=call,
-        line=call_lines([call], directory)[0],
-        consultations=call_lines(consultations, directory),
+        line=call_lines([call], directory, card)[0],
+        consultations=call_lines(consultations, directory, card),
         decision=decision,
         reasons=[tell_kept(kept) for kept in decision.get("reasons", [])] if decision else [],
         names=phone_names(directory),

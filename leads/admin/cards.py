@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.admin.call_lines import CallLine, call_lines, visible
+from leads.admin.call_lines import CallLine, call_lines, card_of, visible
 from leads.admin.context import Panel, Viewer
 from leads.admin.forms import Form
 from leads.admin.i18n import N_, _, day_text, long_time, ngettext
@@ -70,7 +70,7 @@ async def card_calls(
     recorded = await shown_recordings(session, panel, viewer, [call for call in calls if may_open(call)])
     return [
         CardCall(line, [*map(tell_kept, reasons.get(call.id, []))], may_open(call), recorded.get(call.id))
-        for call, line in zip(calls, call_lines(calls, directory), strict=True)
+        for call, line in zip(calls, call_lines(calls, directory, card_of), strict=True)
     ]
 
 

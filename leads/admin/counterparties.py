@@ -64,7 +64,7 @@ from leads.store.leads import employees
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import HandDateError
 from leads.store.sources import source_choices, source_names
-from leads.store.visibility import counterparty_is_visible
+from leads.store.visibility import counterparty_is_visible, visible_leads
 
 routes = web.RouteTableDef()
 
@@ -273,6 +273,7 @@ async def _page(
         people=await pages.people_choices(session, *present),
         folders=await folders(session, viewer.scope),
         name_languages=pages.language_choices(),
+        leads_to_open=await visible_leads(session, [lead.id for lead in card.leads] if card else (), viewer.scope),
         **(await _doings(request, session, card.id) if card else {}),
         hand_date=hand_date,
         conflict=conflict,

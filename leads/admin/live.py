@@ -18,7 +18,7 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from leads.admin.asterisks import Asterisks
-from leads.admin.call_lines import call_lines, visible
+from leads.admin.call_lines import CardOf, call_lines, card_of, cards_to_open, visible
 from leads.admin.context import Viewer, panel_of, viewer_of
 from leads.admin.feed import CallFeed
 from leads.admin.guard import find_viewer
@@ -167,7 +167,7 @@ async def live_page(request: web.Request) -> web.Response:
     panel, viewer, recent = panel_of(request), viewer_of(request), RecentCalls()
     board = await panel.live.read()
     await recent.look_back(panel.database, board, visible(viewer, panel.directory.current))
-    return render(request, "live/page.html", **_shown(request, viewer, board, recent))
+    return render(request, "live/page.html", **await _shown(request, viewer, board, recent))
 
 
 @routes.get("/live/session")
@@ -203,7 +203,7 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: Str
     await recent.look_back(panel.database, panel.live.board, visible(viewer_of(request), panel.directory.current))
     sent = ""
     while viewer is not None and not stream.over:
-        content = _content(request, viewer, panel.live.board, recent)
+        content = await _content(request, viewer, panel.live.board, recent)
         if content == sent:
             await send(response, "event: beat\ndata: 1\n\n")
         else:
@@ -219,25 +219,30 @@ async def _serve(request: web.Request, response: web.StreamResponse, stream: Str
         await send(response, "event: moved\ndata: 1\n\n")
 
 
-def _content(request: web.Request, viewer: Viewer, board: Board, recent: RecentCalls) -> str:
-    shown = _shown(request, viewer, board, recent)
+async def _content(request: web.Request, viewer: Viewer, board: Board, recent: RecentCalls) -> str:
+    shown = await _shown(request, viewer, board, recent)
     rows = aiohttp_jinja2.get_env(request.app).get_template("live/rows.html")
     parts = {part: rows.render(lines=shown[part], viewer=viewer) for part in ("running", "recent")}
     return json.dumps(parts | {"trouble": shown["trouble"]}, separators=(",", ":"))
 
 
-def _shown(request: web.Request, viewer: Viewer, board: Board, recent: RecentCalls) -> dict[str, Any]:
+async def _shown(request: web.Request, viewer: Viewer, board: Board, recent: RecentCalls) -> dict[str, Any]:
     panel = panel_of(request)
     directory = panel.directory.current
     mine = visible(viewer, directory)
     running = [call for call in board.running if mine(call)][:LINES_SHOWN]
+    ended = recent.shown(board, mine)
+    card: CardOf = card_of
+    if viewer.scope is not None:
+        async with panel.database.read() as session:
+            card = await cards_to_open(session, panel, viewer, [*running, *ended])
     lines = [
         replace(line, may_pause=call.recorded and may_pause(viewer, call, panel.recordings.control))
-        for call, line in zip(running, call_lines(running, directory), strict=True)
+        for call, line in zip(running, call_lines(running, directory, card), strict=True)
     ]
     return {
         "running": lines,
-        "recent": call_lines(recent.shown(board, mine), directory),
+        "recent": call_lines(ended, directory, card),
         "trouble": panel.asterisks.trouble(board.away),
         "now": panel.clock(),
     }

@@ -5,6 +5,7 @@ Lists, cards, search, counts, files and whatever shows a card ask here. A card i
 before, or who has an open task about it; the rule of scopes is in leads.domain.visibility.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, or_, select, union_all
@@ -84,3 +85,18 @@ async def counterparty_is_visible(session: AsyncSession, counterparty_id: int, s
     if scope is not None:
         statement = statement.where(counterparties_of(scope).check)
     return await session.scalar(statement) is not None
+
+
+async def visible_leads(session: AsyncSession, ids: Collection[int], scope: Scope) -> Collection[int]:
+    """Those of some leads that somebody with this scope may see."""
+    if scope is None or not ids:
+        return ids
+    return set(await session.scalars(select(Lead.id).where(Lead.id.in_(ids), leads_of(scope).check)))
+
+
+async def visible_counterparties(session: AsyncSession, ids: Collection[int], scope: Scope) -> Collection[int]:
+    """Those of some counterparties that somebody with this scope may see."""
+    if scope is None or not ids:
+        return ids
+    mine = counterparties_of(scope).check
+    return set(await session.scalars(select(Counterparty.id).where(Counterparty.id.in_(ids), mine)))

@@ -75,17 +75,22 @@ async def test_persons_come_and_go_without_scripts(admin: Visitor) -> None:
         assert (await admin.post(card, {**typed, **_persons(PERSON), "do": forged})).status == 400
 
 
-async def test_a_lead_with_the_number_is_asked_about_and_closed_and_the_page_says_so(admin: Visitor) -> None:
+async def test_a_lead_with_the_number_is_asked_about_and_closed_and_the_page_says_so(
+    admin: Visitor, yurii: Visitor, company: Company
+) -> None:
     lead = await _make(admin, name="Колишній лід", number=["0441234567"])
     asked = await admin.post("/counterparties", {**FIELDS, "comment": "не загубити"})
     assert (asked.status, "Leads have these numbers" in asked.text, "не загубити" in asked.text) == (422, True, True)
     identity = lead.rpartition("/")[2]
     assert f'name="close_lead" value="{identity}" checked' in asked.text
-    card = await _create(admin, asked_lead=identity, close_lead=identity)
+    card = await _create(admin, asked_lead=identity, close_lead=identity, responsible_id=company.yurii)
     assert "A lead had this number and is closed now: Колишній лід." in _text((await admin.get(card)).text)
     closed = await admin.get(lead)
     assert "This lead is closed" in _text(closed.text)
     assert f'href="{card}"' in closed.text
+    assert f'href="{lead}"' in (await admin.get(card)).text
+    his = (await yurii.get(card)).text
+    assert ("Колишній лід" in his, f'href="{lead}"' in his) == (True, False), "nobody's lead was not his to open"
     assert (await admin.post(lead, {**LEAD, "version": "9"})).status in (409, 422)
     refused = await admin.post("/leads", {**LEAD, "number": ["0441234567"]})
     assert "belongs to a counterparty" in _text(refused.text)

@@ -15,11 +15,12 @@ from sqlalchemy import event, update
 
 from leads.admin import CallFeed, live
 from leads.admin.context import PANEL
+from leads.admin.questions import Questions
 from leads.admin.sse import STREAMS_OF_ONE
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.store.board import running_calls
 from leads.store.engine import Database
-from leads.store.models import Employee, RoutingDecision
+from leads.store.models import Employee, Lead, RoutingDecision
 from tests.admin.calls import CALLER, add_call, end_call
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -139,6 +140,39 @@ async def test_each_sees_the_calls_that_he_or_his_phones_are_on(
         assert (f'id="call-{call_id}"' in page.text) == expected, name
         assert (f'id="call-{call_id}"' in shown["running"] + shown["recent"]) == expected, name
         assert (await one.get(f"/calls/{call_id}")).status == (200 if expected else 404), name
+
+
+async def test_a_call_leads_to_no_card_that_its_reader_may_not_open(
+    yurii: Visitor,
+    admin: Visitor,
+    *,
+    database: Database,
+    clock: Clock,
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Yurii's phone rang for Maria's lead: he reads who called, and may open the card only while that one rings."""
+    times = {"created_at": clock(), "updated_at": clock()}
+    lead = Lead(name="Олег", named=True, status_id=1, responsible_id=company.maria, main_number=CALLER, **times)
+    async with database.write() as session:
+        session.add(lead)
+        await session.flush()
+    call = await add_call(database, clock, "1.1", lead_id=lead.id)
+    await end_call(database, clock, call)
+
+    async def seen_by(visitor: Visitor) -> list[str]:
+        pages = [(await visitor.get(path)).text for path in ("/live", f"/calls/{call}")]
+        async with opened(visitor) as events:
+            return [*pages, (await events.calls())["recent"]]
+
+    def leads_on(pages: list[str]) -> list[bool]:
+        assert all("Олег" in page for page in pages)
+        return [f'href="/leads/{lead.id}' in page for page in pages]
+
+    assert leads_on(await seen_by(yurii)) == [False] * 3
+    assert leads_on(await seen_by(admin)) == [True] * 3
+    monkeypatch.setattr(Questions, "caller_rings", lambda *_who, **_whose: True)
+    assert leads_on(await seen_by(yurii)) == [True] * 3
 
 
 async def test_names_from_outside_show_as_text(admin: Visitor, database: Database, clock: Clock) -> None:
