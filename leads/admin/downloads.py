@@ -19,11 +19,14 @@ LOOK_SECONDS = 2.0
 
 
 async def send(request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
-    """Send the chunks after the response's head; a file that is broken off never looks like a whole one."""
+    """Send the chunks after the response's head, if more than that was asked for.
+
+    A file that is broken off never looks like a whole one.
+    """
     whole = False
     try:
         await response.prepare(request)
-        whole = await _sent(request, response, chunks)
+        whole = request.method == "HEAD" or await _sent(request, response, chunks)
     except (OSError, TimeoutError):
         pass  # The browser was closed.
     finally:

@@ -274,7 +274,7 @@ async def _send_audio(
     response.content_length = count
     if part is not None:
         response.headers["Content-Range"] = f"bytes {start}-{start + count - 1}/{audio.size}"
-    await send(request, response, _chunks(audio, start, count if request.method != "HEAD" else 0))
+    await send(request, response, _chunks(audio, start, count))
     return response
 
 

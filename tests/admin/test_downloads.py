@@ -1,11 +1,13 @@
 """Files that are long on their way end with the session of whoever takes them, or with the right to them (K2, X1)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from sqlalchemy import delete, update
+from yarl import URL
 
 from leads.admin import downloads, exports
 from leads.store.engine import Database
@@ -60,3 +62,16 @@ async def test_an_export_goes_on_only_for_who_may_have_it(
     else:
         assert ends is None, "a part of a file looked whole"
     assert (b"second" in taken) is (ends is None)
+
+
+async def test_whoever_asks_for_the_head_alone_gets_no_file(boss: Visitor) -> None:
+    """What follows on the connection would be taken for the next answer."""
+    host, port = boss.base.removeprefix("http://").split(":")
+    cookie = boss.client.cookie_jar.filter_cookies(URL(boss.base)).output(header="Cookie:", sep="\r\n")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"HEAD /leads/export.csv HTTP/1.1\r\nHost: {host}:{port}\r\n{cookie}\r\n".encode())
+    writer.write(b"Connection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n")
