@@ -6,7 +6,7 @@ A file that was exported in one language can be imported by somebody who speaks 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from gettext import NullTranslations
 
@@ -158,12 +158,9 @@ def status_spellings(statuses: Choices, catalogs: Mapping[str, NullTranslations]
     return names
 
 
-def people_spellings(people: Choices, logins: Iterable[tuple[int, str]] = ()) -> dict[str, int]:
-    """Every way of writing each employee, in lower case: his name where it is his alone, with his key, his login."""
-    names = {label.casefold(): identity for identity, label in people_labels(people).items()}
-    for identity, login in logins:
-        names.setdefault(login.casefold(), identity)
-    return names
+def people_spellings(people: Choices) -> dict[str, int]:
+    """How each employee is written, in lower case: by his name where it is his alone, else with his key."""
+    return {label.casefold(): identity for identity, label in people_labels(people).items()}
 
 
 def language_spellings(catalogs: Mapping[str, NullTranslations]) -> dict[str, str]:
