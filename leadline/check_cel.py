@@ -43,8 +43,8 @@ async def _look(settings: Settings, pbx: PbxSettings, source: CelSource) -> Find
         return trouble(NAME, f"{source.name}: {wrong[0]}", wrong[1])
     newest = await source.newest()
     heard = None
-    # That there is none is told by the look at the database.
-    with suppress(NoDatabaseError):
+    # That there is none, or that it does not answer, is told by the look at the database.
+    with suppress(NoDatabaseError, SQLAlchemyError, OSError):
         async with existing_database(settings.database_url) as database, database.read() as session:
             heard = await last_heard_call(session, pbx.pbx_name)
     if heard is not None and (newest is None or heard - newest > LATE):

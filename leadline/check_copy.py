@@ -34,22 +34,24 @@ async def look_at_copy(settings: Settings, pbx: PbxSettings) -> list[Finding]:
     try:
         async with logged_in(pbx, pbx.ami_control_username, pbx.ami_control_secret) as link:
             found = await _compare(settings, link)
-            if found.is_trouble:
+            if found is not None and found.is_trouble:
                 await asyncio.sleep(FOLLOW_SECONDS)
                 found = await _compare(settings, link)
-            return [found]
-    except (SQLAlchemyError, NoDatabaseError):
-        return []  # said already where the database is looked at
+            return [found] if found is not None else []
     except (AmiError, OSError) as error:
         return [trouble(NAME, str(error), "see the account leadline-control in asterisk-conf/manager.conf")]
 
 
-async def _compare(settings: Settings, link: AmiLink) -> Finding:
+async def _compare(settings: Settings, link: AmiLink) -> Finding | None:
+    """What differs; None where the database does not answer, which is said already where it is looked at."""
     copied = {key for key in await _keys(link, NUMBER_FAMILY) if key.startswith("+")}
     company = await _keys(link, COMPANY_FAMILY)
     known = PhoneNumber.on_active_lead | PhoneNumber.lead_id.is_(None)
-    async with existing_database(settings.database_url) as database, database.read() as session:
-        numbers = set(await session.scalars(select(PhoneNumber.number).where(known).distinct()))
+    try:
+        async with existing_database(settings.database_url) as database, database.read() as session:
+            numbers = set(await session.scalars(select(PhoneNumber.number).where(known).distinct()))
+    except (SQLAlchemyError, NoDatabaseError, OSError):
+        return None
     if {COMPANY_PLAN, COMPANY_RULES} - company:
         return trouble(NAME, "there is none", "start `leadline serve` with LEADLINE_AMI_CONTROL_SECRET; see its log")
     missing, superfluous = len(numbers - copied), len(copied - numbers)

@@ -5,13 +5,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from pydantic import SecretStr
 
 from ami_listener.connection import tls_context
 from ami_listener.link import AmiError, AmiLink, AmiRefusedError
 from dialplan.words import CHECK, CHECKED, DIALPLAN, DIALPLAN_TOLD_BY, ROUTE_PATH
+from leadline.check_control import look_by_control
 from leadline.findings import Finding, Level, trouble
 from leadline.pbx_settings import PbxSettings
 
@@ -94,7 +94,10 @@ async def _clock(link: AmiLink) -> Finding:
 
 
 async def look_from_asterisk(settings: PbxSettings) -> list[Finding]:
-    """Whether a call in Asterisk reaches FastAGI, its events reach us, and CEL is on; needs the control account."""
+    """Whether a call in Asterisk reaches FastAGI, its events reach us, and its files say what they should.
+
+    Needs the control account.
+    """
     if not settings.ami_control_secret.get_secret_value():
         return [
             Finding(
@@ -113,7 +116,7 @@ async def look_from_asterisk(settings: PbxSettings) -> list[Finding]:
             return [
                 await _from_dialplan(control, settings.pbx_name),
                 await _call_events(heard),
-                await _cel_is_on(control),
+                *await look_by_control(control, settings),
             ]
     except (AmiError, OSError) as error:
         return [
@@ -174,14 +177,6 @@ async def _call_events(heard: asyncio.Event) -> Finding:
     except TimeoutError:
         return trouble("call events", "the events account did not hear of a call", "give it read=call,agent,system")
     return Finding("call events", Level.GOOD, "the events account hears of calls")
-
-
-async def _cel_is_on(control: AmiLink) -> Finding:
-    answer: Any = await control.ask("GetConfig", {"Filename": "cel.conf", "Category": "general"})
-    lines = {str(value).replace(" ", "").lower() for key, value in answer.items() if str(key).startswith("Line-")}
-    if "enable=yes" not in lines:
-        return trouble("CEL", "is off", "set enable=yes in cel.conf (see asterisk-conf/cel.conf) and reload cel")
-    return Finding("CEL", Level.GOOD, "is on")
 
 
 @asynccontextmanager

@@ -78,6 +78,7 @@ def test_a_copy_that_differs_is_found(leadline_server: LeadlineServer, asterisk:
         ({"LEADLINE_FASTAGI_PORT": "1"}, "FastAGI/trouble", "leadline serve"),
         ({"LEADLINE_DEFAULT_EXTENSION": "777"}, "default phone/trouble", "LEADLINE_DEFAULT_EXTENSION"),
         ({"LEADLINE_CEL_SOURCE": "csv:/nowhere/cel.csv"}, "call records/trouble", "LEADLINE_CEL_SOURCE"),
+        ({"LEADLINE_TRUNKS": "PJSIP/othertrunk*"}, "trunks/trouble", "LEADLINE_TRUNKS"),
         ({"LEADLINE_DATABASE_URL": "sqlite+aiosqlite:///:memory:"}, "database/trouble", "leadline migrate"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -88,6 +89,16 @@ def test_what_is_wrong_is_named_with_its_mend(
     status, found = findings({**leadline_server.settings, **wrong})
     assert mend in found[finding]["mend"]
     assert status == 1
+
+
+def test_that_calls_are_led_past_us_is_told(leadline_server: LeadlineServer, asterisk: Pbx) -> None:
+    asterisk.instance.cli("database put leadline bypass 1")
+    try:
+        status, found = findings(leadline_server.settings)
+    finally:
+        asterisk.instance.cli("database del leadline bypass")
+    assert "database del leadline bypass" in found["bypass/note"]["mend"]
+    assert status == 0
 
 
 def test_too_many_rights_are_found(leadline_server: LeadlineServer, asterisk: Pbx) -> None:
