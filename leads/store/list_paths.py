@@ -4,7 +4,7 @@ See leads.store.listing for when each of them is good, leads.store.list_walks fo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, UnaryExpression, and_, case, false, func, literal, select, true
@@ -13,7 +13,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from leads.store.list_matches import enough_of, some_of, walk_to_matches
 from leads.store.list_shapes import MOST_COUNTED, Condition, Index, Place, Source, Total
 from leads.store.list_walks import (
     MOST_GROUPS_WALKED,
@@ -30,8 +29,6 @@ from leads.store.list_walks import (
 _FIRST_WALK, _SECOND_WALK = 200, 1000
 """So many rows of the order tell how far a page may reach. A walk looks at all its rows, because SQLite sorts what it
 found once more."""
-_MOST_GROUPS_DRAWN = 4
-"""Of more groups a page may need many, each by two statements."""
 _WINDOW = 5000
 """So many rows are looked through at once, where all of them are."""
 
@@ -85,32 +82,11 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
     if few:
         number = await count(search.session, source, finds, MOST_COUNTED + 1)
         return await sort(search, source, finds, number), Total(number, True)
-    if rarest is not None and rarest.index is Index.IDS_ONCE and not _on_postgres(search.session):
-        by_matches = await _by_matches(search, source, rarest)
-        if by_matches is not None:
-            return by_matches, await _total_checked(search, source, by_matches)
     places, total = await _walk_far(search, source, rarest)
     if total is None:
         places = await sort(search, source, finds)
         total = Total(max(len(places) - 1, 0), False)
     return places, total
-
-
-async def _by_matches(search: Search, source: Source, matches: Condition) -> list[Place] | None:
-    """What a page shows of what a search finds on SQLite: walked to, or sorted; None where that is very much."""
-    number = await rows_in(search.session, matches.ids.limit(_LOOKING.more + 1))
-    if number > _LOOKING.more:
-        return None
-    if len(source.groups) <= _MOST_GROUPS_DRAWN:
-        some, each = some_of(matches, number)
-        drawn = replace(search, limit=enough_of(search.limit, each))
-        conditions = tuple(some if one is matches else one for one in source.conditions)
-        among = replace(source, conditions=conditions)
-        found = await sort(drawn, among, _found_by(search.session, among, some))
-        places = await walk_to_matches(search, source, matches, found[-1] if len(found) == drawn.limit else None)
-        if places is not None:
-            return places
-    return await sort(search, source, _found_by(search.session, source, matches))
 
 
 async def _walk_far(search: Search, source: Source, rarest: Condition | None) -> tuple[list[Place], Total | None]:
@@ -134,10 +110,6 @@ async def _walk_far(search: Search, source: Source, rarest: Condition | None) ->
             return places, None
         else:
             budget = longest
-
-
-def _on_postgres(session: AsyncSession) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
 
 
 def _indexed(source: Source) -> list[Condition]:
@@ -173,7 +145,7 @@ def _found_by(session: AsyncSession, source: Source, driver: Condition | None) -
     checks = [condition.check for condition in source.conditions if condition is not driver]
     if driver.rest is not None:
         checks.append(driver.rest)
-    on_postgres = _on_postgres(session)
+    on_postgres = session.get_bind().dialect.name == "postgresql"
     match driver.index:
         case Index.COVERING:
             found = driver.check

@@ -13,7 +13,6 @@ from sqlalchemy import (
     GenerativeSelect,
     Select,
     Subquery,
-    Tuple,
     and_,
     case,
     func,
@@ -60,7 +59,7 @@ async def walk(search: Search, source: Source, groups: Sequence[Group], budget: 
             return places, budget
         wanted = search.limit - len(places)
         most = budget if source.conditions else wanted
-        after = () if start is None or start.rank != group.rank else (beyond(source, start, search.descending),)
+        after = () if start is None or start.rank != group.rank else (_beyond(source, start, search.descending),)
         held = group.held if all_held else None
         segments = [(*segment, *after) for segment in (held or group.segments)()]
         if not source.conditions:
@@ -82,7 +81,7 @@ async def walk(search: Search, source: Source, groups: Sequence[Group], budget: 
     return places, None
 
 
-def groups_ahead(source: Source, search: Search) -> list[Group]:
+def _groups_ahead(source: Source, search: Search) -> list[Group]:
     """The groups that hold what comes after the start, in the direction of the search."""
     groups = list(source.groups)
     if search.descending:
@@ -95,7 +94,7 @@ def groups_ahead(source: Source, search: Search) -> list[Group]:
 
 async def groups_in_use(search: Search, source: Source) -> list[Group]:
     """The groups ahead that may hold rows, as far as the source can tell."""
-    groups = groups_ahead(source, search)
+    groups = _groups_ahead(source, search)
     if source.labels_in_use is None:
         return groups
     in_use = {*(await search.session.scalars(source.labels_in_use)), 0}
@@ -115,16 +114,16 @@ def _ordered(
     for segment in segments:
         part = select(source.key.label("key"), source.id.label("id"), *also).where(*segment)
         if limited:
-            part = part.order_by(*directed(source.key, source.id, descending=search.descending)).limit(most)
+            part = part.order_by(*_directed(source.key, source.id, descending=search.descending)).limit(most)
         parts.append(part)
     if len(parts) == 1:
         return parts[0]
     merged = union_all(*parts)
     columns = merged.selected_columns
-    return merged.order_by(*directed(columns.key, columns.id, descending=search.descending)).limit(most)
+    return merged.order_by(*_directed(columns.key, columns.id, descending=search.descending)).limit(most)
 
 
-def directed(*columns: Any, descending: bool) -> list[Any]:
+def _directed(*columns: Any, descending: bool) -> list[Any]:
     return [column.desc() if descending else column for column in columns]
 
 
@@ -133,7 +132,7 @@ def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], search:
     window = ordered.subquery()
     checks = [condition.check for condition in source.conditions]
     shown = looked_at(search.session, select(window.c.key, window.c.id), window, source.id, checks)
-    return shown.order_by(*directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
+    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
 
 
 def _met(source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], search: Search, most: int) -> Select[Any]:
@@ -141,7 +140,7 @@ def _met(source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], sear
     asked = and_(*source.filters, *(condition.check for condition in source.conditions)).label("met")
     window = _ordered(source, segments, search, most, asked).subquery()
     shown = select(window.c.key, window.c.id).where(window.c.met)
-    return shown.order_by(*directed(window.c.key, window.c.id, descending=search.descending))
+    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending))
 
 
 def looked_at(
@@ -169,15 +168,15 @@ async def sort(
     Of many only the first groups, if they fill the page: it costs more to tell the places of groups than to pass rows.
     """
     places: list[Place] = []
-    groups = groups_ahead(source, search)
+    groups = _groups_ahead(source, search)
     number = _GROUPS_AT_ONCE if count > MOST_COUNTED else len(groups)
     while groups and len(places) < search.limit:
         chosen, groups, number = groups[:number], groups[number:], number * 2
-        places += await sort_groups(search, source, finds, chosen, search.limit - len(places))
+        places += await _sort_groups(search, source, finds, chosen, search.limit - len(places))
     return places
 
 
-async def sort_groups(
+async def _sort_groups(
     search: Search, source: Source, finds: Sequence[ColumnElement[bool]], groups: Sequence[Group], limit: int
 ) -> list[Place]:
     start, descending = search.start, search.descending
@@ -189,36 +188,24 @@ async def sort_groups(
         rank = case({group.label: group.rank for group in groups}, value=source.label)
     statement = select(rank.label("rank"), source.key.label("key"), source.id.label("id")).where(*finds)
     if start is not None and start.rank == groups[0].rank:
-        after = beyond(source, start, descending)
+        after = _beyond(source, start, descending)
         statement = statement.where(after if source.label is None else or_(source.label != start.label, after))
     place, key, identity = statement.selected_columns
     if search.session.get_bind().dialect.name == "postgresql":
         key = func.coalesce(key, key)  # Else it may pass all rows in the order's index, to find a page that is far off.
-    statement = statement.order_by(*directed(place, key, identity, descending=descending))
+    statement = statement.order_by(*_directed(place, key, identity, descending=descending))
     rows = (await search.session.execute(statement.limit(limit))).all()
     label_of = {group.rank: group.label for group in groups}
     return [Place(row[0], label_of[row[0]], row[1], row[2]) for row in rows]
 
 
-def beyond(source: Source, start: Place, descending: bool) -> ColumnElement[bool]:
+def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[bool]:
     """What stands after `start` within its group."""
     if start.key is None:
         return source.id < start.id if descending else source.id > start.id
-    here, there = _places(source, start)
+    here = tuple_(source.key, source.id)
+    there = tuple_(literal(start.key, source.key.type), literal(start.id, source.id.type))
     return here < there if descending else here > there
-
-
-def until(source: Source, last: Place, descending: bool) -> ColumnElement[bool]:
-    """What stands before `last` within its group, and that itself."""
-    if last.key is None:
-        return source.id >= last.id if descending else source.id <= last.id
-    here, there = _places(source, last)
-    return here >= there if descending else here <= there
-
-
-def _places(source: Source, place: Place) -> tuple[Tuple, Tuple]:
-    there = tuple_(literal(place.key, source.key.type), literal(place.id, source.id.type))
-    return tuple_(source.key, source.id), there
 
 
 async def count(session: AsyncSession, source: Source, finds: Sequence[ColumnElement[bool]], most: int) -> int:

@@ -11,7 +11,6 @@ only where much matches and all of it stands far off, a page costs more.
 
 What costs most is to look at a row of a big table: six times as much as to read an entry of an index. So a condition
 may have an index that holds all that lists sort and filter by, and an order that has such an index is walked in it.
-For the same reason the order is walked from match to match, where a search of SQLite finds some ten thousand.
 """
 
 import base64

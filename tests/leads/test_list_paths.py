@@ -3,13 +3,12 @@
 A wrong one costs nothing among a thousand leads, and a second among a million.
 """
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, text
 
-from leads.store import leads, list_matches, list_paths, models
+from leads.store import leads, list_paths, models
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, LeadState, list_leads
@@ -105,34 +104,6 @@ async def test_what_many_meet_is_walked_to_in_the_list_s_order(
         for sql, how in walks.items():
             assert any("USING INDEX ix_lead_" in each or "USING COVERING INDEX ix_lead_" in each for each in how), sql
             assert not any(each.startswith(("SCAN lead ", "SCAN lead_search")) or each == "SCAN lead" for each in how)
-
-
-@pytest.mark.parametrize(
-    ("order", "key"),
-    [
-        (LeadOrder.NAME, "sort_name"),
-        (LeadOrder.NUMBER, "main_number"),
-        (LeadOrder.STATUS, "sort_name"),
-        (LeadOrder.CREATED, "created_at"),
-        (LeadOrder.LAST_CALL, "last_call_at"),
-    ],
-)
-async def test_matches_of_a_search_are_walked_to_without_a_look_at_other_leads(
-    database: Database, monkeypatch: pytest.MonkeyPatch, order: LeadOrder, key: str, analyzed: bool
-) -> None:
-    await _fill(database, analyzed=analyzed)
-    monkeypatch.setattr(list_paths, "_LOOKING", list_paths.Effort(20, 1000, 300))
-    monkeypatch.setattr(list_matches, "_SAMPLE", 60)
-    for wanted in (LeadFilter(search="щербань"), LeadFilter(name="щербань", state=LeadState.ALL)):
-        with statements() as seen:
-            async with database.read() as session:
-                assert len((await list_leads(session, wanted, order, Request(20), None)).rows) == 20
-        found = await plans(database, seen)
-        to_matches = [how for sql, how in found.items() if 'AS "key"' in sql and "CASE WHEN (lead.id IN" in sql]
-        assert to_matches
-        for how in to_matches:
-            assert re.match(f"SEARCH lead USING INDEX ix_lead_(status_)?{key} ", how[0]), how
-        assert not [step for how in found.values() for step in how if step.startswith("SCAN lead ")]
 
 
 LATE = Stretch(BEGIN + timedelta(days=60), None)
