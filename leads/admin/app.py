@@ -99,7 +99,7 @@ def create_panel(
         imports=Imports(database, clock),
         handovers=Handovers(database, directory, clock),
         phone_books=PhoneBooks(phone_names or _as_they_are, Throttle(clock), Pace(clock), CutBooks(clock)),
-        sent_forms=SentForms(clock),
+        sent_forms=SentForms(database, clock),
     )
     set_up_templates(app, assets, several_asterisks=asterisks.several)
     for routes in pages.ALL:

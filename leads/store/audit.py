@@ -25,7 +25,7 @@ NOT_NOTED = {
     *("call", "routing_decision", "recording", "recording_use", "number_change", "outage", "recovery"),
     *("panel_session", "group_member", "working_time", "directory_version", "audit_entry"),
     *("planning_day", "lead_past"),
-    *("import_batch", "import_item", "import_refusal", "handover"),
+    *("import_batch", "import_item", "import_refusal", "handover", "sent_form"),
 }
 """Tables of cards and what belongs to them, which have a history of their own, of what calls and machines write, and of
 imports and hand-overs: the former say themselves who made them, the latter are noted when they begin and end."""

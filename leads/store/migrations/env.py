@@ -10,6 +10,7 @@ from leads.store import (  # noqa: F401 - their tables join the metadata
     lead_past,
     phone_book_tables,
     planning_tables,
+    sent_forms,
     task_tables,
 )
 from leads.store.models import Base
