@@ -100,6 +100,8 @@ async def _take(context: BrowserContext, tab: Tab, room: Showroom, page: Page, l
     await tab.goto(room.address + room.path(page))
     if page.name == "live":
         await tab.locator("#live-state[data-state=connected]").wait_for()
+    if page.login == "andriy":  # What he has to do is counted a moment after the page is there.
+        await tab.locator("[data-day-count]:not([hidden])").wait_for(state="attached")
     await tab.evaluate("document.querySelector('[data-reminders]')?.remove()")
     debugger = await context.new_cdp_session(tab)
     for picture in pictures_of(page, language):
