@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run call test lint bench screenshots lock clean
+# After `su`, Debian leaves root a user's PATH, in which chroot, debootstrap and ldconfig are not found.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 LISTEN ?= 127.0.0.1
 FROM ?=
 TO ?=

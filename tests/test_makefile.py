@@ -137,6 +137,11 @@ def test_make_passes_values_on_as_they_were_typed(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+def test_what_only_root_needs_is_found_after_su_too() -> None:
+    shown = run("make", "--eval", "shown: ; @command -v chroot", "shown", PATH="/usr/bin:/bin")
+    assert shown.stdout == "/usr/sbin/chroot\n"
+
+
 def test_no_file_of_the_project_names_a_package_registry_or_a_path_of_one_machine() -> None:
     files = run("git", "ls-files", "-z").stdout.split("\0")
     wrong = re.compile("|".join(("pypi\\.", "pythonhosted", "deb\\.debian\\.", "/wor" + "k/", "/root/\\.")))
