@@ -37,14 +37,12 @@ from leads.admin.planning import card_plans, planning_of, step_text
 from leads.admin.rendering import redirect, render
 from leads.admin.tasks import card_work
 from leads.domain.statuses import StatusSet
-from leads.store import board
 from leads.store.at_stake import LeadsToCloseError
 from leads.store.cards import (
     ConflictError,
     LeadClosedError,
     NoSuchCardError,
     WrongFieldError,
-    history_with_leads,
 )
 from leads.store.counterparties import (
     CounterpartyFilter,
@@ -286,7 +284,4 @@ async def _doings(request: web.Request, session: AsyncSession, counterparty_id: 
     """What happened with a counterparty, and what is to be done."""
     panel, viewer, person = panel_of(request), viewer_of(request), CallPerson(counterparty_id=counterparty_id)
     plans, work = await card_plans(session, panel, viewer, person), await card_work(session, panel, viewer, person)
-    calls = await board.calls_of_counterparty(session, counterparty_id)
-    changes = await history_with_leads(session, counterparty_id)
-    events = await events_of(request, session, calls=calls, changes=changes, plans=plans, work=work)
-    return {"events": events, "plans": plans, "work": work}
+    return {"events": await events_of(request, session, person, plans, work), "plans": plans, "work": work}

@@ -20,7 +20,6 @@ from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.admin.tasks import card_work
 from leads.domain.intake import numbers_without_leads
 from leads.domain.numbers import read_number
-from leads.store import board
 from leads.store.cards import (
     ConflictError,
     LeadClosedError,
@@ -29,7 +28,6 @@ from leads.store.cards import (
     NumberTakenError,
     NumberWithoutLeadError,
     WrongFieldError,
-    history,
     read_numbers,
 )
 from leads.store.handovers import begun_by
@@ -336,7 +334,6 @@ async def _card_page(
     panel, viewer = panel_of(request), viewer_of(request)
     person = CallPerson(lead_id=card.id)
     plans, work = await card_plans(session, panel, viewer, person), await card_work(session, panel, viewer, person)
-    calls, changes = await board.calls_of_lead(session, card.id), await history(session, lead_id=card.id)
     return render(
         request,
         "leads/card.html",
@@ -348,7 +345,7 @@ async def _card_page(
         people=await pages.people_choices(session, card.responsible_id),
         sources=await source_choices(session, card.source_id),
         name_languages=pages.language_choices(),
-        events=await events_of(request, session, calls=calls, changes=changes, plans=plans, work=work),
+        events=await events_of(request, session, person, plans, work),
         supervises=viewer.answers_for_others,
         plans=plans,
         work=work,

@@ -164,24 +164,26 @@ async def decision_of(session: AsyncSession, call: BoardCall) -> dict[str, Any] 
     return row.decision if row else None
 
 
-async def calls_of_lead(session: AsyncSession, lead_id: int, most: int = MOST_ON_CARD) -> list[BoardCall]:
-    """A lead's calls, the last begun first."""
-    return await _calls_where(session, Call.lead_id == lead_id, most)
+async def calls_of_lead(
+    session: AsyncSession, lead_id: int, most: int = MOST_ON_CARD, skip: int = 0
+) -> list[BoardCall]:
+    """A lead's calls, the last begun first; at most so many after the first `skip`."""
+    return await _calls_where(session, Call.lead_id == lead_id, most, skip)
 
 
 async def calls_of_counterparty(
-    session: AsyncSession, counterparty_id: int, most: int = MOST_ON_CARD
+    session: AsyncSession, counterparty_id: int, most: int = MOST_ON_CARD, skip: int = 0
 ) -> list[BoardCall]:
     """A counterparty's calls, and those of the leads that were closed to it, the last begun first."""
     closed = select(Lead.id).where(Lead.counterparty_id == counterparty_id)
-    return await _calls_where(session, or_(Call.counterparty_id == counterparty_id, Call.lead_id.in_(closed)), most)
+    theirs = or_(Call.counterparty_id == counterparty_id, Call.lead_id.in_(closed))
+    return await _calls_where(session, theirs, most, skip)
 
 
-async def _calls_where(session: AsyncSession, condition: ColumnElement[bool], most: int) -> list[BoardCall]:
-    statement = (
-        _lines().where(condition, Call.role == Role.CALL).order_by(Call.started_at.desc(), Call.id.desc()).limit(most)
-    )
-    return [BoardCall(*row) for row in await session.execute(statement)]
+async def _calls_where(session: AsyncSession, condition: ColumnElement[bool], most: int, skip: int) -> list[BoardCall]:
+    order = (Call.started_at.desc(), Call.id.desc())
+    statement = _lines().where(condition, Call.role == Role.CALL).order_by(*order)
+    return [BoardCall(*row) for row in await session.execute(statement.limit(most).offset(skip))]
 
 
 async def reasons_of(session: AsyncSession, calls: Sequence[BoardCall]) -> dict[int, list[Any]]:

@@ -176,22 +176,30 @@ async def employee_name(session: AsyncSession, employee_id: int | None) -> str:
 
 
 async def history(
-    session: AsyncSession, *, lead_id: int | None = None, counterparty_id: int | None = None
+    session: AsyncSession,
+    *,
+    lead_id: int | None = None,
+    counterparty_id: int | None = None,
+    most: int = MOST_HISTORY,
+    skip: int = 0,
 ) -> list[HistoryRow]:
-    """The changes of one card, the newest first."""
+    """The changes of one card, the newest first; at most so many after the first `skip`."""
     which = Change.lead_id == lead_id if lead_id is not None else Change.counterparty_id == counterparty_id
     rows = await session.execute(
         select(Change.at, Employee.name, Change.field, Change.before, Change.after)
         .outerjoin(Employee, Employee.id == Change.employee_id)
         .where(which)
         .order_by(Change.at.desc(), Change.id.desc())
-        .limit(MOST_HISTORY)
+        .limit(most)
+        .offset(skip)
     )
     return [HistoryRow(*row) for row in rows]
 
 
-async def history_with_leads(session: AsyncSession, counterparty_id: int) -> list[HistoryRow]:
-    """The changes of a counterparty's card and of the leads that were closed to it, the newest first."""
+async def history_with_leads(
+    session: AsyncSession, counterparty_id: int, most: int = MOST_HISTORY, skip: int = 0
+) -> list[HistoryRow]:
+    """The changes of a counterparty's card and of the leads that were closed to it, as `history` has them."""
     closed = select(Lead.id).where(Lead.counterparty_id == counterparty_id)
     rows = await session.execute(
         select(Change.at, Employee.name, Change.field, Change.before, Change.after, Lead.name)
@@ -199,7 +207,8 @@ async def history_with_leads(session: AsyncSession, counterparty_id: int) -> lis
         .outerjoin(Lead, Lead.id == Change.lead_id)
         .where(or_(Change.counterparty_id == counterparty_id, Change.lead_id.in_(closed)))
         .order_by(Change.at.desc(), Change.id.desc())
-        .limit(MOST_HISTORY)
+        .limit(most)
+        .offset(skip)
     )
     return [HistoryRow(*row) for row in rows]
 

@@ -105,15 +105,16 @@ def plan_rows() -> Select[Any]:
     )
 
 
-async def plans_of(session: AsyncSession, person: CallPerson) -> Sequence[PlanRow]:
+async def plans_of(
+    session: AsyncSession, person: CallPerson, most: int = MOST_ON_CARD, skip: int = 0
+) -> Sequence[PlanRow]:
     """The planned calls of one person, the open one first, then those done or cancelled last.
 
-    A counterparty's are also those of the leads that it was.
+    A counterparty's are also those of the leads that it was. At most so many after the first `skip`.
     """
-    statement = (
-        plan_rows().where(_is_of(person)).order_by(PlannedCall.closed_at.is_not(None), PlannedCall.closed_at.desc())
-    )
-    return [PlanRow(*row) for row in await session.execute(statement.limit(MOST_ON_CARD))]
+    order = (PlannedCall.closed_at.is_not(None), PlannedCall.closed_at.desc(), PlannedCall.id.desc())
+    statement = plan_rows().where(_is_of(person)).order_by(*order)
+    return [PlanRow(*row) for row in await session.execute(statement.limit(most).offset(skip))]
 
 
 async def find_plan(session: AsyncSession, plan_id: int) -> PlanRow | None:

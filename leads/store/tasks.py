@@ -102,10 +102,15 @@ def task_rows() -> Select[Any]:
     )
 
 
-async def tasks_of(session: AsyncSession, person: CallPerson) -> Sequence[TaskRow]:
-    """The tasks about one person: open ones first, the soonest due before others; with those of his former leads."""
+async def tasks_of(
+    session: AsyncSession, person: CallPerson, most: int = MOST_NOTES, skip: int = 0
+) -> Sequence[TaskRow]:
+    """The tasks about one person: open ones first, the soonest due before others; with those of his former leads.
+
+    At most so many after the first `skip`.
+    """
     order = (Task.done_at.is_not(None), Task.done_at.desc(), Task.due_on.is_(None), Task.due_on, Task.id)
-    statement = task_rows().where(_about_and_before(Task, person)).order_by(*order).limit(MOST_NOTES)
+    statement = task_rows().where(_about_and_before(Task, person)).order_by(*order).limit(most).offset(skip)
     return [TaskRow(*row) for row in await session.execute(statement)]
 
 

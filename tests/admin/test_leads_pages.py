@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import quote
 
@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import select, update
 
 from leads.store.engine import Database
-from leads.store.models import Call, Lead, LeadStatus, RoutingDecision
+from leads.store.models import Call, Change, Lead, LeadStatus, RoutingDecision
+from leads.store.planning_tables import PlannedCall
+from leads.store.task_tables import Task
 from tests.admin.conftest import Clock, Company, Visitor
 
 FIELDS: dict[str, object] = {
@@ -302,6 +304,40 @@ async def test_pages_lead_forth_and_back_and_keep_the_filter(admin: Visitor, mon
     back = re.search(r'rel="prev" href="([^"]+)"', answer.text)
     assert back
     assert re.findall(r">(Лід \d)</a>", (await admin.get(unescape(back[1]))).text) == ["Лід 3", "Лід 2", "Лід 1"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize("of", ["lead_id", "counterparty_id"])
+async def test_all_that_happened_is_found_in_pages_of_each_kind(
+    admin: Visitor, database: Database, clock: Clock, of: str
+) -> None:
+    """A person of years: calls, planned calls, tasks and changes beyond those that the card begins with (L9)."""
+    card = await _make(admin) if of == "lead_id" else (await admin.post("/counterparties", {"name": "ТОВ"})).location
+    whose = {of: int(card.rpartition("/")[2])}
+    ended = {"pbx": "asterisk", "role": "call", "phase": 3, "progress": 9, "direction": "inbound"}
+    calls = [Call(linkedid=f"{place}.1", **ended, **whose, started_at=clock()) for place in range(60)]
+    async with database.write() as session:
+        session.add_all(calls)
+        for place in range(60):
+            at = clock() + timedelta(minutes=place)
+            plan = {"day": at.date(), "set_at": at, "made_at": at, "closed_at": at, "state": "done", "by_hand": False}
+            task = {"kind": "typed", "made_at": at, "done_at": at, "missed": 0, "attempts": 0, "reason": ""}
+            session.add(PlannedCall(**whose, **plan, note=f"план {place}."))
+            session.add(Task(**whose, **task, text=f"завдання {place}."))
+            session.add(Change(**whose, at=at, field="comment", after=f"зміна {place}."))
+    assert "all of each kind are under its name" in (await admin.get(card)).text
+    words = {"plans": "план", "tasks": "завдання", "changes": "зміна"}
+    for kind in ("calls", *words):
+        first = (await admin.get(f"{card}?events={kind}")).text
+        assert f'href="{card}?events={kind}&amp;page=1#events"' in first
+        second = (await admin.get(f"{card}?events={kind}&page=1")).text
+        events = second.partition('id="events"')[2].partition("</ol>")[0]
+        if kind == "calls":
+            assert [call for call in calls if f'href="/calls/{call.id}"' in events] == calls[:10]
+        else:
+            found = [place for place in range(60) if f"{words[kind]} {place}." in events]
+            assert found == [*range(10)]
+        assert "page=2" not in second
 
 
 async def test_a_call_shows_its_result_and_why(admin: Visitor, database: Database, company: Company) -> None:
