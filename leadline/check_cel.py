@@ -15,7 +15,10 @@ from leads.store.recovery import last_heard_call
 NAME = "call records"
 LATE = timedelta(minutes=1)
 """Between the end of a call and its last row."""
-_MEND = "see `asterisk -rx 'cel show status'`, the disk's free space, and reload cel and its back end"
+_MEND = (
+    "see the disk's free space, and `asterisk -rx 'cel show status'`: a back end that is not among the subscribers is"
+    " to be loaded (`asterisk -rx 'module load cel_custom.so'`); else reload cel and its back end"
+)
 
 
 async def look_at_call_records(settings: Settings, pbx: PbxSettings) -> list[Finding]:

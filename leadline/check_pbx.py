@@ -119,9 +119,7 @@ async def look_from_asterisk(settings: PbxSettings) -> list[Finding]:
                 *await look_by_control(control, settings),
             ]
     except (AmiError, OSError) as error:
-        return [
-            trouble("from the dialplan", str(error), "see the account leadline-control in asterisk-conf/manager.conf")
-        ]
+        return [trouble("from the dialplan", str(error), "see both accounts in asterisk-conf/manager.conf")]
 
 
 async def _from_dialplan(control: AmiLink, pbx: str) -> Finding:

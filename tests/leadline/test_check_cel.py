@@ -30,7 +30,9 @@ async def test_a_file_that_the_check_s_own_call_did_not_make_is_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cel").mkdir()
-    assert (await look(monkeypatch, tmp_path, control="secret")).is_trouble
+    found = await look(monkeypatch, tmp_path, control="secret")
+    assert found.is_trouble
+    assert "module load cel_custom.so" in found.mend
 
 
 async def test_a_folder_that_is_not_there_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
