@@ -18,7 +18,7 @@ from leads.store.board import calls_of_counterparty, calls_of_lead
 from leads.store.cards import MOST_HISTORY, history, history_with_leads
 from leads.store.people_of_calls import CallPerson
 from leads.store.plan_lists import MOST_ON_CARD, PlanRow, plans_of
-from leads.store.tasks import MOST_NOTES, TaskRow, tasks_of
+from leads.store.tasks import MOST_TASKS, TaskRow, tasks_of
 
 PAGE = 50
 LAST_PAGE = 400
@@ -89,7 +89,7 @@ async def events_of(
     changes = await _changes(request, session, person, MOST_HISTORY, 0)
     calls = await _calls(request, session, person, PAGE, 0)
     read = (len(calls), len(changes), len(plans.past) + (plans.planned is not None), len(work.tasks) + len(work.done))
-    cut = any(many >= most for many, most in zip(read, (PAGE, MOST_HISTORY, MOST_ON_CARD, MOST_NOTES), strict=True))
+    cut = any(many >= most for many, most in zip(read, (PAGE, MOST_HISTORY, MOST_ON_CARD, MOST_TASKS), strict=True))
     # What was written first stands last among those of one moment.
     events = sorted((*events, *changes, *calls), key=lambda event: (event.open, event.at), reverse=True)
     return Events(kinds, shown, events, cut=cut)

@@ -18,7 +18,9 @@ from leads.store.plan_lists import first_number
 from leads.store.task_tables import Note, Task
 
 MOST_SHOWN = 200
-MOST_NOTES = 50
+MOST_TASKS = 50
+MOST_NOTES = 500
+"""More than anybody writes about one person in years; they stand on one page."""
 
 
 class NeedsReasonError(Exception):
@@ -103,7 +105,7 @@ def task_rows() -> Select[Any]:
 
 
 async def tasks_of(
-    session: AsyncSession, person: CallPerson, most: int = MOST_NOTES, skip: int = 0
+    session: AsyncSession, person: CallPerson, most: int = MOST_TASKS, skip: int = 0
 ) -> Sequence[TaskRow]:
     """The tasks about one person: open ones first, the soonest due before others; with those of his former leads.
 

@@ -260,6 +260,10 @@ async def test_the_question_on_the_screen_shows_the_latest_note(desk: Desk) -> N
     async with desk.database.read() as session:
         caller = await find_caller(session, NUMBER)
         assert [note.text for note in await notes_of(session, lead)] == ["остання", "перша"]
+    async with desk.database.write() as session:
+        session.add_all(Note(lead_id=lead.lead_id, employee_id=1, at=desk.now, text="ще") for _ in range(58))
+    async with desk.database.read() as session:
+        assert len(await notes_of(session, lead)) == 60, "none is left out"
     assert caller is not None
     assert caller.note == "остання"
 
