@@ -83,10 +83,10 @@ def search_patterns(query: str) -> tuple[str, ...]:
 def fold(text: str) -> str:
     """Write `text` the one way in which it is stored for search: lower case, one apostrophe, ё as е, and no quotes,
     which stand around companies' names in many shapes."""
-    # First, because NFKC makes a space and an accent of the one that stands alone.
+    # Before NFKC, which makes a space and an accent of one that stands alone, and after it, which takes one out of ŉ.
     folded = unicodedata.normalize("NFKC", _APOSTROPHES.sub("'", text)).casefold()
     folded = "".join(map(_visible, unicodedata.normalize("NFC", folded)))
-    return _QUOTES.sub("", folded).replace("ё", "е")
+    return _QUOTES.sub("", _APOSTROPHES.sub("'", folded)).replace("ё", "е")
 
 
 def _visible(letter: str) -> str:

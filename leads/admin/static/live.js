@@ -135,7 +135,8 @@
       source = null;
       say("moved");
     });
-    source.addEventListener("signed-out", () => location.reload());
+    // Whoever signed out on this page is on the way to another already.
+    source.addEventListener("signed-out", () => document.querySelector("form[aria-busy]") || location.reload());
     source.addEventListener("error", () => retry());
   }
 
