@@ -5,47 +5,26 @@ without a call are told too: that nobody called is worth to know.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from leads.admin.rendering import number_text
-from leads.admin.report_groups import group_part, total, with_subtotals
+from leads.admin.report_groups import MOST_LINES, Report, lines_of, total, with_subtotals
 from leads.domain.periods import Period
 from leads.domain.visibility import Scope
 from leads.store.call_report import CallFigures, CallGrouping, Key, count_calls
 
-MOST_LINES = 400
 BY_TIME = (CallGrouping.HOUR, CallGrouping.DAY)
 Words = dict[CallGrouping, dict[Key, str]]
 Node = tuple[tuple[Key, ...], CallFigures]
 """A group, or a subtotal of groups, by its keys from the outermost on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One group or subtotal; `behind` is the address's part that tells which calls it is about."""
-
-    level: int
-    label: str
-    figures: CallFigures
-    behind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The lines that the page shows, how many more there are, the figures of all, and the outermost groups."""
-
-    lines: Sequence[Line] = ()
-    cut: int = 0
-    total: CallFigures = field(default_factory=CallFigures)
-    tops: Sequence[Line] = ()
-
-
 def make_report(
     connection: Connection, period: Period, by: Sequence[CallGrouping], scope: Scope, words: Words
-) -> Report:
+) -> Report[CallFigures]:
     """The lines of a page: each group with the groups within it below it.
 
     Raises:
@@ -53,9 +32,9 @@ def make_report(
     """
     nodes = _nodes(connection, period, by, scope, words)
     tops = [node for node in nodes if len(node[0]) == 1]
-    lines, outermost = ([_line(node, by, words) for node in some] for some in (nodes[:MOST_LINES], tops))
+    lines, outermost = (lines_of(some, by, partial(label, words)) for some in (nodes[:MOST_LINES], tops))
     every = total(figures for _keys, figures in tops) if tops else CallFigures()
-    return Report(lines, len(nodes) - len(lines), every, outermost)
+    return Report(every, lines, len(nodes) - len(lines), outermost)
 
 
 def report_rows(
@@ -106,9 +85,3 @@ def _rank(by: Sequence[CallGrouping], words: Words) -> Callable[[int, Key, CallF
         return -figures.inbound - figures.outgoing, label(words, by[level], key)
 
     return rank
-
-
-def _line(node: Node, by: Sequence[CallGrouping], words: Words) -> Line:
-    keys, figures = node
-    level = len(keys) - 1
-    return Line(level, label(words, by[level], keys[-1]), figures, group_part(by, keys))

@@ -9,7 +9,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from leads.admin.call_lines import call_lines, cards_to_open, visible
-from leads.admin.call_report_lines import BY_TIME, Line, Report, Words, label, make_report, report_rows
+from leads.admin.call_report_lines import BY_TIME, Words, label, make_report, report_rows
 from leads.admin.charts import Bar, Chart, Series, bars, columns
 from leads.admin.context import export_only, panel_of, supervisor_only, viewer_of
 from leads.admin.exports import Row
@@ -17,11 +17,20 @@ from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
 from leads.admin.periods import day_text, read_period
 from leads.admin.rendering import number_text, render
-from leads.admin.report_groups import NONE, asked_dimensions, choices, dimensions_part, number_key, wrong_address
+from leads.admin.report_groups import (
+    NONE,
+    Line,
+    Report,
+    asked_dimensions,
+    choices,
+    dimensions_part,
+    number_key,
+    wrong_address,
+)
 from leads.admin.reports import read_report, report_file
 from leads.domain.periods import Period
 from leads.store.board import calls_by_key
-from leads.store.call_report import CallFigure, CallGrouping, Key, calls_behind
+from leads.store.call_report import CallFigure, CallFigures, CallGrouping, Key, calls_behind
 from leads.store.leads import employees
 
 PAGE = "/reports/calls"
@@ -58,7 +67,7 @@ async def call_report(request: web.Request) -> web.Response:
     """The report as a page, with a chart of its outermost groups."""
     query = Query(request)
     by, asked = _groupings(query), read_period(request, query)
-    report = Report()
+    report = Report(CallFigures())
     if not asked.error:
         words, scope = await _words(request, asked.period), viewer_of(request).scope
         report = await read_report(request, lambda connection: make_report(connection, asked.period, by, scope, words))
@@ -167,7 +176,7 @@ async def _words(request: web.Request, period: Period) -> Words:
     }
 
 
-def _series(lines: Sequence[Line]) -> tuple[Series, ...]:
+def _series(lines: Sequence[Line[CallFigures]]) -> tuple[Series, ...]:
     figures = [line.figures for line in lines]
     return (
         Series(_("Answered calls"), "good", [each.answered for each in figures]),
@@ -176,7 +185,7 @@ def _series(lines: Sequence[Line]) -> tuple[Series, ...]:
     )
 
 
-def _columns(lines: Sequence[Line], grouping: CallGrouping, period: Period) -> Chart:
+def _columns(lines: Sequence[Line[CallFigures]], grouping: CallGrouping, period: Period) -> Chart:
     if grouping is CallGrouping.HOUR:
         ends = ["0:00", "6:00", "12:00", "18:00", "24:00"]
     else:
@@ -185,7 +194,7 @@ def _columns(lines: Sequence[Line], grouping: CallGrouping, period: Period) -> C
     return columns([line.label for line in lines], _series(lines), ends)
 
 
-def _bars(lines: Sequence[Line]) -> tuple[Bar, ...]:
+def _bars(lines: Sequence[Line[CallFigures]]) -> tuple[Bar, ...]:
     shown = lines[:MOST_BARS]
     return bars([line.label for line in shown], _series(shown))
 

@@ -74,10 +74,8 @@ async def events_of(
 ) -> Events:
     """What a card has in one list, what is to be done first; or a page of one kind, as its address says."""
     query = Query(request)
-    shown, kinds = (
-        query.choice("events", set(EventKind), EventKind.ALL),
-        [(kind.value, _(KINDS[kind])) for kind in KINDS],
-    )
+    shown = query.choice("events", set(EventKind), EventKind.ALL)
+    kinds = [(kind.value, _(word)) for kind, word in KINDS.items()]
     if shown != EventKind.ALL:
         page = query.page("page", LAST_PAGE)
         found = await _READERS[EventKind(shown)](request, session, person, PAGE + 1, page * PAGE)

@@ -5,12 +5,13 @@ database finds, and counts the rest.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import Connection
 
 from leads.admin.rendering import number_text
-from leads.admin.report_groups import group_part, with_subtotals
+from leads.admin.report_groups import MOST_LINES, Report, lines_of, with_subtotals
 from leads.domain.periods import Period
 from leads.domain.visibility import Scope
 from leads.store.lead_report import (
@@ -26,33 +27,12 @@ from leads.store.lead_report import (
 )
 from leads.store.reported_leads import lead_names
 
-MOST_LINES = 400
 MOST_BARS = 20
 Words = dict[Dimension, dict[Key, str]]
 Keys = tuple[Key, ...]
 Groups = Mapping[Keys, LeadFigures]
 Node = tuple[Keys, LeadFigures]
 """A group, or a subtotal of groups, by its keys from the outermost on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One group or subtotal; `behind` is the address's part that tells which leads it is about."""
-
-    level: int
-    label: str
-    figures: LeadFigures
-    behind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The lines that the page shows, how many more there are, the figures of all, and the first outermost groups."""
-
-    lines: Sequence[Line] = ()
-    cut: int = 0
-    total: LeadFigures = field(default_factory=LeadFigures)
-    tops: Sequence[Line] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +46,9 @@ class _Asked:
     words: Words
 
 
-def make_report(connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words) -> Report:
+def make_report(
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope, words: Words
+) -> Report[LeadFigures]:
     """The lines of a page: each group with the groups within it below it, those with most leads first."""
     asked = _Asked(connection, period, by, scope, words)
     if Dimension.LEAD in by:
@@ -76,7 +58,7 @@ def make_report(connection: Connection, period: Period, by: Sequence[Dimension],
     return _report(asked, nodes, nodes, len(nodes), sum(groups.values(), LeadFigures()))
 
 
-def _report_by_lead(asked: _Asked, place: int) -> Report:
+def _report_by_lead(asked: _Asked, place: int) -> Report[LeadFigures]:
     """The lines where single leads are groups, the dimension at `place`."""
     outer, heads = asked.by[:place], list[Node]()
     if outer:
@@ -99,11 +81,13 @@ def _report_by_lead(asked: _Asked, place: int) -> Report:
     return _report(replace(asked, words=words), shown, heads or shown, many, first.total)
 
 
-def _report(asked: _Asked, nodes: Sequence[Node], tops: Sequence[Node], many: int, total: LeadFigures) -> Report:
+def _report(
+    asked: _Asked, nodes: Sequence[Node], tops: Sequence[Node], many: int, total: LeadFigures
+) -> Report[LeadFigures]:
     shown = nodes[:MOST_LINES]
     first = [node for node in tops if len(node[0]) == 1][:MOST_BARS]
-    lines, bars = ([_line(node, asked.by, asked.words) for node in some] for some in (shown, first))
-    return Report(lines, many - len(shown), total, bars)
+    lines, bars = (lines_of(some, asked.by, partial(label, asked.words)) for some in (shown, first))
+    return Report(total, lines, many - len(shown), bars)
 
 
 def report_rows(
@@ -189,12 +173,6 @@ def _rank(by: Sequence[Dimension], words: Words) -> Callable[[int, Key, LeadFigu
 def _ranked(groups: Groups, by: Sequence[Dimension], words: Words) -> list[Node]:
     rank = _rank(by, words)
     return sorted(groups.items(), key=lambda node: rank(len(node[0]) - 1, node[0][-1], node[1]))
-
-
-def _line(node: Node, by: Sequence[Dimension], words: Words) -> Line:
-    keys, figures = node
-    level = len(keys) - 1
-    return Line(level, label(words, by[level], keys[-1]), figures, group_part(by, keys))
 
 
 def _where(by: Sequence[Dimension], keys: Keys) -> dict[Dimension, Key]:

@@ -11,10 +11,10 @@ from leads.admin.context import export_only, panel_of, supervisor_only, viewer_o
 from leads.admin.exports import Row
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
-from leads.admin.lead_report_lines import Line, Report, Words, label, make_report, report_rows
+from leads.admin.lead_report_lines import Words, label, make_report, report_rows
 from leads.admin.periods import read_period
 from leads.admin.rendering import render, status_word
-from leads.admin.report_groups import NONE, asked_dimensions, choices, dimensions_part, number_key
+from leads.admin.report_groups import NONE, Line, Report, asked_dimensions, choices, dimensions_part, number_key
 from leads.admin.reports import read_report, report_file
 from leads.domain.statuses import StatusSet
 from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, leads_behind
@@ -49,7 +49,7 @@ async def lead_report(request: web.Request) -> web.Response:
     """The report as a page, with a chart of its first groups."""
     query = Query(request)
     by, asked = _dimensions(query), read_period(request, query)
-    report = Report()
+    report = Report(LeadFigures())
     if not asked.error:
         words, scope = await _words(request), viewer_of(request).scope
         report = await read_report(request, lambda connection: make_report(connection, asked.period, by, scope, words))
@@ -154,5 +154,5 @@ def _series(figures: Sequence[LeadFigures]) -> tuple[Series, ...]:
     )
 
 
-def _bars(tops: Sequence[Line]) -> tuple[Bar, ...]:
+def _bars(tops: Sequence[Line[LeadFigures]]) -> tuple[Bar, ...]:
     return bars([line.label for line in tops], _series([line.figures for line in tops]))

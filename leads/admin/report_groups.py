@@ -1,10 +1,11 @@
 """What reports are grouped by, one thing within the other in any order: as addresses say it, and with subtotals."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 from operator import add
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -18,6 +19,27 @@ F = TypeVar("F", bound=Figures)
 K = TypeVar("K", bound=int | str | None)
 NONE = "none"
 """In addresses, the key of the group of what belongs to nobody, or to none."""
+MOST_LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Generic[F]):
+    """One group or subtotal; `behind` is the address's part that tells what it is about."""
+
+    level: int
+    label: str
+    figures: F
+    behind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[F]):
+    """The figures of all, the lines that the page shows, how many more there are, and the first outermost groups."""
+
+    total: F
+    lines: Sequence[Line[F]] = ()
+    cut: int = 0
+    tops: Sequence[Line[F]] = ()
 
 
 def asked_dimensions(query: Query, dimensions: Mapping[D, str]) -> tuple[D, ...]:
@@ -78,6 +100,11 @@ def total(figures: Iterable[F]) -> F:
     return reduce(add, figures)
 
 
-def group_part(by: Sequence[StrEnum], keys: Sequence[int | str | None]) -> str:
-    """The part of an address that tells a group or subtotal."""
-    return urlencode({each.value: NONE if key is None else key for each, key in zip(by, keys, strict=False)})
+def lines_of(nodes: Iterable[tuple[tuple[K, ...], F]], by: Sequence[D], label: Callable[[D, K], str]) -> list[Line[F]]:
+    """Groups and subtotals in words; `label` says what one of a dimension is called."""
+    lines = []
+    for keys, figures in nodes:
+        level = len(keys) - 1
+        behind = {each.value: NONE if key is None else key for each, key in zip(by, keys, strict=False)}
+        lines.append(Line(level, label(by[level], keys[-1]), figures, urlencode(behind)))
+    return lines

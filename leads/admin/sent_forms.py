@@ -16,7 +16,7 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from leads.store.engine import Database
-from leads.store.sent_forms import GIVEN_UP_AFTER, KEPT_FOR, claim, is_being_carried_out, settle, where_it_led
+from leads.store.sent_forms import GIVEN_UP_AFTER, KEPT_FOR, claim, outcome, settle
 
 FIELD = "once"
 """The hidden field with the mark."""
@@ -88,8 +88,9 @@ class SentForms:
         until = self._clock() + GIVEN_UP_AFTER
         while self._clock() < until:
             async with self._database.read() as session:
-                if not await is_being_carried_out(session, key):
-                    return await where_it_led(session, key)
+                carried_out_now, location = await outcome(session, key)
+            if not carried_out_now:
+                return location
             await asyncio.sleep(LOOK_SECONDS)
         return None
 

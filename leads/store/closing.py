@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -18,7 +18,7 @@ from leads.store.belongings import move_belongings
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError, Owner, WrongFieldError
 from leads.store.counterparty_rows import all_numbers, derive, person_of, plain, whole
 from leads.store.engine import Database
-from leads.store.last_talks import hand_on_talks
+from leads.store.last_talks import hand_on_talks, tell_untold
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
@@ -160,8 +160,9 @@ async def close_lead(
     arrival.note("lead", "", "; ".join((lead.name, *(row.number for row in lead.numbers))))
     session.add_all([*journal.changes, *arrival.changes])
     await session.flush()
-    await _inherit_talks(session, lead)
     connection = await session.connection()
+    talks = {row.number: (row.last_talker_id, row.last_talk_at) for row in lead.numbers if row.last_talk_at is not None}
+    await connection.run_sync(tell_untold, talks)
     await connection.run_sync(hand_on_talks, as_person(takes))
     await move_belongings(session, lead.id, CallPerson(None, card.id, lead.contact_person_id), now)
 
@@ -171,15 +172,3 @@ def as_person(owner: Counterparty | ContactPerson) -> CallPerson:
     if isinstance(owner, ContactPerson):
         return CallPerson(None, owner.counterparty_id, owner.id)
     return CallPerson(counterparty_id=owner.id)
-
-
-async def _inherit_talks(session: AsyncSession, lead: Lead) -> None:
-    """Tell the card's new numbers who talked with them last: the chain of a call asks that of the number (C4)."""
-    for row in lead.numbers:
-        if row.last_talk_at is not None:
-            await session.execute(
-                update(PhoneNumber)
-                .where(PhoneNumber.number == row.number, PhoneNumber.last_talk_at.is_(None))
-                .values(last_talker_id=row.last_talker_id, last_talk_at=row.last_talk_at)
-                .execution_options(synchronize_session=False)
-            )

@@ -7,9 +7,10 @@ was nothing but calls that failed: nobody saved it, talked with it, or has anyth
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, select
 
 from leads.domain.calls import Direction, Phase, Result
+from leads.domain.lead_life import has_an_owner
 from leads.store.call_table import StoredCall
 from leads.store.models import Call, Change, Lead
 from leads.store.people_of_calls import NOBODY
@@ -36,10 +37,8 @@ def take_back_leads(connection: Connection, calls: Sequence[StoredCall]) -> None
         if not call.has_failed_outside:
             began.pop(call.person.lead_id, None)
     # Locked before it is asked what belongs to them, so that nobody can add to it any more.
-    made = connection.execute(
-        select(Lead.id, Lead.created_at).where(Lead.id.in_(began), _is_as_made()).order_by(Lead.id).with_for_update()
-    ).all()
-    gone = [lead for lead, at in made if at > began[lead] - _LONGEST_AGO]
+    open_ones = connection.execute(_OPEN.where(Lead.id.in_(began)).order_by(Lead.id).with_for_update()).all()
+    gone = [row.id for row in open_ones if row.created_at > began[row.id] - _LONGEST_AGO and not _is_somebodys(row)]
     gone = list(connection.scalars(select(Lead.id).where(Lead.id.in_(gone), *_has_only(failed)))) if gone else []
     connection.execute(delete(Lead).where(Lead.id.in_(gone)))
     for call in failed:
@@ -47,15 +46,10 @@ def take_back_leads(connection: Connection, calls: Sequence[StoredCall]) -> None
             call.person = NOBODY
 
 
-def _is_as_made() -> ColumnElement[bool]:
-    """Whether a lead is as a call makes it."""
-    return and_(
-        Lead.version == 1,
-        ~Lead.named,
-        ~Lead.responsible_by_hand,
-        Lead.closed_at.is_(None),
-        Lead.first_talk_call.is_(None),
-    )
+def _is_somebodys(row: Row[int, datetime, bool, bool, str | None, int]) -> bool:
+    """Whether a lead is somebody's, as for whoever would take its number (decision 10)."""
+    talked, saves = row.first_talk_call is not None, row.version - 1
+    return has_an_owner(named=row.named, chosen=row.responsible_by_hand, talked=talked, saves=saves)
 
 
 def _has_only(failed: Sequence[StoredCall]) -> list[ColumnElement[bool]]:
@@ -67,3 +61,8 @@ def _has_only(failed: Sequence[StoredCall]) -> list[ColumnElement[bool]]:
     )
     belongings = (exists().where(table.lead_id == Lead.id) for table in (Change, PlannedCall, Task, Note))
     return [~others, *(~one for one in belongings)]
+
+
+_OPEN = select(
+    Lead.id, Lead.created_at, Lead.named, Lead.responsible_by_hand, Lead.first_talk_call, Lead.version
+).where(Lead.closed_at.is_(None))

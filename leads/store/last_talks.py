@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
 
 from leads.store.bulk import time_for, write_rows
 from leads.store.models import PhoneNumber
@@ -57,27 +57,33 @@ def talks_with(connection: Connection, numbers: Collection[str]) -> Talks:
     return {number: (talker_id, at) for number, talker_id, at in connection.execute(told)}
 
 
+def tell_untold(connection: Connection, talks: Talks, *whose: ColumnElement[bool]) -> None:
+    """Let these numbers bring along who talked with them, wherever they stand, or stand as `whose` says, untold."""
+    for number, (talker_id, at) in talks.items():
+        brought = _TELL.where(*whose, _UNTOLD, _NUMBER.number == number)
+        connection.execute(brought.values(last_talker_id=talker_id, last_talk_at=at))
+
+
 def hand_on_talks(connection: Connection, person: CallPerson, talks: Talks = MappingProxyType({})) -> None:
     """Let the numbers that have come to a person bring along who talked with them, and tell all his others.
 
     Numbers that several share neither tell others nor are told, as in `note_last_talks`.
     """
     column, owner = _owner(person)
-    mine, untold = _NUMBER[column] == owner, _NUMBER.last_talk_at.is_(None)
+    mine = _NUMBER[column] == owner
     own = mine, ~exists().where(_OTHER.number == _NUMBER.number, _OTHER.lead_id.is_(None), _OTHER.id != _NUMBER.id)
-    tell = update(_NUMBER.id.table)
-    for number, (talker_id, at) in talks.items():
-        brought = tell.where(mine, untold, _NUMBER.number == number)
-        connection.execute(brought.values(last_talker_id=talker_id, last_talk_at=at))
-    told = select(_NUMBER.last_talker_id, _NUMBER.last_talk_at).where(*own, ~untold)
+    tell_untold(connection, talks, mine)
+    told = select(_NUMBER.last_talker_id, _NUMBER.last_talk_at).where(*own, ~_UNTOLD)
     newest = connection.execute(told.order_by(_NUMBER.last_talk_at.desc()).limit(1)).first()
     if newest is not None:
         talker_id, at = newest
-        older = tell.where(*own, or_(untold, _NUMBER.last_talk_at < at))
+        older = _TELL.where(*own, or_(_UNTOLD, _NUMBER.last_talk_at < at))
         connection.execute(older.values(last_talker_id=talker_id, last_talk_at=at))
 
 
 _NUMBER = PhoneNumber.metadata.tables["phone_number"].c
+_TELL = update(_NUMBER.id.table)
+_UNTOLD = _NUMBER.last_talk_at.is_(None)
 _OTHER = PhoneNumber.metadata.tables["phone_number"].alias("other").c
 # One column of owners at a time: of three, one is an index with few numbers or many, and a planner that guesses wrong
 # reads the whole table for each call.

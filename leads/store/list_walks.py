@@ -43,6 +43,7 @@ class Search:
 
 
 def in_index(source: Source) -> bool:
+    """Whether an index of the list holds all that the conditions ask for."""
     return all(condition.index is Index.COVERING for condition in source.conditions)
 
 
@@ -209,8 +210,10 @@ def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[boo
 
 
 async def count(session: AsyncSession, source: Source, finds: Sequence[ColumnElement[bool]], most: int) -> int:
+    """How many rows of the list meet `finds`, at most `most`."""
     return await rows_in(session, select(source.id).where(*finds).limit(most))
 
 
 async def rows_in(session: AsyncSession, statement: GenerativeSelect) -> int:
+    """How many rows a statement finds."""
     return await session.scalar(select(func.count()).select_from(statement.subquery())) or 0

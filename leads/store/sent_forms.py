@@ -45,13 +45,7 @@ def settle(connection: Connection, key: str, now: datetime, location: str | None
         connection.execute(update(SentForm).where(own).values(at=now, location=location))
 
 
-async def is_being_carried_out(session: AsyncSession, key: str) -> bool:
-    """Whether somebody claimed a form and has not said yet what became of it."""
-    return (
-        await session.scalar(select(SentForm.key).where(SentForm.key == key, SentForm.location.is_(None))) is not None
-    )
-
-
-async def where_it_led(session: AsyncSession, key: str) -> str | None:
-    """Where a form led; None for one that was not taken."""
-    return await session.scalar(select(SentForm.location).where(SentForm.key == key))
+async def outcome(session: AsyncSession, key: str) -> tuple[bool, str | None]:
+    """Whether somebody is carrying a form out; else where it led, None for one that was not taken."""
+    row = (await session.execute(select(SentForm.location).where(SentForm.key == key))).first()
+    return row is not None and row.location is None, row.location if row is not None else None
