@@ -10,8 +10,9 @@ from leads.admin import CallFeed
 from leads.admin.context import PANEL
 from leads.domain.calls import Phase, Result
 from leads.store.engine import Database
+from leads.store.lead_card import LeadEdit, create_lead
 from tests.admin.browser import Window, window
-from tests.admin.calls import add_call, end_call
+from tests.admin.calls import CALLER, add_call, end_call
 from tests.admin.conftest import Clock, Company
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)]
@@ -200,3 +201,37 @@ async def test_what_is_printed_is_dark_on_light_and_a_table(chromium: str, addre
         assert row == "table-row"
         assert not button
         assert not await paper.scrolls_sideways()
+
+
+async def test_nothing_is_cut_on_paper(
+    chromium: str, address: str, database: Database, clock: Clock, company: Company
+) -> None:
+    await _say_much(database, clock, company)
+    async with window(chromium, address, width=700) as paper:
+        await paper.sign_in("admin")
+        for path in ("/live", "/leads/1"):
+            await paper.goto(path)
+            await paper.page.emulate_media(media="print")
+            await paper.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            assert await paper.page.evaluate(_CUT_OR_NARROW) == []
+            await expect(paper.page.locator(".main :is(.button, .icon-button, audio):visible")).to_have_count(0)
+            await paper.page.evaluate("dispatchEvent(new Event('afterprint'))")
+            await expect(paper.page.locator(".printed")).to_have_count(0)
+            await paper.page.emulate_media(media="screen")
+
+
+_CUT_OR_NARROW = """[...document.querySelectorAll('.main :is(.who, input, textarea, select, td, dd, .clamp)')]
+    .filter((one) => one.checkVisibility() && one.type !== 'hidden')
+    .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth
+        || one.scrollHeight > one.clientHeight + 1 && one.clientHeight
+        || one.matches('.who') && one.getBoundingClientRect().height > 60)
+    .map((one) => `${one.tagName} ${one.name ?? one.className}`)"""
+
+
+async def _say_much(database: Database, clock: Clock, company: Company) -> None:
+    """A lead of whom there is more to say than fits in a field, on the phone now."""
+    long = "вул. Велика Васильківська, 55, під'їзд 3, поверх 4, квартира 128, код домофона 128К4455, заїзд з двору"
+    comment = "\n".join(f"{place} дубових дверей" for place in range(30))
+    edit = LeadEdit("Олександра Перебийніс", (CALLER,), "a@b.ua", long, comment, None, 1, company.yurii, None)
+    await create_lead(database, edit, by=company.admin, clock=clock, region="UA")
+    await add_call(database, clock, "1.1", lead_id=1)

@@ -59,4 +59,18 @@
   addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
   });
+
+  // A field shows one line of what is in it; on paper it stands whole.
+  addEventListener("beforeprint", () => {
+    for (const input of document.querySelectorAll(".main :is([type=text], [type=email], [type=tel])")) {
+      if (!input.value || input.hidden) continue;
+      const text = document.createElement("span");
+      text.className = "printed";
+      text.textContent = input.value;
+      input.before(text);
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const text of document.querySelectorAll(".printed")) text.remove();
+  });
 })();
