@@ -18,7 +18,7 @@ class Series:
 
     name: str
     colour: str
-    values: Sequence[float]
+    values: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Bar:
     """One line of a bar chart: its label, its whole value, its shapes in a box of 100 by 10."""
 
     label: str
-    value: float
+    value: int
     shapes: tuple[Shape, ...]
 
 
@@ -64,7 +64,7 @@ def columns(labels: Sequence[str], series: Sequence[Series], ends: Sequence[str]
             height = HEIGHT * one.values[place] / top
             if height:
                 foot -= height
-                title = f"{label}: {one.name} {one.values[place]:g}"
+                title = f"{label}: {one.name} {one.values[place]}"
                 x = place * _STEP + _GAP / 2
                 shapes.append(Shape(x, round(foot, 3), _STEP - _GAP, round(height, 3), one.colour, title))
     return Chart(max(len(labels), 1) * _STEP, tuple(shapes), top, tuple(ends), tuple(series))
@@ -80,7 +80,7 @@ def bars(labels: Sequence[str], series: Sequence[Series]) -> tuple[Bar, ...]:
         for one in series:
             width = 100 * one.values[place] / longest
             if width:
-                title = f"{label}: {one.name} {one.values[place]:g}"
+                title = f"{label}: {one.name} {one.values[place]}"
                 shapes.append(Shape(round(x, 3), 0, round(width, 3), 10, one.colour, title))
                 x += width
         lines.append(Bar(label, sums[place], tuple(shapes)))

@@ -349,4 +349,6 @@ def test_charts_fill_their_box() -> None:
     first, second = bars(["a", "b"], [good, bad])
     assert [(one.x, one.width) for one in first.shapes] == [(0, 75), (75, 25)]
     assert [(one.x, one.width) for one in second.shapes] == [(0, 50)]
+    many = Series("Good", "good", [1_234_567])
+    assert bars(["a"], [many])[0].shapes[0].title == columns(["a"], [many], ["a"]).shapes[0].title == "a: Good 1234567"
     assert [nice_top(value) for value in (0, 1, 3, 11, 500, 501)] == [1, 1, 5, 20, 500, 1000]
