@@ -8,6 +8,8 @@ import asyncio
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -109,7 +111,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _error_page(request, error.status, error.text or "", error.headers.get("Allow"))
+        return _error_page(request, error.status, error.text or "", error.headers)
     except (OperationalError, InterfaceError, PoolTimeoutError, DBAPIError) as error:
         _log.error("panel: database failed", path=_logged_path(request), error=str(error))
         return _error_page(request, 503, _("The database does not answer. Try again in a moment."))
@@ -134,6 +136,8 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     needed = access_of(request.match_info.handler)
     if request.path.startswith("/static/"):
         return await handler(request)
+    if request.path.startswith("/phonebook/"):
+        return await _answer_phone(request, handler)
     viewer = await find_viewer(request)
     _speak(request, viewer)
     if viewer is None and needed is not Access.PUBLIC:
@@ -155,6 +159,14 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         secure = panel_of(request).secure
         response.set_cookie(visit_cookie(secure), fresh_visit, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
+
+
+async def _answer_phone(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A phone cannot sign in and keeps no cookie: what is no address of a book does not exist for it."""
+    audit.act_as(None)
+    if request.match_info.http_exception is not None:
+        raise request.match_info.http_exception
+    return await handler(request)
 
 
 async def _carry_out(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -299,7 +311,9 @@ def _ask_to_sign_in(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _error_page(request: web.Request, status: int, message: str, allow: str | None = None) -> web.Response:
+def _error_page(
+    request: web.Request, status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> web.Response:
     titles = {
         400: _("This request cannot be understood"),
         401: _("You are signed out"),
@@ -327,6 +341,5 @@ def _error_page(request: web.Request, status: int, message: str, allow: str | No
     if status == 413:
         message = standard[413]
     response = render(request, "error.html", status=status, code=status, title=titles.get(status, ""), message=message)
-    if allow:
-        response.headers["Allow"] = allow
+    response.headers.update({name: headers[name] for name in ("Allow", "Retry-After") if name in headers})
     return response

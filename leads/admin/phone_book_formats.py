@@ -19,9 +19,12 @@ class Line:
 
 
 def yealink_menu(pages: Iterable[tuple[str, str]]) -> str:
-    """A menu of the book's parts: what stands first in each, and its address."""
+    """A menu of the book's parts: what stands first in each, and its address.
+
+    Its items are named as those of a remote phone book; Prompt and URI are of a TextMenu, which is another thing.
+    """
     items = "".join(
-        f"<MenuItem><Prompt>{_text(name)} …</Prompt><URI>{_text(address)}</URI></MenuItem>\n" for name, address in pages
+        f"<MenuItem><Name>{_text(name)} …</Name><URL>{_text(address)}</URL></MenuItem>\n" for name, address in pages
     )
     return f"{_HEAD}<YealinkIPPhoneMenu>\n<Title>Leadline</Title>\n{items}</YealinkIPPhoneMenu>\n"
 

@@ -92,7 +92,7 @@ class Phone:
 
     async def yealink(self) -> list[str]:
         """The names of all parts that its menu leads to."""
-        self._menu = [uri.text or "" for uri in (await self.fetch(f"{self._book}/yealink.xml")).iter("URI")]
+        self._menu = [url.text or "" for url in (await self.fetch(f"{self._book}/yealink.xml")).iter("URL")]
         return [name for part in self._menu for name in _names(await self.fetch(part))]
 
     async def grandstream(self, number: int) -> list[str]:

@@ -128,8 +128,19 @@ async def test_nobody_makes_keys_for_phones_of_others(
     assert (await yurii.post(f"/phone-book/{company.phone_102}/revoke")).status == 404
     page = unescape((await yurii.get("/phone-book")).text)
     assert "Марія Коваленко" not in page
-    for path in ("/phonebook/1/yealink.xml", f"/phonebook/{'0' * 32}/yealink.xml", f"/phonebook/{'0' * 32}/x.xml"):
-        assert (await visitor().get(path)).status in (303, 404)
+
+
+async def test_a_phone_is_never_asked_to_sign_in(
+    yurii: Visitor, visitor: Callable[[], Visitor], company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, phone = await _key(yurii, company.phone_101), visitor()
+    unknown, cut, beyond = f"{'0' * 32}/yealink.xml", f"{key[:-1]}/cisco.xml", f"{key}/100/phonebook.xml"
+    for path in ("1/yealink.xml", unknown, cut, f"{key}/x.xml", beyond):
+        answer = await phone.get(f"/phonebook/{path}")
+        assert (answer.status, "Set-Cookie" in answer.headers) == (404, False)
+    assert "Set-Cookie" not in (await phone.get(f"/phonebook/{key}/yealink.xml")).headers
+    monkeypatch.setattr(phone_books, "FETCHES", 1)
+    assert (await phone.get(f"/phonebook/{key}/yealink.xml")).headers["Retry-After"] == "2"
 
 
 async def test_long_books_come_in_parts(
@@ -150,8 +161,8 @@ async def test_long_books_come_in_parts(
     wanted = ["TOV Gava", "Olena Rebryk", *(f"Lis {place}" for place in range(5)), "Shcherban Yurii"]
 
     menu = ET.fromstring((await phone.get(f"/phonebook/{key}/yealink.xml")).text)
-    assert [prompt.text for prompt in menu.iter("Prompt")] == ["TOV Gava …", "Lis 0 …", "Lis 2 …", "Lis 4 …"]
-    parts = [(uri.text or "").removeprefix(phone.base) for uri in menu.iter("URI")]
+    assert [name.text for name in menu.iter("Name")] == ["TOV Gava …", "Lis 0 …", "Lis 2 …", "Lis 4 …"]
+    parts = [item.findtext("URL", "").removeprefix(phone.base) for item in menu.iter("MenuItem")]
     assert [name for part in parts for name in _names((await phone.get(part)).text)] == wanted
 
     read, path = [], f"/phonebook/{key}/cisco.xml"
