@@ -16,6 +16,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access, audit
 from leads.store.models import Did, Employee, EmployeeMobile, Extension, GroupMember, IgnoredNumber, RingGroup, Source
+from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.search import sort_key
 
 Card = TypeVar("Card", Employee, RingGroup, Did)
@@ -224,6 +225,8 @@ async def _give_phones(session: AsyncSession, employee: Employee, phones: Collec
             await session.delete(left)
         else:
             left.employee_id = None
+    # Whoever gets one of them next shall not find a key that its last owner knows.
+    await session.execute(delete(PhoneBookKey).where(PhoneBookKey.extension_id.in_([left.id for left in known])))
     # Two phones may swap endpoints; unique columns are checked row by row, so they pass through names nobody has.
     for _edit, extension in chosen:
         if extension.id is not None:

@@ -16,6 +16,8 @@ from leadline.server import _phone_names
 from leads.admin import phone_books
 from leads.admin.context import PANEL
 from leads.admin.phone_book_formats import Line, cisco, grandstream, vcards, yealink
+from leads.domain.directory import DisplayMode, Role
+from leads.store.company import EmployeeEdit, PhoneEdit, save_employee
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, create_lead
@@ -119,6 +121,26 @@ async def test_a_key_ends_with_a_new_one_a_revocation_and_its_owner(
     async with database.write() as session:
         (await session.get_one(Employee, company.yurii)).active = False
     assert not await opens(third)
+
+
+async def test_a_key_ends_when_its_phone_goes_to_somebody_else(
+    yurii: Visitor, visitor: Callable[[], Visitor], database: Database, company: Company
+) -> None:
+    key, phone = await _key(yurii, company.phone_101), PhoneEdit("101", "PJSIP/101", DisplayMode.LATIN, 24)
+    rights = (Role.EMPLOYEE, True, 20, False, False, False)
+    statuses = []
+    for employee, login, phones in (
+        (company.yurii, "yurii", (phone,)),
+        (company.yurii, "yurii", ()),
+        (company.maria, "maria", (phone,)),
+    ):
+        async with database.write() as session:
+            version = (await session.get_one(Employee, employee)).version
+            await save_employee(
+                session, employee, version, EmployeeEdit(login, login, None, *rights, phones, ()), Clock()()
+            )
+        statuses.append((await visitor().get(f"/phonebook/{key}/yealink.xml")).status)
+    assert statuses == [200, 404, 404]
 
 
 async def test_nobody_makes_keys_for_phones_of_others(
