@@ -71,22 +71,23 @@ async def look_at_database(settings: Settings) -> list[Finding]:
     except (SQLAlchemyError, OSError) as error:
         return [trouble("database", str(error).splitlines()[0], "correct LEADLINE_DATABASE_URL or start the database")]
     good = Finding("database", Level.GOOD, f"answers, at revision {head}")
-    return [good, *_ways_of_calls(settings, directory), *look_at_recordings(settings, directory)]
+    return [good, *look_at_ways(settings, directory), *look_at_recordings(settings, directory)]
 
 
-def _ways_of_calls(settings: Settings, directory: Directory) -> list[Finding]:
+def look_at_ways(settings: Settings, directory: Directory) -> list[Finding]:
+    """Whether a caller whom nobody knows would reach somebody; what is right is not told."""
     findings = []
     if not directory.dids:
         findings.append(
-            Finding("our numbers", Level.NOTE, "none is registered", "add them in the panel under Our numbers")
+            Finding("our numbers", Level.NOTE, "there is none", "enter them in the panel under Our numbers")
         )
     default = settings.default_extension
     if default and default not in directory.extensions:
         findings.append(
             trouble(
                 "default phone",
-                f"{default} is no registered phone",
-                "correct LEADLINE_DEFAULT_EXTENSION or add the phone",
+                f"{default}, which rings when nobody else is found, is no employee's phone",
+                f"enter {default} in the panel on the card of whoever has it, or correct LEADLINE_DEFAULT_EXTENSION",
             )
         )
     for did in directory.dids.values():

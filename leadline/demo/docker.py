@@ -45,7 +45,7 @@ class DockerAsterisk:
             folder: for its logs, call records and recordings, as far as this process may give folders to its account.
         """
         self._environment = os.environ | container_environment(values)
-        self._folder = folder
+        self._folder = folder.resolve()
         self._log = folder / "compose.log"
 
     @property
@@ -88,7 +88,7 @@ class DockerAsterisk:
         for folder in (*folders.values(), folders["PBX_LOG_FOLDER"] / "cel-custom"):
             folder.mkdir(exist_ok=True)
             os.chown(folder, ASTERISK_UID, ASTERISK_UID)
-        return {name: str(folder.resolve()) for name, folder in folders.items()}
+        return {name: str(folder) for name, folder in folders.items()}
 
     def _await_boot(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

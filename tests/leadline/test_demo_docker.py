@@ -104,8 +104,10 @@ esac"""
 
 def test_the_container_is_started_looked_for_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes = fake_docker(tmp_path, monkeypatch, ENGINE.replace("exec sleep", "echo $$ > $0.waiting; exec sleep"))
+    # `make run` names its folder as seen from the checkout; the server and the engine get whole paths.
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "var" / "asterisk"
-    with docker.DockerAsterisk(VALUES, folder) as asterisk:
+    with docker.DockerAsterisk(VALUES, Path("var/asterisk")) as asterisk:
         await_value(lambda: True if (tmp_path / "docker.waiting").exists() else None, 10, "docker wait")
         assert asterisk.running
         docker.console("core show channels")
