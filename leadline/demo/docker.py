@@ -13,9 +13,8 @@ from dialplan.render import AsteriskValues
 from leadline.demo.state import DemoError
 
 _COMPOSE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
-# By its place: two checkouts on one machine do not end each other's containers.
-_PROJECT = f"leadline-demo-{sha256(str(_COMPOSE).encode()).hexdigest()[:8]}"
 _START_SECONDS = 60.0
+_END_SECONDS = 60.0
 ASTERISK_UID = 890
 """As in docker/asterisk.Dockerfile."""
 
@@ -35,7 +34,11 @@ def answers() -> bool:
 
 
 class DockerAsterisk:
-    """The service `asterisk` of docker-compose.yml, on the host's network, under a project name of its own."""
+    """The service `asterisk` of docker-compose.yml, on the host's network, under a project name of its own.
+
+    The engine would run it for ever should this process be killed. So a second process waits for the first one's end,
+    whatever its kind, and takes the container down.
+    """
 
     def __init__(self, values: AsteriskValues, folder: Path) -> None:
         """Take what it needs.
@@ -46,6 +49,8 @@ class DockerAsterisk:
         """
         self._environment = os.environ | container_environment(values)
         self._folder = folder.resolve()
+        # By its place: two demonstrations on one machine do not end each other's containers.
+        self.project = f"leadline-demo-{sha256(str(self._folder).encode()).hexdigest()[:8]}"
         self._log = folder / "compose.log"
 
     @property
@@ -63,25 +68,41 @@ class DockerAsterisk:
         self._folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             self._environment |= self._make_folders()
+        # Its input ends with this process; in a session of its own it is spared Ctrl+C.
+        self._ender = subprocess.Popen(
+            ["sh", "-c", 'cat > /dev/null; exec "$@"', "ender", *self._words("down")],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             self._compose("up", "--build", "--detach", "asterisk")
             self._await_boot()
-            self._waiting = subprocess.Popen(["docker", "wait", _container()], stdout=subprocess.DEVNULL)
+            self._waiting = subprocess.Popen(["docker", "wait", _container(self.project)], stdout=subprocess.DEVNULL)
         except BaseException:
-            self._compose("down", check=False)
+            self._end()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._compose("down", check=False)
+        self._end()
+        self._waiting.kill()
         self._waiting.wait()
 
     @property
     def running(self) -> bool:
         """Whether the container runs."""
         return self._waiting.poll() is None
+
+    def _end(self) -> None:
+        try:
+            self._ender.communicate(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            print(f"Docker has not ended the containers of {self.project} yet; see `docker ps`.", flush=True)
 
     def _make_folders(self) -> dict[str, str]:
         folders = {"PBX_LOG_FOLDER": self._folder / "log", "PBX_SPOOL_FOLDER": self._folder / "spool"}
@@ -100,9 +121,12 @@ class DockerAsterisk:
         logs = self._compose("logs", "--tail", "20", "asterisk", check=False).stdout
         raise DemoError(f"Asterisk's container did not come up:\n{logs}")
 
+    def _words(self, *arguments: str) -> list[str]:
+        return ["docker", "compose", "-p", self.project, "-f", str(_COMPOSE), *arguments]
+
     def _compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["docker", "compose", "-p", _PROJECT, "-f", str(_COMPOSE), *arguments],
+            self._words(*arguments),
             env=self._environment,
             capture_output=True,
             text=True,
@@ -116,13 +140,13 @@ class DockerAsterisk:
         return done
 
 
-def _container() -> str:
-    """The id of the demonstration's container, also of one that another process started.
+def _container(project: str) -> str:
+    """The id of a demonstration's container, also of one that another process started.
 
     Raises:
         DemoError: it does not run.
     """
-    labels = {"com.docker.compose.project": _PROJECT, "com.docker.compose.service": "asterisk"}
+    labels = {"com.docker.compose.project": project, "com.docker.compose.service": "asterisk"}
     filters = [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
     asked = subprocess.run(
         ["docker", "ps", "--quiet", *filters], capture_output=True, text=True, timeout=15, check=False
@@ -133,14 +157,14 @@ def _container() -> str:
     return container
 
 
-def console(command: str) -> str:
-    """Run one console command in the demonstration's container.
+def console(project: str, command: str) -> str:
+    """Run one console command in the container of the demonstration `project`.
 
     Raises:
         DemoError: it does not run.
     """
     asked = subprocess.run(
-        ["docker", "exec", _container(), "asterisk", "-rx", command],
+        ["docker", "exec", _container(project), "asterisk", "-rx", command],
         capture_output=True,
         text=True,
         timeout=15,

@@ -18,6 +18,7 @@ class Pbx:
     description: str
     alive: Callable[[], bool]
     console: Path | None = None
+    container: str = ""
     cel_file: Path | None = None
     recordings: Path | None = None
 
@@ -34,6 +35,7 @@ def start(folder: Path, values: AsteriskValues, parts: ExitStack) -> Pbx:
         return Pbx(
             "Asterisk in a container",
             lambda: container.running,
+            container=container.project,
             cel_file=container.cel_file,
             recordings=container.recordings,
         )
@@ -43,4 +45,10 @@ def start(folder: Path, values: AsteriskValues, parts: ExitStack) -> Pbx:
     parts.enter_context(instance)
     instance.start()
     cel_file = instance.log / "cel-custom" / "leadline.csv"
-    return Pbx(asterisk_version(root), lambda: instance.running, instance.control, cel_file, instance.recordings)
+    return Pbx(
+        asterisk_version(root),
+        lambda: instance.running,
+        console=instance.control,
+        cel_file=cel_file,
+        recordings=instance.recordings,
+    )

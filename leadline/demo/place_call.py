@@ -93,7 +93,9 @@ def _plain(number: str) -> bool:
 
 
 def _console(running: Running, command: str) -> str:
-    return docker.console(command) if running.console is None else ask_console(Path(running.console), command)
+    if running.container:
+        return docker.console(running.container, command)
+    return ask_console(Path(running.console), command)
 
 
 def _tell(calls: Calls, phones: dict[str, Phone]) -> Outcome:

@@ -89,7 +89,8 @@ def _run_company(folder: Path, address: str, parts: ExitStack) -> None:
             panel=panel,
             database_url=database_url,
             region=settings["LEADLINE_REGION"],
-            console=str(asterisk.console) if asterisk.console else None,
+            console=str(asterisk.console or ""),
+            container=asterisk.container,
         ),
         settings,
     )

@@ -37,14 +37,15 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where a running demonstration can be reached; `console` is Asterisk's control socket, None under Docker."""
+    """Where a running demonstration can be reached; Asterisk by its control socket or, in a container, its project."""
 
     sip_address: str
     sip_port: int
     panel: str
     database_url: str
     region: str
-    console: str | None
+    console: str
+    container: str
 
 
 @contextmanager

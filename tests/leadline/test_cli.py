@@ -65,7 +65,7 @@ def test_who_sets_nothing_asks_about_the_demonstration_that_runs_here(
     monkeypatch.chdir(tmp_path)
     settings = {"LEADLINE_DATABASE_URL": "sqlite+aiosqlite:///its.db", "LEADLINE_AMI_PORT": "1"}
     with only_run(Path("var")):
-        announce(Path("var"), Running("127.0.0.1", 5060, "", "", "UA", None), settings)
+        announce(Path("var"), Running("127.0.0.1", 5060, "", "", "UA", "", "demo"), settings)
         assert f"there is no {tmp_path}/its.db" in CliRunner().invoke(app, arguments).output
         monkeypatch.setenv("LEADLINE_DATABASE_URL", "sqlite+aiosqlite:///mine.db")
         assert f"there is no {tmp_path}/mine.db" in CliRunner().invoke(app, arguments).output

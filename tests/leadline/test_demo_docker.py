@@ -110,7 +110,7 @@ def test_the_container_is_started_looked_for_and_ended(tmp_path: Path, monkeypat
     with docker.DockerAsterisk(VALUES, Path("var/asterisk")) as asterisk:
         await_value(lambda: True if (tmp_path / "docker.waiting").exists() else None, 10, "docker wait")
         assert asterisk.running
-        docker.console("core show channels")
+        docker.console(asterisk.project, "core show channels")
     assert not asterisk.running
     asked = notes.read_text().splitlines()
     assert [words for words in asked if " up " in words] == [asked[0]]
@@ -120,6 +120,28 @@ def test_the_container_is_started_looked_for_and_ended(tmp_path: Path, monkeypat
     if os.geteuid() == 0:
         assert asterisk.cel_file == folder / "log" / "cel-custom" / "leadline.csv"
         assert asterisk.cel_file.parent.stat().st_uid == (folder / "spool").stat().st_uid == 890
+
+
+def test_a_killed_demonstration_takes_its_container_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = fake_docker(tmp_path, monkeypatch, ENGINE.replace("exec sleep", "echo $$ > $0.waiting; exec sleep"))
+    program = """
+import sys
+from pathlib import Path
+from dialplan.render import AsteriskValues
+from leadline.demo.docker import DockerAsterisk
+with DockerAsterisk(AsteriskValues(ami_events_secret="x", phone_secrets={}), Path(sys.argv[1])):
+    print("up", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "var")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as demonstration:
+        assert demonstration.stdout is not None
+        while demonstration.stdout.readline() not in ("up\n", ""):
+            pass
+        assert not notes.read_text().endswith(" down\n")
+        demonstration.kill()
+    await_value(lambda: notes.read_text().endswith(" down\n") or None, 10, "the container to be taken down")
 
 
 def test_both_images_give_their_programs_one_account_number() -> None:
@@ -147,4 +169,4 @@ def test_what_the_image_is_given_of_the_repository_is_all_that_its_entry_point_n
 def test_a_container_that_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_docker(tmp_path, monkeypatch, "exit 0")
     with pytest.raises(DemoError, match="does not run"):
-        docker.console("core show channels")
+        docker.console("leadline-demo", "core show channels")

@@ -10,7 +10,7 @@ from leadline.demo.state import DemoError, Running, announce, find_running, keep
 from leadline.settings import load_settings
 
 SETTINGS = {"LEADLINE_AMI_SECRET": "it's a \\ secret # not a comment", "LEADLINE_DEFAULT_EXTENSION": "103"}
-RUNNING = Running("127.0.0.1", 5060, "http://127.0.0.1:8088/", "sqlite+aiosqlite:///x", "UA", None)
+RUNNING = Running("127.0.0.1", 5060, "http://127.0.0.1:8088/", "sqlite+aiosqlite:///x", "UA", "/run/asterisk.ctl", "")
 
 
 def test_a_second_run_is_refused_with_the_number_of_the_first(tmp_path: Path) -> None:
