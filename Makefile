@@ -31,7 +31,8 @@ test: setup lint ## Every test, on real Asterisk, SIP, SQLite, PostgreSQL and Ch
 ifdef TESTS
 	@.venv/bin/pytest $(TESTS)
 else
-	@.venv/bin/pytest -m 'not alone' -n 3 --dist loadfile
+	@.venv/bin/pytest -m 'not alone and not faults' -n 3 --dist loadfile
+	@.venv/bin/pytest -m faults -n 2 --dist load
 	@.venv/bin/pytest -m alone
 endif
 

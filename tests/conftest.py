@@ -1,10 +1,12 @@
 """Databases for tests: each test gets an empty one with all tables, on SQLite and on a PostgreSQL of our own."""
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +20,15 @@ from hypothesis import settings
 
 from leads.store.engine import Database
 from leads.store.migrate import upgrade
+from tests.compiled import share_compiled
 
 # A busy machine is no fault of what is tested.
 settings.register_profile("leadline", deadline=None)
 settings.load_profile("leadline")
+
+FOLDER = "leadline-databases-"
+ROOM = 3 * 1024**3
+"""What must be free in memory for the databases of all workers of a run."""
 
 _numbers = count(1)
 T = TypeVar("T")
@@ -46,7 +53,8 @@ class PostgresServer:
         )
 
     def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k '' -c fsync=off -c full_page_writes=off -c max_connections=60"
+        quick = ("fsync=off", "full_page_writes=off", "max_connections=60", "max_wal_size=200MB")
+        options = f"-p {self.port} -h 127.0.0.1 -k '' {' '.join(f'-c {one}' for one in quick)}"
         self.control("-l", str(self.data.parent / "log"), "-o", options, "start")
 
     @property
@@ -111,20 +119,47 @@ def start_postgres(folder: Path) -> PostgresServer:
     return server
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: a collection of garbage need not go through all of it again and again."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_compiled(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """One PostgreSQL for the whole run; below /tmp, because user postgres cannot enter pytest's own folders."""
-    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/leadline-postgres-XXXXXX"], text=True).strip())
+def databases_folder() -> Iterator[Path]:
+    """Where databases are: in memory where it has room for them, because making and leaving a thousand costs a disk
+    minutes; not in pytest's own folders, which user postgres cannot enter."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ROOM
+    parent = memory if roomy else Path(tempfile.gettempdir())
+    for left in parent.glob(f"{FOLDER}*"):
+        # Of a run that was killed; a server that still runs there ends when it finds its folder gone.
+        if not Path("/proc", left.name.split("-")[-2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=parent))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(databases_folder: Path) -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole run."""
+    folder = databases_folder / "postgres"
+    folder.mkdir()
+    server = start_postgres(folder)
     try:
-        server = start_postgres(folder)
-        try:
-            run_apart(server.create(server.template, "template0"))
-            run_apart(upgrade(server.url(server.template)))
-            yield server
-        finally:
-            server.control("stop", "-m", "immediate")
+        run_apart(server.create(server.template, "template0"))
+        run_apart(upgrade(server.url(server.template)))
+        yield server
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        server.control("stop", "-m", "immediate")
 
 
 @pytest.fixture(scope="session")
@@ -162,16 +197,18 @@ def database_template() -> Path | str | None:
 
 @pytest.fixture
 async def database_url(
-    dialect: str, request: pytest.FixtureRequest, tmp_path: Path, database_template: Path | str | None
+    dialect: str, request: pytest.FixtureRequest, databases_folder: Path, database_template: Path | str | None
 ) -> AsyncIterator[str]:
     """The URL of an empty database with all tables; each test runs once on SQLite and once on PostgreSQL."""
+    name = f"test_{next(_numbers)}"
     if dialect == "sqlite":
-        path = tmp_path / "leadline.db"
-        shutil.copy(database_template or request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite+aiosqlite:///{path}"
+        folder = databases_folder / name
+        folder.mkdir()
+        shutil.copy(database_template or request.getfixturevalue("sqlite_template"), folder / "leadline.db")
+        yield f"sqlite+aiosqlite:///{folder / 'leadline.db'}"
+        shutil.rmtree(folder, ignore_errors=True)
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    name = f"test_{next(_numbers)}"
     yield await server.create(name, database_template and str(database_template))
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

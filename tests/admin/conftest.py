@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -15,10 +16,10 @@ import aiohttp_jinja2
 import pytest
 from aiohttp import web
 from argon2 import PasswordHasher
-from jinja2 import BytecodeCache, FileSystemBytecodeCache
+from jinja2 import BytecodeCache
 from yarl import URL
 
-from leads.admin import CallFeed, create_panel, panel_runner
+from leads.admin import CallFeed, create_panel, panel_runner, rendering
 from leads.admin.asterisks import Asterisks
 from leads.admin.i18n import Locale, current_locale, use_locale
 from leads.admin.route_trial import RouteTrial
@@ -29,6 +30,7 @@ from leads.store.engine import Database
 from leads.store.models import Employee, Extension, GroupMember, RingGroup
 from tests.admin.chromium import chromium_process
 from tests.admin.importing import Importer
+from tests.compiled import CompiledTemplates
 from tests.conftest import PostgresServer, run_apart
 
 PASSWORD = "correct horse battery"
@@ -160,9 +162,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
-    """Each template is compiled once for all panels of a run."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+def compiled_templates() -> Iterator[BytecodeCache]:
+    """Each template is read and compiled once for all panels of a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "_templates", cache(rendering._templates))
+        yield CompiledTemplates()
 
 
 @pytest.fixture
@@ -271,7 +275,7 @@ class Visitor:
         await self.get("/sign-in")
         answer = await self.post("/sign-in", {"login": login, "password": password, "next": ""})
         if answer.status == 303:
-            await self.get("/me")
+            await self.get("/nothing-here")  # The cheapest page with a token on it.
         return answer
 
     async def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:

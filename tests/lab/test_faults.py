@@ -23,7 +23,7 @@ from tests.lab.faults.verdict import Verdict, judge, judge_leads, judge_outages
 from tests.lab.faults.world import World
 
 BUSY, DECLINES, DOES_NOT_ANSWER, RINGS_ON = LEADS_TO
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.faults
 
 OUTAGE = timedelta(seconds=4)
 """What is away for longer is on record as an outage."""
@@ -113,8 +113,13 @@ def the_next_call_does_not_wait(world: World) -> None:
 
 
 def the_panel_lists_the_outages(world: World) -> None:
-    (known,) = world.rows("SELECT count(*) AS n FROM outage")
-    assert world.servers[0].page("/outages").count('<td class="title">') == known["n"] > 0
+    """All of them, once no more come on record while one looks."""
+
+    def listed() -> bool:
+        (known,) = world.rows("SELECT count(*) AS n FROM outage")
+        return world.servers[0].page("/outages").count('<td class="title">') == known["n"] > 0
+
+    await_value(lambda: listed() or None, 15, "the panel to list every outage on record")
 
 
 @pytest.fixture
