@@ -8,6 +8,7 @@ from leads.admin.context import Viewer, panel_of, supervisor_only, viewer_of
 from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.planning import planning_of, step_text
 from leads.admin.rendering import number_text, redirect, render
 from leads.domain.lead_life import Age, NumbersTo, older_first
 from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError, WrongFieldError
@@ -22,7 +23,7 @@ from leads.store.lead_card import LeadCard, load_lead
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.listing import Request
 from leads.store.merging import merge_leads
-from leads.store.reopening import NoNumberFreeError, reopen_by_hand
+from leads.store.reopening_by_hand import NoNumberFreeError, reopen_by_hand
 from leads.store.visibility import counterparty_is_visible
 
 MOST_FOUND = 20
@@ -84,8 +85,14 @@ async def reopen(request: web.Request) -> web.Response:
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     lead_id = int(request.match_info["id"])
     try:
-        await reopen_by_hand(
-            panel.database, lead_id, form.version(), by=viewer.id, clock=panel.clock, scope=viewer.scope
+        step = await reopen_by_hand(
+            panel.database,
+            lead_id,
+            form.version(),
+            by=viewer.id,
+            clock=panel.clock,
+            scope=viewer.scope,
+            planning=planning_of(panel, form),
         )
     except NoSuchCardError:
         raise no_such_lead() from None
@@ -94,7 +101,7 @@ async def reopen(request: web.Request) -> web.Response:
     except NoNumberFreeError:
         flash = _("This lead stays closed: all of its numbers belong to others now.")
     else:
-        flash = _("The lead is open again.")
+        flash = " ".join(filter(None, (_("The lead is open again."), step_text(step))))
     return redirect(request, f"/leads/{lead_id}", flash=flash)
 
 

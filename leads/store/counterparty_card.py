@@ -12,7 +12,16 @@ from leads.store import cards
 from leads.store.at_stake import Decided, leads_that_stay
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
 from leads.store.closing import as_person, close_lead, close_leads_with, lock_with_leads, open_lead
-from leads.store.counterparty_rows import all_numbers, derive, describe, numbers_on, plain, whole
+from leads.store.counterparty_rows import (
+    all_numbers,
+    derive,
+    describe,
+    keep_pins,
+    numbers_on,
+    pinned_numbers,
+    plain,
+    whole,
+)
 from leads.store.engine import Database
 from leads.store.last_talks import hand_on_talks, talks_with
 from leads.store.lead_card import LANGUAGES
@@ -225,7 +234,7 @@ async def save_counterparty(
         card = await _open(session, counterparty_id, version, scope, now)
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
-        before, status_before = all_numbers(card), card.status_id
+        before, status_before, pinned = all_numbers(card), card.status_id, pinned_numbers(card)
         connection = await session.connection()
         talks = await connection.run_sync(talks_with, every)
         kept = await leads_that_stay(session, every - before, decided, scope, lead)
@@ -239,6 +248,7 @@ async def save_counterparty(
             return Saved(card.id, (), left)
         session.add(card)
         await session.flush()
+        keep_pins(card, pinned)
         closed = await close_leads_with(session, card, every - before - kept.keys(), now, by)
         if lead is not None and lead.closed_at is None:
             await close_lead(session, lead, card, None, card, now=now, by=by)

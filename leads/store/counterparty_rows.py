@@ -1,6 +1,6 @@
 """A counterparty's rows with its contact persons' and all their numbers, as those need them who change any of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,6 +31,25 @@ def plain(rows: Iterable[PhoneNumber]) -> tuple[str, ...]:
 def all_numbers(card: Counterparty) -> set[str]:
     """Its own numbers and those of its contact persons."""
     return {*plain(card.numbers), *(number for person in card.contact_persons for number in plain(person.numbers))}
+
+
+def pinned_numbers(card: Counterparty) -> set[str]:
+    """Its numbers that are pinned to it or to a contact person of it (L16)."""
+    return {row.number for row in _rows(card) if row.pinned}
+
+
+def keep_pins(card: Counterparty, pinned: Collection[str]) -> None:
+    """Let a pin go along with a number from the company to its contact person, or back; call it once that is flushed:
+    the database lets a number have one pin only."""
+    rows = _rows(card)
+    for number in set(pinned) - pinned_numbers(card):
+        for row in [row for row in rows if row.number == number][:1]:
+            row.pinned = True
+
+
+def _rows(card: Counterparty) -> list[PhoneNumber]:
+    owners: tuple[Counterparty | ContactPerson, ...] = (card, *card.contact_persons)
+    return [row for owner in owners for row in owner.numbers]
 
 
 async def numbers_on(session: AsyncSession, counterparty_id: int) -> set[str]:

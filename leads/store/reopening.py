@@ -1,22 +1,13 @@
-"""Opens a closed lead again: by a call of a number that nobody else has, or by a supervisor's hand (L12)."""
+"""Opens a closed lead again, with those of its numbers that nobody else has: a call's, or a person's doing (L12)."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from leads.store.cards import CardError, ConflictError, NoSuchCardError, lock
-from leads.store.engine import Database, lock_numbers
+from leads.store.engine import lock_numbers
 from leads.store.models import Change, ContactPerson, Counterparty, Lead, LeadStatus, PhoneNumber
 from leads.store.search import search_text, sort_key
-from leads.store.visibility import lead_is_visible
-
-Clock = Callable[[], datetime]
-
-
-class NoNumberFreeError(CardError):
-    """Every number that the lead had is somebody else's now, so it cannot be opened again."""
 
 
 def default_status(connection: Connection) -> int | None:
@@ -53,35 +44,6 @@ def reopen(connection: Connection, lead_id: int, status: int | None, now: dateti
         )
     )
     return True
-
-
-async def reopen_by_hand(
-    database: Database,
-    lead_id: int,
-    version: int,
-    *,
-    by: int | None,
-    clock: Clock,
-    scope: frozenset[int] | None = None,
-) -> None:
-    """Open a closed lead again because a person says so.
-
-    Raises:
-        NoSuchCardError: there is none, or he may not see it.
-        ConflictError: somebody else changed it since he looked, or it is open.
-        NoNumberFreeError: others have all of its numbers.
-    """
-    async with database.write() as session:
-        await lock(session, await session.scalars(select(PhoneNumber.number).where(PhoneNumber.lead_id == lead_id)))
-        lead = await session.scalar(select(Lead).where(Lead.id == lead_id).with_for_update(key_share=True))
-        if lead is None or not await lead_is_visible(session, lead_id, scope):
-            raise NoSuchCardError(lead_id)
-        if lead.closed_at is None or lead.version != version or lead.merged_into_id is not None:
-            raise ConflictError(None, None)
-        connection = await session.connection()
-        status = await connection.run_sync(default_status)
-        if not await connection.run_sync(reopen, lead_id, status, clock(), by):
-            raise NoNumberFreeError(lead_id)
 
 
 def _is_taken() -> ColumnElement[bool]:

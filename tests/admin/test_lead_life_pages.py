@@ -144,7 +144,9 @@ async def test_supervisors_open_leads_again(admin: Visitor, visitor: Callable[[]
     page = await admin.get(card)
     await admin.post(card, {**COMPANY, "number": [], "version": _version(page.text)})
     await boss.post(f"{lead}/reopen", {"version": version})
-    assert "The lead is open again." in _text((await boss.get(lead)).text)
+    page = await boss.get(lead)
+    assert "The lead is open again. A call is planned for Tue, 3 Mar." in _text(page.text)
+    assert "No call is planned." not in page.text
 
 
 async def test_two_leads_are_merged_and_the_address_of_the_other_leads_on(admin: Visitor) -> None:

@@ -62,7 +62,7 @@ from leads.store.pins import pin
 from leads.store.planning_tables import PlannedCall, PlanningDay
 from leads.store.plans import PlanEdit, Planning, cancel_plan, plan_by_hand
 from leads.store.reassigning import give_leads
-from leads.store.reopening import reopen_by_hand
+from leads.store.reopening_by_hand import reopen_by_hand
 from leads.store.task_tables import Task
 from leads.store.tasks import close_task, give_task
 from tests.leads.handing import hand_all_over

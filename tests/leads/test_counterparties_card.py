@@ -30,6 +30,7 @@ from leads.store.leads import NOBODY
 from leads.store.listing import Request
 from leads.store.models import Call, Employee, Lead, PhoneNumber
 from leads.store.narrowing import Stretch
+from leads.store.pins import pin, shared_numbers
 from leads.store.visibility import counterparty_is_visible
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -245,3 +246,24 @@ async def test_no_lead_is_touched_when_the_save_is_refused(database: Database) -
         lead = await session.get(Lead, lead_id)
         assert lead is not None
         assert lead.closed_at is None
+
+
+async def test_a_pin_goes_along_with_its_number_to_the_contact_person_and_back(database: Database) -> None:
+    mine = await _save(database, replace(EDIT, persons=(replace(PERSON, numbers=()),)))
+    await _save(database, replace(EDIT, name="ТОВ «Інша»"))
+    async with database.read() as session:
+        shared = await shared_numbers(session, ("+380441234567",))
+    await pin(database, shared["+380441234567"][0].holding, True, None, by=None, clock=clock)
+    (olha,) = (await _load(database, mine.id)).persons
+
+    async def give(company: tuple[str, ...], person: tuple[str, ...]) -> list[tuple[int | None, int | None]]:
+        persons = (replace(PERSON, id=olha.id, numbers=person),)
+        await _save(database, replace(EDIT, numbers=company, persons=persons), await _load(database, mine.id))
+        owners = select(PhoneNumber.counterparty_id, PhoneNumber.contact_person_id).where(PhoneNumber.pinned)
+        async with database.read() as session:
+            return [(row[0], row[1]) for row in await session.execute(owners)]
+
+    assert await give((), ("0441234567",)) == [(None, olha.id)]
+    assert await give(("0672223344", "0441234567"), ()) == [(mine.id, None)]
+    assert await give(("0441234567",), ("0441234567",)) == [(mine.id, None)]
+    assert await give((), ()) == []

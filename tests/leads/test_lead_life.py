@@ -40,7 +40,7 @@ from leads.store.models import Call, ContactPerson, Employee, Extension, Lead, P
 from leads.store.people_of_calls import Wanted, people_for
 from leads.store.pins import Sharer, pin, shared_numbers
 from leads.store.reassigning import Given, give_leads
-from leads.store.reopening import NoNumberFreeError, reopen_by_hand
+from leads.store.reopening_by_hand import NoNumberFreeError, reopen_by_hand
 from leads.store.visibility import counterparty_is_visible
 from tests.leads.views import CALLER, NOW, RINGING, ended, talking
 

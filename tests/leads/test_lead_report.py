@@ -31,7 +31,7 @@ from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, count_l
 from leads.store.long_reads import LongReads
 from leads.store.merging import merge_leads
 from leads.store.models import Call, Counterparty, Did, Employee, Extension, Lead, Source
-from leads.store.reopening import reopen_by_hand
+from leads.store.reopening_by_hand import reopen_by_hand
 from tests.leads.views import DID, RINGING, ended, outgoing, talking
 
 ZONE = ZoneInfo("Europe/Kyiv")
