@@ -9,6 +9,7 @@ from typing import Any
 
 from ami_listener.results import ANSWERED_ELSEWHERE, leg_result
 from leads.domain.calls import LegKind, Result, Role, TransferType
+from leads.domain.sip_names import as_meant
 
 MAX_LEGS = 200
 MAX_TRANSFERS = 50
@@ -23,7 +24,6 @@ _PSEUDO = frozenset(
     }
 )
 _HIDDEN_NUMBERS = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
-_QUOTED_PAIR = re.compile(r"""\\(["'\\])""")
 _DIALLED = re.compile(r"(?:^|[/:])(\+?[0-9*#]{2,32})(?:@|$)")
 
 
@@ -75,18 +75,14 @@ class Channel:
         keeps = self.kind is Kind.PHONE and not self.dialled and _is_short(self.number) and not _is_short(number)
         if number and not keeps:
             self.number = number
-        self.caller_name = self._as_written(caller_name) or self.caller_name
+        self.caller_name = self._as_meant(caller_name) or self.caller_name
         if number and number.lower() in _HIDDEN_NUMBERS:
             self.hidden = True
 
-    def _as_written(self, name: str | None) -> str | None:
-        """A name as the network wrote it: PJSIP leaves in it the backslashes of a SIP quoted string (RFC 3261, 25.1).
-
-        Who writes a backslash before a letter did not mean to quote that, so it stays.
-        """
-        if name is None or "\\" not in name or self.kind is not Kind.TRUNK or not self.name.startswith("PJSIP/"):
-            return name
-        return _QUOTED_PAIR.sub(r"\1", name)
+    def _as_meant(self, name: str | None) -> str | None:
+        """A name as the network meant it; our phones' names mean what they say."""
+        outside = self.kind is Kind.TRUNK and self.name.startswith("PJSIP/")
+        return as_meant(name) if name is not None and outside else name
 
     def reidentify(self, number: str | None, caller_name: str | None, hidden: bool) -> None:
         """Take a caller id that was set later. A caller's own name came with the call: what follows is our display."""

@@ -14,6 +14,7 @@ from leads.domain.duty import NOBODY_ABSENT, Absence
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
 from leads.domain.reasons import Reason, ReasonCode
+from leads.domain.sip_names import as_meant
 from routing.chain import Chain
 from routing.decision import Decision, Step
 from routing.language import language_of
@@ -79,7 +80,8 @@ class Routes:
             people: all owners of the caller's number; None when the database did not tell in time, so that the call
                 goes where an unknown caller's would.
             did: the dialled number, if it is one of ours; `did_number` is how it was dialled in any case.
-            trunk_name: the caller's name that the trunk delivered, which stays on displays where we know none.
+            trunk_name: the caller's name that the trunk delivered, which stays on displays where we know none; one
+                with SIP's backslashes in it they show as it was meant.
         """
         known = _in_order(people) if people else ()
         responsible = tuple([person.responsible_id for person in known]) if known else None
@@ -87,6 +89,8 @@ class Routes:
             responsible, _last_talker(known), did.number if did else None, None if did else did_number
         )
         name = _joined_name(known)
+        if name is None and trunk_name is not None and "\\" in trunk_name:
+            name = as_meant(trunk_name)
         record = self.directory.recording.records_inbound(did.number if did else None)
         return Decision(
             caller=caller.text if caller.kind is NumberKind.OUTSIDE else None,

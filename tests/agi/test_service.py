@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agi.service import RoutingService, callee_in
+from dialplan.plan import encode_plan
 from leads.domain.directory import Group
 from leads.domain.duty import Duty, Shift
 from leads.domain.reasons import Reason, ReasonCode
@@ -74,6 +75,12 @@ async def test_the_trunk_s_name_is_told_where_nobody_is_known(service: RoutingSe
     decision = await service.route("+380999999999", "Kyivstar", "0441234567")
     assert decision.name is None
     assert decision.reasons[-1] == Reason(ReasonCode.DISPLAYS_KEEP, {"name": "Kyivstar"})
+
+
+async def test_the_trunk_s_name_is_shown_without_the_backslashes_of_sip(service: RoutingService) -> None:
+    decision = await service.route("+380999999999", r"Lena O\'Neil \"VIP\"", "0441234567")
+    assert decision.reasons[-1] == Reason(ReasonCode.DISPLAYS_SHOW, {"name": 'Lena O\'Neil "VIP"'})
+    assert encode_plan(decision).startswith("L1|Lena ONeil VIP")
 
 
 async def test_a_phone_is_told_whom_it_calls(service: RoutingService, lookup: FakeLookup) -> None:
