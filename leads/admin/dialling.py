@@ -46,6 +46,8 @@ class Dialling:
         self._calls.move_to_end(employee_id)
         if len(self._calls) > MOST_EMPLOYEES:
             self._calls.popitem(last=False)
+        if calls and calls[-1] > now:
+            calls.clear()  # The clock was put back: nobody waits until it is as late again.
         if calls and now - calls[-1] < PAUSE:
             return False
         if len(calls) == MOST_A_MINUTE and now - calls[0] < timedelta(minutes=1):

@@ -202,7 +202,7 @@ async def find_viewer(request: web.Request) -> Viewer | None:
     if found is None:
         return None
     # A page that merely stays open and reconnects its stream is no work of the person.
-    if now - found.seen_at >= access.SEEN_STEP and not request.path.startswith("/live/"):
+    if abs(now - found.seen_at) >= access.SEEN_STEP and not request.path.startswith("/live/"):
         async with panel.database.write() as session:
             await access.touch_session(session, found.id_hash, now)
     return Viewer(

@@ -58,8 +58,11 @@ class Pace:
     def wait(self, key: str) -> timedelta:
         """Count a question; how long it comes too early, zero when it may be answered."""
         now = self._clock()
-        full_at = max(self._full_at.get(key, now), now) + timedelta(seconds=1)
-        early = full_at - now - timedelta(seconds=FETCHES)
+        most = timedelta(seconds=FETCHES)
+        known = self._full_at.get(key, now)
+        # None is further ahead than that, unless the clock was put back meanwhile.
+        full_at = (now if known > now + most else max(known, now)) + timedelta(seconds=1)
+        early = full_at - now - most
         if early > timedelta(0):
             return early
         self._full_at[key] = full_at
@@ -84,7 +87,7 @@ class CutBooks:
     def recall(self, phone: BookPhone, scope: Scope) -> list[BookPart] | None:
         """The parts that this phone's book was cut into a short while ago, if it was."""
         made_at, parts = self._books.get((phone.extension_id, scope), (None, None))
-        return None if made_at is None or self._clock() - made_at >= _REMEMBERED_FOR else parts
+        return None if made_at is None or abs(self._clock() - made_at) >= _REMEMBERED_FOR else parts
 
     def remember(self, phone: BookPhone, scope: Scope, parts: list[BookPart]) -> None:
         """Keep the parts of a phone's book, the last one's as long as there is room."""

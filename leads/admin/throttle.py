@@ -65,7 +65,8 @@ class Throttle:
 
     def _current(self, key: tuple[str, str]) -> _Record | None:
         record = self._records.get(key)
-        return record if record and self._clock() - record.last < FORGET_AFTER else None
+        # What lies ahead is of a clock that was put back: nobody waits until it is as late again.
+        return record if record and timedelta(0) <= self._clock() - record.last < FORGET_AFTER else None
 
     def _wait(self, kind: str, name: str) -> timedelta:
         record = self._current((kind, name))
