@@ -194,9 +194,10 @@ async def _sources(
         words = (await session.execute(select(SourceWord.id, SourceWord.name))).all()
         directory = [row[0] for row in sorted(words, key=lambda row: (sort_key(row[1]), row[0]))]
     dialect = (await session.connection()).dialect.name
+    anywhere = (Lead.list_state.in_(_STATES[LeadState.ALL]), Lead.status_id.in_(ordered_statuses))
     found = (
-        *searches(dialect, Lead, search_patterns(wanted.search)),
-        *key_holds(dialect, Lead, Lead.sort_name, wanted.name),
+        *searches(dialect, Lead, search_patterns(wanted.search), anywhere),
+        *key_holds(dialect, Lead, Lead.sort_name, wanted.name, anywhere),
         *number_holds(dialect, Lead, wanted.number),
     )
     inside, outside = _by_columns(wanted, order, everybody=scope is None)
@@ -270,7 +271,8 @@ class _Shape:
         chosen = self.statuses if self.wanted.status_id is None else [self.wanted.status_id]
         filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states), *self.inside, *more]
         if _CLOSED in states:
-            filters.append(Lead.merged_into_id.is_(None))
+            # In this form it is looked up for closed leads only.
+            filters.append(or_(Lead.list_state != _CLOSED, Lead.merged_into_id.is_(None)))
         if self.wanted.status_id is not None:
             filters.append(Lead.status_id == self.wanted.status_id)
         elif self.inside:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from leads.store.list_runs import page_of_run
 from leads.store.list_shapes import MOST_COUNTED, Condition, Index, Place, Source, Total
 from leads.store.list_walks import (
     MOST_GROUPS_WALKED,
@@ -29,6 +30,8 @@ from leads.store.list_walks import (
 _FIRST_WALK, _SECOND_WALK = 200, 1000
 """So many rows of the order tell how far a page may reach. A walk looks at all its rows, because SQLite sorts what it
 found once more."""
+_FARTHER = 4
+"""So many times as far as usual a walk goes, where its rows promise that it will do and sorting would take longer."""
 _WINDOW = 5000
 """So many rows are looked through at once, where all of them are."""
 
@@ -71,17 +74,19 @@ async def next_ids(
 async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
     """The rows that one part of a list gives to the page, in the direction of the search, and how many it has."""
     if not source.conditions:
-        number = await count(search.session, source, source.filters, MOST_COUNTED + 1)
-        if len(source.groups) > MOST_GROUPS_WALKED and number <= MOST_COUNTED:
-            places = await sort(search, source, source.filters, number)
+        whole = await count(search.session, source, source.filters, MOST_COUNTED + 1)
+        if len(source.groups) > MOST_GROUPS_WALKED and whole <= MOST_COUNTED:
+            places = await sort(search, source, source.filters, whole)
         else:
             places, _left = await walk(search, source, await groups_in_use(search, source), search.limit)
-        return places, Total(number, True)
-    rarest, few = await _rarest(search.session, source)
+        return places, Total(whole, True)
+    rarest, number = await _rarest(search.session, source)
     finds = _found_by(search.session, source, rarest)
-    if few:
-        number = await count(search.session, source, finds, MOST_COUNTED + 1)
-        return await sort(search, source, finds, number), Total(number, True)
+    if number is not None:
+        places = await sort(search, source, finds, number)
+        if search.start is None and len(places) < search.limit:
+            return places, Total(len(places), True)
+        return places, Total(await count(search.session, source, finds, MOST_COUNTED + 1), True)
     places, total = await _walk_far(search, source, rarest)
     if total is None:
         places = await sort(search, source, finds)
@@ -93,23 +98,29 @@ async def _walk_far(search: Search, source: Source, rarest: Condition | None) ->
     """Walk as far as the page probably reaches; no total, where sorting costs less or all of it is farther off."""
     all_held = in_index(source)
     groups = await groups_in_use(search, source)
-    longest = (_IN_INDEX if all_held and groups and groups[0].held else _LOOKING).walk
+    usual = longest = (_IN_INDEX if all_held and groups and groups[0].held else _LOOKING).walk
     budget = _FIRST_WALK
     while True:
         places, left = await walk(search, source, groups, budget)
         if left is None:
             return places, await _total_checked(search, source, places)
-        if left or budget == longest:
+        if left:
             return places, None
         ahead = budget * search.limit // max(len(places), 1)
+        if ahead > longest and budget == _FIRST_WALK and rarest is not None:
+            run = await page_of_run(search, source, rarest, (_LOOKING.few, _LOOKING.more), usual)
+            if run is not None:
+                return run, await _total_checked(search, source, run)
+        if ahead > longest == usual and budget >= _SECOND_WALK:
+            if rarest and await _at_most(search.session, rarest, (_IN_INDEX if all_held else _LOOKING).more):
+                return places, None
+            longest *= _FARTHER
         if ahead <= longest:
             budget = min(max(ahead * 3 // 2, budget * 2), longest)
-        elif budget < _SECOND_WALK:
-            budget = _SECOND_WALK
-        elif rarest and await _at_most(search.session, rarest, (_IN_INDEX if all_held else _LOOKING).more):
-            return places, None
+        elif budget < max(_SECOND_WALK, usual):
+            budget = _SECOND_WALK if budget < _SECOND_WALK else usual
         else:
-            budget = longest
+            return places, None
 
 
 def _indexed(source: Source) -> list[Condition]:
@@ -122,17 +133,15 @@ async def _at_most(session: AsyncSession, condition: Condition, most: int) -> bo
     return await session.scalar(select(literal(1)).select_from(beyond)) is None
 
 
-async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | None, bool]:
-    """The condition whose matches cost least to sort; also whether they are few enough to do so at once."""
+async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | None, int | None]:
+    """The condition whose matches cost least to sort; also how many they are, if few enough to do so at once."""
     indexed = _indexed(source)
     most = (_IN_INDEX if in_index(source) else _LOOKING).few
-    few = [condition for condition in indexed if await _at_most(session, condition, most)]
-    if not few:
-        return max(indexed, key=lambda condition: condition.index, default=None), False
-    if len(few) == 1:
-        return few[0], True
-    counts = [await rows_in(session, condition.ids.limit(most)) for condition in few]
-    return few[counts.index(min(counts))], True
+    counts = [await rows_in(session, condition.ids.limit(most + 1)) for condition in indexed]
+    number = min(counts, default=most + 1)
+    if number <= most:
+        return indexed[counts.index(number)], number
+    return max(indexed, key=lambda condition: condition.index, default=None), None
 
 
 def _found_by(session: AsyncSession, source: Source, driver: Condition | None) -> list[ColumnElement[bool]]:
@@ -174,8 +183,9 @@ async def _total_checked(search: Search, source: Source, places: Sequence[Place]
     if search.start is None and len(places) < search.limit:
         return Total(len(places), True)
     alone = source.conditions[0] if len(source.conditions) == 1 and not source.filters else None
-    if alone is not None and alone.index >= Index.IDS_ONCE and alone.rest is None:
-        return Total(await rows_in(search.session, alone.ids.limit(MOST_COUNTED + 1)), True)
+    if alone is not None and alone.index >= Index.IDS_ONCE:
+        found = _found_by(search.session, source, alone)
+        return Total(await count(search.session, source, found, MOST_COUNTED + 1), True)
     if await count(search.session, source, source.filters, MOST_COUNTED + 1) <= MOST_COUNTED:
         checks = [condition.check for condition in source.conditions]
         return Total(await count(search.session, source, [*source.filters, *checks], MOST_COUNTED + 1), True)

@@ -56,16 +56,31 @@ class Index(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of the order by `key`, from the first of its bounds to the other, in the whole table.
+
+    `ahead` says of the columns that the order's index has before the key that they may hold anything.
+    """
+
+    id: InstrumentedAttribute[int]
+    key: InstrumentedAttribute[str]
+    bounds: tuple[ColumnElement[bool], ColumnElement[bool]]
+    ahead: tuple[ColumnElement[bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One condition in two forms: `check` looks at one row, `ids` takes the matching rows' ids from an index.
 
-    Where the index finds some more rows, `rest` tells the right ones among them.
+    Where the index finds some more rows, `rest` tells the right ones among them. All that it finds may stand in one
+    `run`; see leads.store.list_runs.
     """
 
     check: ColumnElement[bool]
     ids: GenerativeSelect
     index: Index = Index.IDS
     rest: ColumnElement[bool] | None = None
+    run: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ async def walk(search: Search, source: Source, groups: Sequence[Group], budget: 
         most = budget if source.conditions else wanted
         after = () if start is None or start.rank != group.rank else (_beyond(source, start, search.descending),)
         held = group.held if all_held else None
-        segments = [(*segment, *after) for segment in (held or group.segments)()]
+        segments = [(*after, *segment) for segment in (held or group.segments)()]  # SQLite begins at the first.
         if not source.conditions:
             shown: Select[Any] | CompoundSelect[Any] = _ordered(source, segments, search, most)
         elif held is not None:
@@ -75,7 +75,7 @@ async def walk(search: Search, source: Source, groups: Sequence[Group], budget: 
             return places, None
         if source.conditions:
             # Many segments take longer to count than the one condition that they are together.
-            stretch = segments[0] if len(segments) == 1 else (*group.together(), *after)
+            stretch = segments[0] if len(segments) == 1 else (*after, *group.together())
             budget -= await count(session, source, stretch, budget)
             if budget == 0:
                 return places, 0

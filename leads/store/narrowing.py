@@ -4,6 +4,7 @@ Each condition is told in the two forms that lists need (leads.store.listing); w
 come into question, only those are looked at.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Integer, Text, and_, exists, func, literal
 from sqlalchemy import column as column_of
 from sqlalchemy.orm import InstrumentedAttribute
 
-from leads.store.list_shapes import Condition, Index
+from leads.store.list_shapes import Condition, Index, Run
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.search import (
     AFTER_NAMES,
@@ -24,6 +25,7 @@ from leads.store.search import (
     key_pieces,
     like_pattern,
     search_patterns,
+    sort_key,
 )
 
 Model = type[Lead] | type[Counterparty]
@@ -44,7 +46,11 @@ class Stretch:
         return and_(*sides)
 
 
-def searches(dialect: str, model: Model, patterns: Sequence[str]) -> tuple[Condition, ...]:
+Ahead = tuple[ColumnElement[bool], ...]
+"""As in leads.store.list_shapes.Run, of the index of names."""
+
+
+def searches(dialect: str, model: Model, patterns: Sequence[str], ahead: Ahead = ()) -> tuple[Condition, ...]:
     """The condition that all `patterns` occur in a row's search text; none for an empty search."""
     if not patterns:
         return ()
@@ -53,17 +59,30 @@ def searches(dialect: str, model: Model, patterns: Sequence[str]) -> tuple[Condi
         return (Condition(check, select(model.id).where(check), Index.IDS_ONCE),)
     index = table(f"{model.__tablename__}_search", column_of("rowid", Integer))
     matches = literal_column(index.name, Text).bool_op("MATCH")(fts_query(patterns))
-    return (Condition(check, select(index.c.rowid.label("id")).where(matches), Index.IDS_ONCE),)
+    whole = all(len(pattern) == SHORTEST_INNER for pattern in patterns)  # Then the index tells by itself.
+    ids = select(index.c.rowid.label("id")).where(matches)
+    return (Condition(check, ids, Index.IDS_ONCE, None if whole else check, _run(model, patterns, ahead)),)
 
 
-def key_holds(dialect: str, model: Model, key: InstrumentedAttribute[str], typed: str) -> tuple[Condition, ...]:
+def _run(model: Model, patterns: Sequence[str], ahead: Ahead) -> Run | None:
+    """Where the names stand that begin with what is searched; None where no name can begin so."""
+    begin = sort_key(" ".join(pattern.strip() for pattern in patterns))
+    if begin.startswith(AFTER_NAMES):
+        return None
+    key: InstrumentedAttribute[str] = model.sort_name
+    return Run(model.id, key, (key >= begin, key < begin + chr(sys.maxunicode)), ahead)
+
+
+def key_holds(
+    dialect: str, model: Model, key: InstrumentedAttribute[str], typed: str, ahead: Ahead = ()
+) -> tuple[Condition, ...]:
     """The condition that a column of sort keys holds each word of `typed`; none where no word is typed."""
     pieces = key_pieces(typed)
     if not pieces:
         return ()
     alike = func.replace(key, IO_IN_KEYS, IE_IN_KEYS)
     here = and_(*(_holds(dialect, alike, piece) for piece in pieces))
-    return _within_search(dialect, model, search_patterns(typed), here)
+    return _within_search(dialect, model, search_patterns(typed), here, ahead)
 
 
 def named(key: InstrumentedAttribute[str], typed: str) -> tuple[ColumnElement[bool], ...]:
@@ -90,14 +109,14 @@ def number_holds(dialect: str, model: Model, typed: str) -> tuple[Condition, ...
 
 
 def _within_search(
-    dialect: str, model: Model, patterns: Sequence[str], here: ColumnElement[bool]
+    dialect: str, model: Model, patterns: Sequence[str], here: ColumnElement[bool], ahead: Ahead = ()
 ) -> tuple[Condition, ...]:
     """Look only at rows of which the search index says that they hold the patterns somewhere."""
-    for found in searches(dialect, model, patterns):
+    for found in searches(dialect, model, patterns, ahead):
         check = and_(found.check, here)
         if dialect == "postgresql":
             return (Condition(check, select(model.id).where(check), Index.IDS_ONCE),)
-        return (Condition(check, found.ids, found.index, rest=here),)
+        return (Condition(check, found.ids, found.index, rest=check, run=found.run),)
     return (Condition(here, select(model.id).where(here), Index.NONE),)
 
 

@@ -18,6 +18,7 @@ from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber, So
 from leads.store.narrowing import Stretch
 from leads.store.search import search_text, sort_key
 from leads.store.visibility import lead_is_visible
+from tests.leads.query_plans import statements
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PEOPLE = {1: "Олена", 2: "Андрій", 3: "Ївга", 4: "Boris"}
@@ -80,6 +81,7 @@ def _expected(leads: Sequence[Lead], wanted: LeadFilter, order: LeadOrder) -> li
     """The same list, by the plainest means."""
     people = sorted(PEOPLE, key=lambda each: sort_key(PEOPLE[each]))
     states = {LeadState.OPEN: (0, 1), LeadState.UNNAMED: (0,), LeadState.CLOSED: (2,), LeadState.ALL: (0, 1, 2)}
+    states[LeadState.NAMED] = (1,)
 
     def group(lead: Lead) -> int:
         if order is LeadOrder.SOURCE:
@@ -235,6 +237,43 @@ async def test_an_employee_sees_his_own_and_whom_he_talked_with(
         _check(there, back, expected[::-1] if descending else expected)
 
 
+OUTSIDERS = {
+    "none": (),
+    "one has it in his given name": ("Тарас Щербань",),
+    "one has no name": ("щербань@ukr.example",),
+    "one has it, and one who has not begins alike": ("Тарас Щербань", "Щер(бань"),
+}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("outsiders", OUTSIDERS)
+async def test_those_who_begin_alike_are_listed_with_whoever_stands_elsewhere(
+    database: Database, monkeypatch: pytest.MonkeyPatch, outsiders: str
+) -> None:
+    monkeypatch.setattr(list_paths, "_LOOKING", list_paths.Effort(1, 10_000, 7))
+    monkeypatch.setattr(list_paths, "_FIRST_WALK", 1)
+    monkeypatch.setattr(list_paths, "_SECOND_WALK", 3)
+    await _fill(database)
+    names = itertools.cycle(("Щербань Ольга", "Щербаньков", "Щербань", "Ґалаган"))
+    async with database.write() as session:
+        named = list(await session.scalars(select(Lead).where(Lead.list_state == 1).order_by(Lead.id)))
+        for lead, name in zip(named, itertools.chain(OUTSIDERS[outsiders], names), strict=False):
+            lead.name = name
+            lead.sort_name = sort_key("" if "@" in lead.name else lead.name)
+            lead.search_text = search_text(lead.name, numbers=[lead.main_number])
+    async with database.read() as session:
+        leads = list(await session.scalars(select(Lead).options(selectinload(Lead.numbers))))
+    wanted = LeadFilter("щербань", LeadState.NAMED)
+    for order, descending in itertools.product((LeadOrder.NAME, LeadOrder.STATUS), (False, True)):
+        expected = _expected(leads, wanted, order)
+        assert len(expected) > 7
+        with statements() as seen:
+            there, back = await _pages(database, wanted, order, descending, None)
+        _check(there, back, expected[::-1] if descending else expected)
+        if outsiders == "none":
+            assert not [sql for sql in seen if 'AS "key"' in sql and "lead_search" in sql]
+
+
 async def _found(database: Database, search: str) -> set[str]:
     async with database.read() as session:
         page = await list_leads(session, LeadFilter(search, LeadState.ALL), LeadOrder.NAME, Request(100), None)
@@ -245,6 +284,7 @@ async def test_search_finds_inside_words_and_takes_signs_for_themselves(database
     leads = await _fill(database)
     assert await _found(database, "щербань") == {"Щербань", "Щербаньков"}
     assert await _found(database, "ЩЕРБАНЬК") == {"Щербаньков"}
+    assert await _found(database, "щербанков") == set()  # Its trigrams щер, бан and ков he has.
     assert await _found(database, "100%") == {"100% Сік"}
     assert await _found(database, "a_b") == {"a_b"}
     assert await _found(database, "o’bri") == {"O'Brien"}

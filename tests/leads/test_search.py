@@ -108,9 +108,26 @@ def test_queries_are_harmless(query: str) -> None:
         assert len(piece) >= 3
         assert piece.isprintable()
         assert "".join(like_pattern(piece)[1:-1].split("\\")).replace("\\", "") == piece.replace("\\", "")
-        quoted = fts_query([piece])
-        assert quoted.startswith('"')
-        assert quoted[1:-1].replace('""', "") == piece.replace('"', "")
+        for quoted in fts_query([piece]).split(" AND "):
+            assert quoted[0] == quoted[-1] == '"'
+            assert quoted[1:-1].replace('""', '"') in piece
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("777", ["777"]),
+        ("0012", ["001", "012"]),
+        ("щербань", ["щер", "ерб", "ань"]),
+        ("щ", ["  щ"]),
+        ("+38050", ["050"]),
+        ("+380501234567", ["501", "234", "567"]),
+        ("050 123-45-67", ["501", "234", "567"]),
+        ("лис лисенко", ["лис", "исе", "нко"]),
+    ],
+)
+def test_an_index_is_asked_for_as_few_trigrams_as_tell(query: str, asked: list[str]) -> None:
+    assert fts_query(search_patterns(query)) == " AND ".join(f'"{trigram}"' for trigram in asked)
 
 
 def test_signs_that_nobody_sees_have_no_place_in_an_order() -> None:
