@@ -225,7 +225,8 @@ def _speak(request: web.Request, viewer: Viewer | None) -> None:
     language = (viewer and viewer.language) or accepted_language(request.headers.get("Accept-Language", ""))
     if language not in panel.catalogs:
         language = "en"
-    use_locale(Locale(language, panel.catalogs[language], viewer.zone if viewer else panel.zone, panel.clock()))
+    zone = viewer.zone if viewer else panel.zone
+    use_locale(Locale(language, panel.catalogs[language], zone, panel.clock(), panel.zone))
 
 
 def _tie_forms(request: web.Request, viewer: Viewer | None) -> str | None:

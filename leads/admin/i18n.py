@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,6 +31,8 @@ class Locale:
     words: gettext.NullTranslations
     zone: ZoneInfo
     now: datetime
+    company: ZoneInfo | None = None
+    """The company's zone, whose days are those of plans and reports; None where it does not matter."""
 
 
 _locale: ContextVar[Locale] = ContextVar("locale")
@@ -126,6 +128,24 @@ def day_text(day: date) -> str:
     locale = current_locale()
     pattern = "EEE, d MMM" if day.year == locale.now.astimezone(locale.zone).year else "EEE, d MMM y"
     return format_date(day, pattern, locale=locale.language)
+
+
+def company_days(*, with_time: bool = False) -> str:
+    """Say whose days are meant to a viewer whose clock is another than the company's; nothing to the others.
+
+    Args:
+        with_time: whether a time may stand beside the day, and make it one of the viewer's.
+    """
+    locale = current_locale()
+    if locale.company is None or _ahead(locale.company) == _ahead(locale.zone):
+        return ""
+    if with_time:
+        return _("A day of the company, in %(zone)s; with a time, one of yours.", zone=locale.company.key)
+    return _("Days are the company's, in %(zone)s.", zone=locale.company.key)
+
+
+def _ahead(zone: ZoneInfo) -> timedelta | None:
+    return current_locale().now.astimezone(zone).utcoffset()
 
 
 def month_text(day: date) -> str:

@@ -42,6 +42,7 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
         _=i18n._,
         ngettext=i18n.ngettext,
         asset=assets.url,
+        company_days=i18n.company_days,
         csrf_field=_csrf_field,
         languages=i18n.LANGUAGES,
         several_asterisks=several_asterisks,

@@ -1,6 +1,7 @@
 """Planned calls on cards: what a status does is said, a day set by hand asked about, and Call calls (P2, P3)."""
 
 import re
+from html import unescape
 
 import pytest
 from aiohttp import web
@@ -148,6 +149,15 @@ async def test_a_day_that_another_zone_cannot_have_is_a_mistake(
     await yurii.get(lead)
     answer = await yurii.post(f"{lead}/plan", {"plan_day": day, "plan_time": time})
     assert (answer.status, message in answer.text) == (422, True)
+
+
+async def test_whose_days_are_meant_is_said_where_it_matters(yurii: Visitor, lead: str) -> None:
+    for zone, said in (("America/New_York", 1), ("Europe/Helsinki", 0)):  # whose clock is Kyiv's
+        await yurii.get("/me")
+        await yurii.post("/me", {"time_zone": zone})
+        for path in ("/day", "/plans"):
+            assert unescape((await yurii.get(path)).text).count("Days are the company's, in Europe/Kyiv.") == said
+        assert (await yurii.get(lead)).text.count("A day of the company, in Europe/Kyiv; with a time,") == said
 
 
 async def test_the_second_who_plans_sees_both(yurii: Visitor, admin: Visitor, lead: str) -> None:
