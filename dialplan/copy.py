@@ -34,10 +34,10 @@ from dialplan.words import (
 )
 from leads.domain.directory import Directory
 from leads.domain.displays import Displays, displays_of
-from leads.domain.duty import NOBODY_ABSENT, Absence
+from leads.domain.duty import NOBODY_ABSENT, Absence, substitutes
 from leads.domain.people import Person
 from leads.domain.reasons import ChainRole
-from routing.chain import Chain, substitutes
+from routing.chain import Chain
 from routing.decide import caller_facts
 from routing.decision import Decision
 

@@ -1,29 +1,15 @@
 """Puts the steps of a chain together, each with its reason: the caller's own people, then the dialled number's way."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension
-from leads.domain.duty import Absence
+from leads.domain.duty import Absence, substitutes
 from leads.domain.reasons import ChainRole, Reason, ReasonCode
 from routing.decision import Ring, Step, StepKind
 
 DEFAULT_RING_SECONDS = 30
 """How long the default phone rings: it is the last one, so longer than any other would by itself."""
-MOST_SUBSTITUTES = 5
-"""How far substitutes of substitutes are looked for."""
-
-
-def substitutes(directory: Directory, employee_id: int) -> Iterator[int]:
-    """Who stands in for an employee, and who for that one, and so on; nobody comes twice."""
-    seen, whose = {employee_id}, directory.employees.get(employee_id)
-    while whose is not None and len(seen) <= MOST_SUBSTITUTES:
-        following = whose.duty.substitute_id
-        if following is None or following in seen:
-            return
-        yield following
-        seen.add(following)
-        whose = directory.employees.get(following)
 
 
 class Chain:

@@ -13,6 +13,7 @@ from leads.admin.dialling import call_buttons
 from leads.admin.forms import Query
 from leads.admin.i18n import _, current_locale, month_text, ngettext
 from leads.admin.rendering import number_text, render
+from leads.admin.stand_ins import said_of_away
 from leads.domain.follow_up import TaskKind
 from leads.domain.planning import PlanState, due
 from leads.store.day_lists import due_plans, open_tasks_for, ownerless_missed
@@ -64,6 +65,7 @@ async def my_day(request: web.Request) -> web.Response:
         today=calendar.day_of(now),
         people=people,
         whose=whose,
+        away=said_of_away(panel, whose),
         buttons=call_buttons(panel, viewer.id, ""),
     )
 

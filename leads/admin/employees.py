@@ -15,6 +15,7 @@ from leads.admin.i18n import _, ngettext
 from leads.admin.reasons import tell_absence
 from leads.admin.rendering import redirect, render, word
 from leads.admin.sign_in import new_password
+from leads.admin.stand_ins import said_of_stand_in
 from leads.domain.directory import DisplayMode, Role
 from leads.domain.duty import absences
 from leads.store import company, duty
@@ -175,6 +176,7 @@ def _card(request: web.Request, form: Form, employee: Employee | None, status: i
         zone=(employee and employee.time_zone) or panel.zone.key,
         colleagues=colleagues_of(request, employee),
         duty=known.duty if known else None,
+        stand_in=said_of_stand_in(panel, employee.id) if employee else "",
         now=panel.clock(),
     )
 

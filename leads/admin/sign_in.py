@@ -15,6 +15,7 @@ from leads.admin.i18n import LANGUAGES, _, ngettext
 from leads.admin.passwords import TooBusyError
 from leads.admin.rendering import redirect, render
 from leads.admin.sessions import shown_sessions, signed_out
+from leads.admin.stand_ins import said_of_stand_in
 from leads.store import access, audit
 
 _KEY = re.compile(
@@ -236,6 +237,7 @@ async def preferences_page(request: web.Request, form: Form, status: int = 200) 
         company_zone=panel.zone.key,
         sessions=await shown_sessions(request),
         duty=himself.duty if himself else None,
+        stand_in=said_of_stand_in(panel, viewer_of(request).id),
         now=panel.clock(),
     )
 

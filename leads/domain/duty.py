@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from leads.domain.directory import Directory
+    from leads.domain.directory import Directory, Employee
 
 DAY_MINUTES = 24 * 60
 _DAY = timedelta(days=1)
+MOST_SUBSTITUTES = 5
+"""How far substitutes of substitutes are looked for."""
 _LOOKS_AHEAD = 8
 """Days: whoever works at all begins again within a week; only holidays can make it longer."""
 
@@ -112,6 +114,24 @@ def absent_in_a_copy(directory: "Directory", absent: Mapping[int, Absence]) -> M
     Else what the copy keeps of a night would send each call of the days that follow to the one phone of last resort.
     """
     return absent if any(one.active and one.id not in absent for one in directory.employees.values()) else {}
+
+
+def substitutes(directory: "Directory", employee_id: int) -> Iterator[int]:
+    """Who stands in for an employee, and who for that one, and so on; nobody comes twice."""
+    seen, whose = {employee_id}, directory.employees.get(employee_id)
+    while whose is not None and len(seen) <= MOST_SUBSTITUTES:
+        following = whose.duty.substitute_id
+        if following is None or following in seen:
+            return
+        yield following
+        seen.add(following)
+        whose = directory.employees.get(following)
+
+
+def stand_in(directory: "Directory", employee_id: int, absent: Mapping[int, Absence]) -> "Employee | None":
+    """The first of an employee's substitutes who takes calls now."""
+    known = (directory.employees.get(one) for one in substitutes(directory, employee_id) if one not in absent)
+    return next((one for one in known if one is not None and one.active and one.extensions), None)
 
 
 def _zone(name: str | None, company: ZoneInfo) -> ZoneInfo:

@@ -220,6 +220,21 @@ async def test_nothing_is_cut_on_paper(
             await paper.page.emulate_media(media="screen")
 
 
+async def test_a_form_that_came_back_begins_where_it_has_to_be_corrected(desk: Window, company: Company) -> None:
+    await desk.sign_in("admin")
+    for path, typed, wrong in (
+        ("/company/numbers/new", {"number": "12", "label": "Fair"}, "#number"),
+        (f"/company/employees/{company.yurii}", {"ring_seconds": "20", "hours_2": "nine to five"}, "#hours_2"),
+    ):
+        await desk.goto(path)
+        for field, text in typed.items():
+            await desk.page.fill(f"#{field}", text)
+        await desk.page.click("main .button-primary:has-text('Save')")
+        await expect(desk.page.locator(wrong)).to_be_focused()
+        for field, text in typed.items():
+            await expect(desk.page.locator(f"#{field}")).to_have_value(text)
+
+
 _CUT_OR_NARROW = """[...document.querySelectorAll('.main :is(.who, input, textarea, select, td, dd, .clamp)')]
     .filter((one) => one.checkVisibility() && one.type !== 'hidden')
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth

@@ -1,5 +1,6 @@
 """Working hours, substitutes, away by one click, and holidays, as people set them; routing knows at once (K2, C4)."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -127,3 +128,23 @@ async def test_a_day_that_is_none_is_told_and_kept(admin: Visitor, typed: str, m
     assert answer.status == 422
     assert message in answer.text
     assert f'value="{typed}"' in answer.text
+
+
+async def test_who_stands_in_is_said_to_all_whom_it_concerns(
+    admin: Visitor, visitor: Callable[[], Visitor], yurii: Visitor, company: Company
+) -> None:
+    maria = visitor()
+    await maria.sign_in("maria")
+    card = f"/company/employees/{company.yurii}"
+    assert "Nobody stands in." in (await admin.get(card)).text
+    assert (await admin.post(card, CARD | {"substitute_id": str(company.maria)})).status == 303
+    assert "Марія Коваленко stands in." in (await yurii.get("/me")).text
+    ring_here = "Calls of Щербань Юрій ring here: away, until 18:00."
+    assert ring_here not in (await maria.get("/day")).text
+    await yurii.post("/me/away", {"away": "1", "until": "2026-03-02T18:00"})
+    assert "Марія Коваленко stands in." in (await admin.get(card)).text
+    assert ring_here in (await maria.get("/day")).text
+    await maria.get("/me")
+    await maria.post("/me/away", {"away": "1"})
+    assert "Whoever stands in takes no calls now." in (await yurii.get("/me")).text
+    assert ring_here not in (await maria.get("/day")).text

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from leads.admin.reasons import tell
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
-from leads.domain.duty import Absence, AbsenceKind, Duty
+from leads.domain.duty import MOST_SUBSTITUTES, Absence, AbsenceKind, Duty
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
 from leads.domain.reasons import ChainRole, ReasonCode
-from routing.chain import MOST_SUBSTITUTES
 from routing.decide import decide
 from routing.decision import Decision, StepKind
 

@@ -18,6 +18,9 @@
   document.querySelector(".subnav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   document.querySelector(".nav-sub [aria-current]")?.scrollIntoView({ block: "nearest" });
 
+  // A form that came back begins where it has to be corrected.
+  document.querySelector("main [aria-invalid]")?.focus();
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-add-row], [data-remove-row], [data-move-row]");
     if (!button) return;
