@@ -279,3 +279,15 @@ async def test_lists_are_in_the_order_of_the_alphabet(database: Database, compan
     async with database.read() as session:
         names = [one.name for one in await store.employees(session)]
     assert names == ["Big Boss", "Ґалаґан", "Зоя", "Іван", "Марія Коваленко", "Олена", "Щербань Юрій", "Ярема"]
+
+
+async def test_an_empty_page_leads_on(admin: Visitor) -> None:
+    for path, link in (
+        ("/live", "/company/route"),
+        ("/day", "/leads"),
+        ("/plans", "/leads"),
+        ("/handovers", "/leads"),
+        ("/company/numbers", "/company/numbers/new"),
+    ):
+        empty = (await admin.get(path)).text.partition('class="empty"')[2]
+        assert f'class="button" href="{link}"' in empty, path
