@@ -235,6 +235,23 @@ async def test_a_form_that_came_back_begins_where_it_has_to_be_corrected(desk: W
             await expect(desk.page.locator(f"#{field}")).to_have_value(text)
 
 
+async def test_on_a_phone_one_calls_without_scrolling_and_lists_are_short(
+    chromium: str, address: str, database: Database, clock: Clock, company: Company
+) -> None:
+    await _say_much(database, clock, company)
+    async with window(chromium, address, width=390) as phone:
+        await phone.sign_in("admin")
+        await phone.goto("/leads")
+        row = await phone.page.locator(".list-leads tbody tr").bounding_box()
+        assert row is not None
+        assert row["height"] < 150  # of four lines, one of them a long name
+        await phone.goto("/leads/1")
+        number = await phone.page.locator("main a[href^='tel:']").first.bounding_box()
+        assert number is not None
+        assert number["y"] < 500
+        assert not await phone.scrolls_sideways()
+
+
 _CUT_OR_NARROW = """[...document.querySelectorAll('.main :is(.who, input, textarea, select, td, dd, .clamp)')]
     .filter((one) => one.checkVisibility() && one.type !== 'hidden')
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth
