@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, text
 from leads.store.engine import Database
 from leads.store.migrate import MigrationError, _scripts, revisions, upgrade, upgrade_database, wrong_revision
 from leads.store.models import Base, DirectoryVersion, LeadStatus
-from leads.store.search import sort_key
+from leads.store.search import search_text, sort_key
 from tests.conftest import PostgresServer
 
 _names = count(1)
@@ -86,6 +86,36 @@ async def test_names_kept_by_an_older_version_stand_where_new_ones_do(empty_url:
     async with database.read() as session:
         row = await session.execute(text("SELECT sort_name, sort_person, people_keys FROM counterparty"))
     assert tuple(row.one()) == (sort_key("Łukasz"), "dura", "dura\nsoren")
+    await database.dispose()
+
+
+async def test_names_with_invisible_signs_that_were_kept_before_are_found(empty_url: str) -> None:
+    database = Database(empty_url)
+    await upgrade_database(database, "0030")
+    day = "'2026-01-01'"
+    lead = "id, name, named, status_id, responsible_by_hand, email, address, comment, created_at, updated_at, version"
+    party = "id, name, folder, email, address, comment, created_at, updated_at, version, sort_name, search_text"
+    empty = f"'', '', '', '', {day}, {day}, 1, 'x'"
+    kept = (
+        f"INSERT INTO lead ({lead}, sort_name, main_number, search_text) VALUES (1, 'Щер\u00adбань', true, 1, false, "
+        f"'', '', '', {day}, {day}, 1, 'x', '+380501112233', '  щер  бань  +380501112233')",
+        f"INSERT INTO counterparty ({party}) VALUES (1, 'ТОВ', {empty}, '  тов  о  льга'), "
+        f"(2, 'Мар´яна', {empty}, '  мар  яна'), (3, 'Ія', {empty}, 'as it was')",
+        "INSERT INTO contact_person (id, counterparty_id, name, email) VALUES (1, 1, 'О\u200bльга', 'o@example.com')",
+        "INSERT INTO phone_number (number, position, lead_id, on_active_lead) VALUES ('+380501112233', 0, 1, true)",
+        "INSERT INTO phone_number (number, position, contact_person_id, on_active_lead) "
+        "VALUES ('+380671112233', 0, 1, false)",
+    )
+    async with database.write() as session:
+        for one in kept:
+            await session.execute(text(one))
+    await upgrade_database(database)
+    async with database.read() as session:
+        leads = (await session.scalars(text("SELECT search_text FROM lead"))).all()
+        parties = (await session.scalars(text("SELECT search_text FROM counterparty ORDER BY id"))).all()
+    assert leads == [search_text("Щербань", "", numbers=["+380501112233"])]
+    ours = search_text("ТОВ", "", "Ольга", "o@example.com", numbers=["+380671112233"])
+    assert parties == [ours, search_text("Мар'яна"), "as it was"]
     await database.dispose()
 
 
