@@ -33,6 +33,11 @@ def answers() -> bool:
         return False
 
 
+def project_of(folder: Path) -> str:
+    """The project's name by its data's place: two demonstrations on one machine do not end each other's containers."""
+    return f"leadline-demo-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
 class DockerAsterisk:
     """The service `asterisk` of docker-compose.yml, on the host's network, under a project name of its own.
 
@@ -49,8 +54,7 @@ class DockerAsterisk:
         """
         self._environment = os.environ | container_environment(values)
         self._folder = folder.resolve()
-        # By its place: two demonstrations on one machine do not end each other's containers.
-        self.project = f"leadline-demo-{sha256(str(self._folder).encode()).hexdigest()[:8]}"
+        self.project = project_of(folder)
         self._log = folder / "compose.log"
 
     @property

@@ -27,7 +27,7 @@ PASSWORD = re.compile(r"login admin, password (\S{12,})")
 
 
 @pytest.fixture(autouse=True, params=["Debian tree", "container"])
-def asterisk_in(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def asterisk_in(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where Asterisk runs: each way where a Docker engine answers, the Debian tree alone elsewhere."""
     if request.param == "container" and not docker.answers():
         pytest.skip("no Docker engine answers here")
@@ -37,6 +37,11 @@ def asterisk_in(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         command.write_text("#!/bin/sh\nexit 1\n")
         command.chmod(0o755)
         monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    yield
+    if request.param == "container":
+        project = docker.project_of(tmp_path / "var" / "asterisk")
+        subprocess.run(["docker", "rmi", f"{project}-asterisk"], capture_output=True, check=False)
+        subprocess.run(["docker", "volume", "rm", f"{project}_asterisk-data"], capture_output=True, check=False)
 
 
 @contextmanager
