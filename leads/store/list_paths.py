@@ -30,8 +30,6 @@ from leads.store.list_walks import (
 _FIRST_WALK, _SECOND_WALK = 200, 1000
 """So many rows of the order tell how far a page may reach. A walk looks at all its rows, because SQLite sorts what it
 found once more."""
-_FARTHER = 4
-"""So many times as far as usual a walk goes, where its rows promise that it will do and sorting would take longer."""
 _WINDOW = 5000
 """So many rows are looked through at once, where all of them are."""
 
@@ -80,9 +78,10 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
         else:
             places, _left = await walk(search, source, await groups_in_use(search, source), search.limit)
         return places, Total(whole, True)
-    rarest, number = await _rarest(search.session, source)
+    rarest, few = await _rarest(search.session, source)
     finds = _found_by(search.session, source, rarest)
-    if number is not None:
+    if rarest is not None and few:
+        number = await rows_in(search.session, rarest.ids.limit(MOST_COUNTED + 1))
         places = await sort(search, source, finds, number)
         if search.start is None and len(places) < search.limit:
             return places, Total(len(places), True)
@@ -114,11 +113,13 @@ async def _walk_far(search: Search, source: Source, rarest: Condition | None) ->
         if ahead > longest == usual and budget >= _SECOND_WALK:
             if rarest and await _at_most(search.session, rarest, (_IN_INDEX if all_held else _LOOKING).more):
                 return places, None
-            longest *= _FARTHER
+            longest *= 2  # Half as long as it would take to sort so many.
         if ahead <= longest:
             budget = min(max(ahead * 3 // 2, budget * 2), longest)
-        elif budget < max(_SECOND_WALK, usual):
-            budget = _SECOND_WALK if budget < _SECOND_WALK else usual
+        elif budget < _SECOND_WALK:
+            budget = _SECOND_WALK
+        elif budget < longest:
+            budget = longest
         else:
             return places, None
 
@@ -133,15 +134,17 @@ async def _at_most(session: AsyncSession, condition: Condition, most: int) -> bo
     return await session.scalar(select(literal(1)).select_from(beyond)) is None
 
 
-async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | None, int | None]:
-    """The condition whose matches cost least to sort; also how many they are, if few enough to do so at once."""
+async def _rarest(session: AsyncSession, source: Source) -> tuple[Condition | None, bool]:
+    """The condition whose matches cost least to sort; also whether they are few enough to do so at once."""
     indexed = _indexed(source)
     most = (_IN_INDEX if in_index(source) else _LOOKING).few
-    counts = [await rows_in(session, condition.ids.limit(most + 1)) for condition in indexed]
-    number = min(counts, default=most + 1)
-    if number <= most:
-        return indexed[counts.index(number)], number
-    return max(indexed, key=lambda condition: condition.index, default=None), None
+    few = [condition for condition in indexed if await _at_most(session, condition, most)]
+    if not few:
+        return max(indexed, key=lambda condition: condition.index, default=None), False
+    if len(few) == 1:
+        return few[0], True
+    counts = [await rows_in(session, condition.ids.limit(most)) for condition in few]
+    return few[counts.index(min(counts))], True
 
 
 def _found_by(session: AsyncSession, source: Source, driver: Condition | None) -> list[ColumnElement[bool]]:

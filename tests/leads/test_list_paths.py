@@ -142,6 +142,19 @@ async def test_times_and_sources_are_walked_to_in_an_index_that_holds_them(
         assert all(f"USING INDEX {index}" in step for step in at_leads), how
 
 
+async def test_before_very_many_are_sorted_they_are_walked_to_twice_as_far(
+    database: Database, monkeypatch: pytest.MonkeyPatch, analyzed: bool
+) -> None:
+    await _fill(database, analyzed=analyzed)
+    monkeypatch.setattr(list_paths, "_LOOKING", list_paths.Effort(5, 50, 150))
+    monkeypatch.setattr(list_paths, "_FIRST_WALK", 20)
+    monkeypatch.setattr(list_paths, "_SECOND_WALK", 50)
+    for more, sorts in ((50, False), (500, True)):  # There are 160 of them, behind 240 others.
+        monkeypatch.setattr(list_paths, "_IN_INDEX", list_paths.Effort(5, more, 150))
+        steps = await _steps(database, LeadFilter(created=LATE), LeadOrder.NUMBER)
+        assert any("AS rank" in sql for sql in steps) is sorts
+
+
 async def test_people_without_leads_of_that_time_are_found_out_by_their_own_index(
     database: Database, analyzed: bool
 ) -> None:
