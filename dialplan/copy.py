@@ -20,8 +20,8 @@ from collections.abc import Mapping
 
 from dialplan.defaults import default_plans
 from dialplan.forms import encode_names, phone_entries
-from dialplan.number_rules import aliases, encode_rules, find_entry, number_rules
-from dialplan.plan import MARK, OPENING, encode_kept_plan
+from dialplan.number_rules import aliases, encode_rules, number_rules
+from dialplan.plan import MARK, encode_kept_plan
 from dialplan.recording import outgoing_entries
 from dialplan.words import (
     COMPANY_FAMILY,
@@ -108,31 +108,3 @@ def _step(directory: Directory, absent: Mapping[int, Absence], employee_id: int)
     chain.ring_employee(employee_id, ChainRole.RESPONSIBLE)
     steps, _reasons = chain.end()
     return encode_kept_plan(Decision(None, None, None, None, steps, ())).removeprefix(MARK).strip("|")
-
-
-def compose_plan(small: Mapping[str, Mapping[str, str]], numbers: Mapping[str, str], caller: str, did: str) -> str:
-    """Put the plan together as the dialplan's context leadline-copy does; for tests and people.
-
-    Args:
-        small: the entries by family.
-        numbers: the entries of outside numbers.
-        caller: the caller's number as Asterisk has it.
-        did: the dialled number's digits.
-    """
-    company = small[COMPANY_FAMILY]
-    plan = small[DID_FAMILY].get(did, company[COMPANY_PLAN])
-    rules = tuple(tuple(rule.split(",", 1)) for rule in company[COMPANY_RULES].split("!"))
-    entry = find_entry(numbers, caller, rules)  # type: ignore[arg-type]
-    if entry is None:
-        return plan
-    who, names = entry.split("|")
-    steps = [step for step in plan.removeprefix(MARK).split("|") if step]
-    opening = [step for step in steps if step.startswith(OPENING)]
-    steps = steps[len(opening) :]
-    first = who.split("-")[0]
-    keys = (*who.split("-"), f"{first}{SUBSTITUTE_OF}")
-    own = list(dict.fromkeys(filter(None, (small[EMPLOYEE_FAMILY].get(key, "") for key in keys))))
-    if own and steps and own[-1].split(",")[2] == steps[0].split(",")[2]:
-        kind, seconds, *ringing = own[-1].split(",")
-        own[-1] = ",".join((kind, str(int(seconds) + int(steps.pop(0).split(",")[1])), *ringing))
-    return "|".join(("L1", names, *opening, *own, *steps))

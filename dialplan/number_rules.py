@@ -6,7 +6,6 @@ entry is found. Where `read_number` reads digits otherwise, the digits themselve
 names the right number.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import phonenumbers
@@ -27,7 +26,6 @@ _HEAD_E164 = 9
 _MOST_ALIKE = 65536
 _plain: set[tuple[str, int, str]] = set()
 """Beginnings of numbers that have no aliases: to ask for each would take 0.5 ms, and a big company has 200,000."""
-_SEPARATORS = str.maketrans("", "", ".-")
 
 
 @lru_cache(maxsize=16)
@@ -68,20 +66,6 @@ def aliases(e164: str, region: str) -> dict[str, str]:
             _plain.clear()
         _plain.add(alike)
     return found
-
-
-def find_entry(entries: Mapping[str, str], raw: str, rules: tuple[Rule, ...]) -> str | None:
-    """Find a caller's entry as the dialplan's context leadline-find does; for tests and people."""
-    number = raw.translate(_SEPARATORS)
-    if not number.lstrip("+").isdecimal() or not number.isascii() or len(number) < SHORTEST_DIGITS:
-        return None
-    entry = entries.get(number)
-    if entry is not None and entry.startswith(ALIAS):
-        return entries.get(entry[len(ALIAS) :])
-    if entry is not None or number.startswith("+"):
-        return entry
-    candidates = (put + number[len(cut) :] for cut, put in rules if number.startswith(cut))
-    return next((entries[candidate] for candidate in candidates if candidate in entries), None)
 
 
 def _reads(digits: str, region: str) -> str:

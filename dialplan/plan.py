@@ -15,8 +15,7 @@ no sign in it means anything to AGI's quoting, to Set(), Dial() and Gosub(), or 
 """
 
 import re
-from dataclasses import dataclass, replace
-from urllib.parse import unquote
+from dataclasses import replace
 
 from dialplan.forms import MOST_BYTES, encode_names, field_of, kind_of
 from leads.domain.directory import DisplayMode, Extension
@@ -45,34 +44,9 @@ _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_-]{1,20}")
 _MOST_LAYOUTS = 4096
 _layouts: dict[int, tuple[tuple[Step, ...], "_Layout"]] = {}
-OPENING = ("G,", "R,")
-"""How the steps begin that ring nobody; they come before all others."""
 _RECORD = "|R,,,,"
 _KINDS = {StepKind.PHONES: "P", StepKind.QUEUE: "Q"}
 _Fields = tuple[int, ...]
-
-
-class PlanError(ValueError):
-    """The text is no plan of this version."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedPhone:
-    """One phone of a step as the dialplan reads it; `shows` is None where the trunk's name stays, "" for no name."""
-
-    endpoint: str
-    call_waiting: bool
-    shows: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """One step as the dialplan reads it."""
-
-    kind: StepKind
-    seconds: int
-    phones: tuple[PlannedPhone, ...] = ()
-    queue: str | None = None
 
 
 def encode_plan(decision: Decision, most_bytes: int = MOST_ANSWER_BYTES) -> str:
@@ -123,25 +97,6 @@ def encode_callee(facts: CallerFacts | None, displays: Displays, phone: Extensio
     if facts is None:
         return f"{UNSURE_MARK}|{kind}"
     return f"{MARK}{encode_names(facts.name, facts.language, displays)}|{kind}"
-
-
-def decode_plan(plan: str) -> tuple[PlannedStep, ...]:
-    """Read a plan as the dialplan does; for people and tests.
-
-    Raises:
-        PlanError: it is no plan of this version.
-    """
-    if not plan.startswith((MARK, UNSURE_MARK)):
-        raise PlanError(f"a plan begins with {MARK}")
-    names, *steps = plan[len(MARK) :].split("|")
-    try:
-        return tuple(
-            _decode_step(step.split(","), [unquote(name) for name in names.split("~")])
-            for step in steps
-            if step and not step.startswith(OPENING)
-        )
-    except (ValueError, IndexError) as error:
-        raise PlanError(f"not a plan: {error}") from None
 
 
 def _opening(decision: Decision) -> str:
@@ -221,29 +176,3 @@ def _encode_step(step: Step, shown: dict[Kind, int] | None, most: int) -> str:
     fields = {ring.extension.endpoint.partition("/")[2]: shown[_kind(ring.extension)] for ring in rings}
     special = {phone: field for phone, field in fields.items() if field > 1}
     return f"{step_text},{'!'.join(special)},{'!'.join(map(str, special.values()))}"
-
-
-def _decode_step(fields: list[str], names: list[str]) -> PlannedStep:
-    kind, seconds, who, special, forms = fields
-    own = (
-        dict(zip(special.split("!"), map(int, forms.split("!")), strict=True)) if special not in ("", _LOOK_UP) else {}
-    )
-    if kind == _KINDS[StepKind.QUEUE]:
-        return PlannedStep(StepKind.QUEUE, int(seconds), queue=who)
-    if kind != _KINDS[StepKind.PHONES]:
-        raise ValueError(f"step {kind!r}")
-    phones = tuple(
-        PlannedPhone(
-            phone[1:],
-            phone[0] == "1",
-            _shown(names, own.get(phone.partition("/")[2], 1)),
-        )
-        for phone in who.split("!")
-    )
-    return PlannedStep(StepKind.PHONES, int(seconds), phones)
-
-
-def _shown(names: list[str], field: int) -> str | None:
-    if field == _NO_FIELD:
-        return ""
-    return names[field - 1] or None

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialplan.copy import CompanyEntries, compose_plan
-from dialplan.plan import OPENING, PlannedStep, decode_plan, encode_plan
+from dialplan.copy import CompanyEntries
+from dialplan.plan import encode_plan
 from dialplan.words import COMPANY_FAMILY, COMPANY_PLAN, DID_FAMILY, EMPLOYEE_FAMILY, PHONE_FAMILY
 from leads.domain.directory import Did, Directory, DisplayMode, Employee, Extension, Group
 from leads.domain.duty import Absence, AbsenceKind, Duty
@@ -12,6 +12,7 @@ from leads.domain.numbers import read_number
 from leads.domain.people import Person, PersonKind
 from leads.domain.recordings import RecordedCalls, RecordingRule
 from routing.decide import decide
+from tests.dialplan.as_asterisk import OPENING, PlannedStep, compose_plan, decode_plan
 
 CALLER = "+380501234567"
 DIDS = ("+380441234567", "+380441234568", "+31201234567")

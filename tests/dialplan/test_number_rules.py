@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialplan.number_rules import aliases, encode_rules, find_entry, number_rules
+from dialplan.number_rules import aliases, encode_rules, number_rules
 from leads.domain.numbers import NumberKind, read_number
+from tests.dialplan.as_asterisk import find_entry
 
 REGIONS = ("UA", "RU", "KZ", "BY", "PL", "DE", "NL", "GB", "FR", "ES", "IT", "HU", "LT", "CZ", "US", "BR")
 

@@ -11,16 +11,13 @@ from dialplan.plan import (
     MOST_ANSWER_BYTES,
     MOST_KEPT_BYTES,
     NOTHING,
-    PlanError,
-    PlannedPhone,
-    PlannedStep,
-    decode_plan,
     encode_plan,
 )
 from leads.domain.directory import DisplayMode, Extension
 from leads.domain.displays import displays_of
 from leads.domain.reasons import Reason, ReasonCode
 from routing.decision import Decision, Ring, Step, StepKind
+from tests.dialplan.as_asterisk import PlanError, PlannedPhone, PlannedStep, decode_plan
 
 WHY = Reason(ReasonCode.CALLER_HIDDEN)
 SAFE = re.compile(r"L1\|[\w .~|,!%/@+*-]*")
