@@ -53,11 +53,6 @@ class CallGroup:
         """The calls in it."""
         return {row.linkedid for row in self.rows}
 
-    @property
-    def uniqueids(self) -> set[str]:
-        """All channels."""
-        return {row.uniqueid for row in self.rows}
-
     def take(self, row: CelRow) -> None:
         """Add a row."""
         self.rows.append(row)

@@ -4,7 +4,7 @@ A call is planned for a calendar day of the company's zone, whatever zone its ca
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -75,10 +75,6 @@ class Calendar:
             if self.is_working(day + later * _DAY):
                 return day + later * _DAY
         return day
-
-    def moment_of(self, day: date, minutes: int) -> datetime:
-        """The moment of a wall clock's `minutes` after midnight on a day of the company, in its zone."""
-        return datetime(day.year, day.month, day.day, minutes // 60, minutes % 60, tzinfo=self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +156,3 @@ class Workload:
             self._next[employee, one] = day
         self.planned[employee, day] += 1
         return day
-
-
-def rule_of(rules: Mapping[int, StatusRule], status_id: int | None) -> StatusRule | None:
-    """The rule of a status, if it plans."""
-    rule = rules.get(status_id) if status_id is not None else None
-    return rule if rule is not None and rule.plans else None

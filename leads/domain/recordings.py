@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 
 LONGEST_PATH = 255
@@ -100,8 +100,3 @@ def is_call_folder(name: str) -> bool:
 def is_recording_file(name: str) -> bool:
     """Whether a file may be a recording."""
     return _FILE.fullmatch(name) is not None
-
-
-def too_old(recorded_at: datetime, keep_days: int, now: datetime) -> bool:
-    """Whether a recording has been kept for long enough."""
-    return recorded_at < now - timedelta(days=keep_days)
