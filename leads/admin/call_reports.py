@@ -16,6 +16,7 @@ from leads.admin.exports import Row
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
 from leads.admin.periods import day_text, read_period
+from leads.admin.refusals import strange_address
 from leads.admin.rendering import number_text, render
 from leads.admin.report_groups import (
     NONE,
@@ -25,7 +26,6 @@ from leads.admin.report_groups import (
     choices,
     dimensions_part,
     number_key,
-    wrong_address,
 )
 from leads.admin.reports import read_report, report_file
 from leads.domain.periods import Period
@@ -156,7 +156,7 @@ def _key(grouping: CallGrouping, text: str) -> Key:
     if grouping is CallGrouping.DAY:
         with suppress(ValueError):
             return date.fromisoformat(text).isoformat()
-        raise wrong_address()
+        raise strange_address()
     return number_key(text)
 
 

@@ -2,13 +2,13 @@
 
 from aiohttp import web
 
-from leads.admin.call_lines import call_lines, cards_to_open, phone_names, visible
+from leads.admin.call_lines import call_lines, cards_to_open, phone_names
 from leads.admin.context import panel_of, viewer_of
 from leads.admin.forms import ID
-from leads.admin.i18n import _
 from leads.admin.reasons import tell_kept
 from leads.admin.recordings import may_pause, shown_recordings
 from leads.admin.rendering import render
+from leads.admin.seen import seen_call
 from leads.store import board
 from leads.store.tasks import notes_of_call
 
@@ -20,9 +20,7 @@ async def call_page(request: web.Request) -> web.Response:
     """Show a call to those who may see it; for others it does not exist."""
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
-        call = await board.find_call(session, int(request.match_info["id"]))
-        if call is None or not visible(viewer, panel.directory.current)(call):
-            raise web.HTTPNotFound(text=_("There is no such call, or it is not yours to see."))
+        call = await seen_call(session, request)
         consultations = await board.consultations(session, call)
         decision = await board.decision_of(session, call)
         notes = await notes_of_call(session, call.id)

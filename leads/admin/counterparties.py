@@ -22,7 +22,7 @@ from leads.admin.events import events_of
 from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.lead_ends import no_such_lead, open_lead_card
+from leads.admin.lead_ends import open_lead_card
 from leads.admin.leads_at_stake import (
     asking_about,
     at_stake,
@@ -34,7 +34,9 @@ from leads.admin.leads_at_stake import (
 )
 from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
+from leads.admin.refusals import no_such_counterparty, no_such_lead
 from leads.admin.rendering import redirect, render
+from leads.admin.seen import seen_counterparty
 from leads.admin.tasks import card_work
 from leads.domain.statuses import StatusSet
 from leads.store.at_stake import LeadsToCloseError
@@ -55,7 +57,6 @@ from leads.store.counterparty_card import (
     CounterpartyEdit,
     Saved,
     first_status,
-    load_counterparty,
     save_counterparty,
 )
 from leads.store.leads import employees
@@ -187,7 +188,7 @@ async def _write(request: web.Request, counterparty_id: int | None, form: Form, 
             becoming=becoming,
         )
     except NoSuchCardError:
-        raise no_such_lead() if becoming else _no_such_counterparty() from None
+        raise no_such_lead() if becoming else no_such_counterparty() from None
 
 
 async def _conflict(
@@ -232,17 +233,10 @@ async def _saved(request: web.Request, saved: Saved) -> web.Response:
     return redirect(request, f"/counterparties/{saved.id}" if mine else "/counterparties", flash=flash)
 
 
-def _no_such_counterparty() -> web.HTTPNotFound:
-    return web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see."))
-
-
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> CounterpartyCard:
     counterparty_id = int(request.match_info["id"])
     calls_him = panel_of(request).questions.caller_rings(viewer.id, counterparty_id=counterparty_id)
-    try:
-        return await load_counterparty(session, counterparty_id, None if calls_him else viewer.scope)
-    except NoSuchCardError:
-        raise _no_such_counterparty() from None
+    return await seen_counterparty(session, counterparty_id, None if calls_him else viewer.scope)
 
 
 async def _page(

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from leads.admin import cards as pages
 from leads.admin.forms import Form
 from leads.admin.i18n import _
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import number_text, status_word
 from leads.store.cards import read_numbers
 from leads.store.counterparty_card import (
@@ -46,7 +45,7 @@ def persons_of(form: Form) -> list[Row]:
     """The contact persons as they stand in the form."""
     columns = [form.values(column) for column in _COLUMNS]
     if len({len(column) for column in columns}) > 1:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     return [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -67,7 +66,7 @@ def change_persons(form: Form) -> Form | None:
     elif action == "remove" and place.isascii() and place.isdigit() and int(place[:4]) < len(rows):
         del rows[int(place[:4])]
     else:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     return form.replaced(**{column: [row[column] for row in rows] for column in _COLUMNS})
 
 

@@ -12,6 +12,7 @@ from leads.admin.context import Viewer, panel_of, viewer_of
 from leads.admin.dialling import call_buttons
 from leads.admin.forms import Query
 from leads.admin.i18n import _, current_locale, month_text, ngettext
+from leads.admin.refusals import strange_address
 from leads.admin.rendering import number_text, render
 from leads.admin.stand_ins import said_of_away
 from leads.domain.follow_up import TaskKind
@@ -163,10 +164,10 @@ def _day(query: Query, name: str) -> date | None:
     try:
         day = date.fromisoformat(typed) if typed else None
     except ValueError:
-        raise web.HTTPBadRequest(text=_("This address is not one of this page's.")) from None
+        raise strange_address() from None
     # A calendar has weeks before and after its month, which the first and the last year of all have not.
     if day is not None and day.year not in YEARS:
-        raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+        raise strange_address()
     return day
 
 

@@ -12,13 +12,11 @@ from leads.admin.forms import ID
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.rendering import number_text, redirect
+from leads.admin.seen import seen_counterparty, seen_lead
 from leads.domain.directory import Directory, Extension
 from leads.domain.numbers import NumberKind, read_number
 from leads.domain.rings import PhonesUnavailableError
 from leads.store.callers import find_caller
-from leads.store.cards import NoSuchCardError
-from leads.store.counterparty_card import load_counterparty
-from leads.store.lead_card import load_lead
 
 PAUSE = timedelta(seconds=3)
 """Between two calls of one employee: a double click is one call."""
@@ -81,10 +79,7 @@ async def call_lead(request: web.Request) -> web.Response:
     """Call one of a lead's numbers."""
     panel, lead_id = panel_of(request), int(request.match_info["id"])
     async with panel.database.read() as session:
-        try:
-            card = await load_lead(session, lead_id, viewer_of(request).scope)
-        except NoSuchCardError:
-            raise web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see.")) from None
+        card = await seen_lead(session, lead_id, viewer_of(request).scope)
     return await _call(request, f"/leads/{lead_id}", card.numbers)
 
 
@@ -93,10 +88,7 @@ async def call_counterparty(request: web.Request) -> web.Response:
     """Call one of a counterparty's numbers, or one of its contact persons'."""
     panel, counterparty_id = panel_of(request), int(request.match_info["id"])
     async with panel.database.read() as session:
-        try:
-            card = await load_counterparty(session, counterparty_id, viewer_of(request).scope)
-        except NoSuchCardError:
-            raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see.")) from None
+        card = await seen_counterparty(session, counterparty_id, viewer_of(request).scope)
     numbers = (*card.numbers, *(number for person in card.persons for number in person.numbers))
     return await _call(request, f"/counterparties/{counterparty_id}", numbers)
 

@@ -9,6 +9,7 @@ from leads.admin.employees import card_beside
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.refusals import no_such_employee, strange_form
 from leads.admin.rendering import redirect, render
 from leads.admin.sign_in import preferences_page
 from leads.store import duty
@@ -39,7 +40,7 @@ async def switch_other(request: web.Request) -> web.Response:
     try:
         await _switch(panel_of(request), employee_id, form.flag("away"), until)
     except GoneError:
-        raise web.HTTPNotFound(text=_("There is no such employee.")) from None
+        raise no_such_employee() from None
     return redirect(request, f"/company/employees/{employee_id}", flash=_said(form))
 
 
@@ -102,7 +103,7 @@ async def remove_holiday(request: web.Request) -> web.Response:
     panel, form = panel_of(request), form_of(request)
     day = _day(form)
     if day is None:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     async with panel.database.write() as session:
         await duty.remove_holiday(session, day)
     await panel.directory.refresh()

@@ -13,6 +13,7 @@ from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
 from leads.admin.reasons import tell_absence
+from leads.admin.refusals import no_such_employee
 from leads.admin.rendering import redirect, render, word
 from leads.admin.sign_in import new_password
 from leads.admin.stand_ins import said_of_stand_in
@@ -126,7 +127,7 @@ async def _open(request: web.Request) -> tuple[Employee, Form]:
     async with panel_of(request).database.read() as session:
         employee = await company.find_employee(session, int(request.match_info["id"]))
         if employee is None:
-            raise web.HTTPNotFound(text=_("There is no such employee."))
+            raise no_such_employee()
         shifts = await duty.working_times(session, employee.id)
         substitute_id = await duty.substitute_of(session, employee.id)
     return employee, _form_from(employee).replaced(**hours.written(shifts), substitute_id=substitute_id)

@@ -1,7 +1,5 @@
 """Erasing a person for good, asked for and confirmed by an administrator (X5)."""
 
-import asyncio
-
 import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,13 +8,13 @@ from leads.admin.context import Panel, admin_only, panel_of, viewer_of
 from leads.admin.forms import ID
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import redirect, render
 from leads.store import erasing, recordings
 from leads.store.cards import NoSuchCardError
 from leads.store.counterparty_card import load_counterparty
 from leads.store.erasing import CallRunsError, ChangedMeanwhileError, Traces, mentions_of, traces_of
 from leads.store.lead_card import load_lead
-from leads.store.recording_files import RecordingGoneError
 
 routes = web.RouteTableDef()
 _log = structlog.get_logger(__name__)
@@ -40,7 +38,7 @@ async def erase(request: web.Request) -> web.Response:
     """Erase: first the voices, then everything else at once."""
     panel, viewer = panel_of(request), viewer_of(request)
     if form_of(request).value("sure") != "1":
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     for _attempt in range(_ATTEMPTS):
         _name, traces = await _find(request)
         if traces.runs:
@@ -95,15 +93,6 @@ async def _find(request: web.Request) -> tuple[str, Traces]:
 
 async def _delete_recordings(panel: Panel, traces: Traces, by_id: int) -> None:
     for recording_id, pbx, path in traces.recordings:
-        folder = panel.recordings.folders.get(pbx)
-        if folder is None:
-            raise web.HTTPConflict(text=_("This server does not know the folder of recordings."))
-        try:
-            await asyncio.to_thread(folder.delete, path)
-        except RecordingGoneError:
-            pass  # What is on record names no file of ours: nothing is there to delete.
-        except OSError as error:
-            _log.error("a recording cannot be deleted", path=path, why=str(error))
-            raise web.HTTPConflict(text=_("The file cannot be deleted. Your administrator can find why.")) from None
+        await panel.recordings.delete(pbx, path)
         async with panel.database.write() as session:
             await recordings.note_deleted(session, recording_id, panel.clock(), by_id=by_id)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 
 from leads.admin.i18n import _, ngettext
+from leads.admin.refusals import strange_address, strange_form
 from leads.domain.numbers import NumberKind, read_number
 
 BIGGEST_ID = 2**31 - 1
@@ -179,7 +180,7 @@ class Form:
         try:
             return kind(self.value(name) if typed is None else typed)
         except ValueError:
-            raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
+            raise strange_form() from None
 
     def identifier(self, name: str, *, typed: str | None = None) -> int | None:
         """A row's key from a list of choices, or None where none is chosen."""
@@ -188,20 +189,20 @@ class Form:
             return None
         if value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) <= BIGGEST_ID:
             return int(value)
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
 
     def version(self) -> int:
         """The version of the card that the form was filled in from."""
         version = self.identifier("version")
         if version is None:
-            raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+            raise strange_form()
         return version
 
     def rows(self, *names: str) -> list[dict[str, str]]:
         """The rows of repeated fields that stand side by side; rows that are empty in the first field are left out."""
         columns = [self.values(name) for name in names]
         if len({len(column) for column in columns}) > 1:
-            raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+            raise strange_form()
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True) if row[0].strip()]
 
     def outside_number(self, name: str, region: str, *, typed: str | None = None, required: bool = True) -> str:
@@ -237,7 +238,7 @@ class Query:
         """A text, empty when not asked for."""
         value = self.typed(name).strip()
         if len(self._fields.get(name, ())) > 1 or _fault(value, longest):
-            raise _foreign_address()
+            raise strange_address()
         return value
 
     def words(self, name: str, longest: int = 200) -> str:
@@ -252,7 +253,7 @@ class Query:
         """One of `allowed`, such as the columns that a list can be sorted by."""
         value = self.text(name) or default
         if value not in allowed:
-            raise _foreign_address()
+            raise strange_address()
         return value
 
     def identifier(self, name: str) -> int | None:
@@ -262,7 +263,7 @@ class Query:
             return None
         if value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) <= BIGGEST_ID:
             return int(value)
-        raise _foreign_address()
+        raise strange_address()
 
     def page(self, name: str, pages: int) -> int:
         """Which of at most so many pages is asked for; the first one, 0, where none is."""
@@ -278,7 +279,3 @@ class Query:
     def url_at(self, path: str) -> str:
         """The address of another page for the same list, from its beginning."""
         return f"{path}{self.url(after=None, before=None).removeprefix(self.path)}"
-
-
-def _foreign_address() -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=_("This address is not one of this page's."))

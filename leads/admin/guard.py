@@ -34,6 +34,7 @@ from leads.admin.context import (
 from leads.admin.forms import Form, parse_fields
 from leads.admin.i18n import N_, Locale, _, accepted_language, use_locale
 from leads.admin.passwords import TooBusyError
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import render, use_csrf_token
 from leads.domain.visibility import may_export, scope_of
 from leads.store import access, audit
@@ -257,7 +258,7 @@ async def _read_form(request: web.Request, viewer: Viewer | None) -> None:
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
     except ValueError:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
+        raise strange_form() from None
     _check_token(request, viewer, form.value("csrf"))
     request[_FORM] = form
     return None
@@ -274,7 +275,7 @@ async def _open_upload(request: web.Request, viewer: Viewer | None) -> None:
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
     except UNREADABLE_PARTS:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
+        raise strange_form() from None
     _check_token(request, viewer, sent)
     request[_UPLOAD] = reader
 

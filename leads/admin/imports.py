@@ -26,6 +26,7 @@ from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import UNREADABLE_PARTS, form_of, upload_of
 from leads.admin.i18n import _
 from leads.admin.import_runner import Order, Upload
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import redirect, render
 from leads.domain.csv_cells import original
 from leads.domain.intake import numbers_without_leads
@@ -74,7 +75,7 @@ async def upload(request: web.Request) -> web.Response:
         form.fail("file", str(error))
         return await _start_page(request, form, 422)
     except UNREADABLE_PARTS:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page.")) from None
+        raise strange_form() from None
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=_("The form took too long to arrive.")) from None
     panel.imports.keep(viewer.id, Upload(kind, file, panel.clock()))
@@ -122,7 +123,7 @@ async def start(request: web.Request) -> web.Response:
     mapped = _read_columns(form, found)
     known = form.value("known")
     if known not in ("skip", "update"):
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     if form.errors:
         return await _preview_page(request, found, form, 422)
     async with panel.database.read() as session:
@@ -223,7 +224,7 @@ def _read_columns(form: Form, found: Upload) -> Mapped:
     chosen = form.values("column")
     allowed = COLUMNS[found.kind]
     if len(chosen) != len(found.file.header) or not set(chosen) <= {*allowed, _NOT_IMPORTED}:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     mapped = tuple(Column(value) if value else None for value in chosen)
     for column in allowed:
         if column is not Column.NUMBER and mapped.count(column) > 1:

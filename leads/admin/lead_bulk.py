@@ -7,6 +7,7 @@ from leads.admin.context import panel_of, supervisor_only, viewer_of
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, ngettext
 from leads.admin.leads import asked_leads, show_list
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import redirect, render
 from leads.store import handovers
 from leads.store.cards import WrongFieldError
@@ -38,7 +39,7 @@ async def give(request: web.Request) -> web.Response:
     try:
         given = await give_leads(panel.database, ids, responsible, by=viewer.id, clock=panel.clock, scope=viewer.scope)
     except WrongFieldError:
-        raise _forged() from None
+        raise strange_form() from None
     flash = ngettext("%(count)s lead changed hands.", "%(count)s leads changed hands.", given.given)
     if given.closed:
         stay = ngettext("%(count)s is closed and stays.", "%(count)s are closed and stay.", given.closed)
@@ -59,7 +60,7 @@ async def _ask(request: web.Request, responsible: int | None) -> web.Response:
         people = dict(await people_choices(session))
         count = await count_open(session, wanted, viewer.scope)
     if responsible is not None and responsible not in people:
-        raise _forged()
+        raise strange_form()
     if not count:
         return redirect(request, _list_page(request), flash=_("The list holds no open lead."))
     return render(
@@ -86,7 +87,7 @@ async def _give_list(request: web.Request, responsible: int | None) -> web.Respo
                 session, wanted, responsible, total, by=viewer.id, now=now, runner=runner
             )
     except WrongFieldError:
-        raise _forged() from None
+        raise strange_form() from None
     if not await panel.handovers.take_up(handover_id, total):
         return redirect(request, f"/handovers/{handover_id}")
     async with panel.database.read() as session:
@@ -94,7 +95,3 @@ async def _give_list(request: web.Request, responsible: int | None) -> web.Respo
     given = done.counts.get("given", 0) if done is not None else 0
     flash = ngettext("%(count)s lead changed hands.", "%(count)s leads changed hands.", given)
     return redirect(request, _list_page(request), flash=flash)
-
-
-def _forged() -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=_("This form was not sent by this page."))

@@ -9,7 +9,9 @@ from leads.admin.forms import ID, Form, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.planning import planning_of, step_text
+from leads.admin.refusals import no_such_lead, strange_address, strange_form
 from leads.admin.rendering import number_text, redirect, render
+from leads.admin.seen import seen_counterparty, seen_lead
 from leads.domain.lead_life import Age, NumbersTo, older_first
 from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError, WrongFieldError
 from leads.store.closing import Choice, PlaceForNumbersError, choose_counterparty
@@ -18,8 +20,8 @@ from leads.store.counterparties import (
     CounterpartyOrder,
     list_counterparties,
 )
-from leads.store.counterparty_card import CounterpartyCard, load_counterparty
-from leads.store.lead_card import LeadCard, load_lead
+from leads.store.counterparty_card import CounterpartyCard
+from leads.store.lead_card import LeadCard
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.listing import Request
 from leads.store.merging import merge_leads
@@ -39,7 +41,7 @@ async def close_page(request: web.Request) -> web.Response:
         chosen = Query(request).identifier("counterparty")
         if chosen is None:
             return await _choose_page(request, session, lead)
-        company = await _company(session, viewer, chosen)
+        company = await seen_counterparty(session, chosen, viewer.scope)
         return _close_page(request, lead, company, Form.filled(version=lead.version))
 
 
@@ -50,7 +52,7 @@ async def close(request: web.Request) -> web.Response:
     lead_id = int(request.match_info["id"])
     counterparty_id = form.identifier("counterparty_id")
     if counterparty_id is None:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     to = form.choice("numbers_to", NumbersTo) if form.value("numbers_to") else None
     choice = Choice(counterparty_id, form.identifier("contact_person_id"), to)
     try:
@@ -74,7 +76,7 @@ async def close(request: web.Request) -> web.Response:
         return redirect(request, f"/counterparties/{company.id}" if mine else f"/leads/{lead_id}", flash=flash)
     async with panel.database.read() as session:
         lead = await _open_lead(session, request)
-        shown = await _company(session, viewer, counterparty_id)
+        shown = await seen_counterparty(session, counterparty_id, viewer.scope)
         return _close_page(request, lead, shown, form.replaced(version=lead.version), status=422)
 
 
@@ -125,7 +127,7 @@ async def merge(request: web.Request) -> web.Response:
     async with panel.database.read() as session:
         await _open_lead(session, request)
     if other is None or other == lead_id:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     try:
         survivor = await merge_leads(
             panel.database, lead_id, form.version(), other, by=viewer.id, clock=panel.clock, scope=viewer.scope
@@ -140,11 +142,6 @@ async def merge(request: web.Request) -> web.Response:
     return redirect(request, f"/leads/{survivor}", flash=_("The two leads are one now."))
 
 
-def no_such_lead() -> web.HTTPNotFound:
-    """There is none, or it is not his to see: nobody learns which."""
-    return web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see."))
-
-
 def _closed_meanwhile() -> web.HTTPConflict:
     return web.HTTPConflict(text=_("This lead was closed meanwhile; a closed lead is read-only."))
 
@@ -155,10 +152,7 @@ async def open_lead_card(session: AsyncSession, viewer: Viewer, lead_id: int) ->
     Raises:
         HTTPNotFound, HTTPConflict: there is none that the viewer may see, or it is closed.
     """
-    try:
-        lead = await load_lead(session, lead_id, viewer.scope)
-    except NoSuchCardError:
-        raise no_such_lead() from None
+    lead = await seen_lead(session, lead_id, viewer.scope)
     if lead.closed_at is not None:
         raise _closed_meanwhile()
     return lead
@@ -166,13 +160,6 @@ async def open_lead_card(session: AsyncSession, viewer: Viewer, lead_id: int) ->
 
 async def _open_lead(session: AsyncSession, request: web.Request) -> LeadCard:
     return await open_lead_card(session, viewer_of(request), int(request.match_info["id"]))
-
-
-async def _company(session: AsyncSession, viewer: Viewer, counterparty_id: int) -> CounterpartyCard:
-    try:
-        return await load_counterparty(session, counterparty_id, viewer.scope)
-    except NoSuchCardError:
-        raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see.")) from None
 
 
 async def _choose_page(request: web.Request, session: AsyncSession, lead: LeadCard) -> web.Response:
@@ -215,7 +202,7 @@ async def _find_double_page(request: web.Request, session: AsyncSession, lead: L
 
 async def _merge_page(request: web.Request, session: AsyncSession, lead: LeadCard, other_id: int) -> web.Response:
     if other_id == lead.id:
-        raise web.HTTPBadRequest(text=_("This address is not one of this page's."))
+        raise strange_address()
     other = await open_lead_card(session, viewer_of(request), other_id)
     by_age = {Age(card.created_at, card.id): card for card in (lead, other)}
     survivor, gone = (by_age[age] for age in older_first(*by_age))

@@ -13,10 +13,11 @@ from leads.admin.events import events_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.lead_ends import no_such_lead
 from leads.admin.lists import Asked, read_list
 from leads.admin.planning import card_plans, planning_of, step_text
+from leads.admin.refusals import no_such_lead
 from leads.admin.rendering import number_text, redirect, render, status_word
+from leads.admin.seen import seen_lead
 from leads.admin.tasks import card_work
 from leads.domain.intake import numbers_without_leads
 from leads.domain.numbers import read_number
@@ -31,7 +32,7 @@ from leads.store.cards import (
     read_numbers,
 )
 from leads.store.handovers import begun_by
-from leads.store.lead_card import UNCHANGED, LeadCard, LeadEdit, create_lead, load_lead, save_lead
+from leads.store.lead_card import UNCHANGED, LeadCard, LeadEdit, create_lead, save_lead
 from leads.store.leads import (
     NOBODY,
     LeadFilter,
@@ -316,10 +317,7 @@ async def _saved(request: web.Request, lead_id: int, flash: str) -> web.Response
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> LeadCard:
     lead_id = int(request.match_info["id"])
     calls_him = panel_of(request).questions.caller_rings(viewer.id, lead_id=lead_id)
-    try:
-        return await load_lead(session, lead_id, None if calls_him else viewer.scope)
-    except NoSuchCardError:
-        raise no_such_lead() from None
+    return await seen_lead(session, lead_id, None if calls_him else viewer.scope)
 
 
 async def _card_page(

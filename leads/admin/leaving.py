@@ -7,6 +7,7 @@ from leads.admin.employees import colleagues_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.refusals import no_such_employee
 from leads.admin.rendering import redirect, render
 from leads.store import company, handovers, leaving
 from leads.store.models import Employee
@@ -52,7 +53,7 @@ async def leave(request: web.Request) -> web.Response:
         form.fail("successor_id", _("Somebody else saved this card meanwhile. Look and go on."))
         return await _page(request, form, employee, had, status=409)
     except company.GoneError:
-        raise web.HTTPNotFound(text=_("There is no such employee.")) from None
+        raise no_such_employee() from None
     if form.errors:
         return await _page(request, form, employee, had, status=422)
     await panel.directory.refresh()
@@ -67,7 +68,7 @@ async def _look(request: web.Request) -> tuple[Employee, leaving.Belongings]:
     async with panel_of(request).database.read() as session:
         employee = await company.find_employee(session, int(request.match_info["id"]))
         if employee is None:
-            raise web.HTTPNotFound(text=_("There is no such employee."))
+            raise no_such_employee()
         return employee, await leaving.belongings(session, employee.id)
 
 

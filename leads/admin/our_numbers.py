@@ -11,6 +11,7 @@ from leads.admin.forms import ID, Form, Query
 from leads.admin.groups import phone_choices
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import number_text, redirect, render
 from leads.domain.numbers import NumberKind, read_number
 from leads.store import company
@@ -125,7 +126,7 @@ async def stop_ignoring(request: web.Request) -> web.Response:
     panel = panel_of(request)
     number = read_number(form_of(request).value("number"), panel.region)
     if number.kind is not NumberKind.OUTSIDE:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     async with panel.database.write() as session:
         await company.stop_ignoring(session, number.text)
     await panel.directory.refresh()

@@ -5,6 +5,7 @@ from aiohttp import web
 from leads.admin.context import panel_of, viewer_of
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.refusals import no_such_counterparty, strange_form
 from leads.admin.rendering import redirect
 from leads.store.cards import NoSuchCardError
 from leads.store.pins import pin
@@ -18,12 +19,12 @@ async def pin_number(request: web.Request) -> web.Response:
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     holding = form.identifier("holding")
     if holding is None:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     pinned = form.flag("pinned")
     try:
         counterparty_id = await pin(panel.database, holding, pinned, viewer.scope, by=viewer.id, clock=panel.clock)
     except NoSuchCardError:
-        raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see.")) from None
+        raise no_such_counterparty() from None
     card = form.identifier("card") or counterparty_id
     flash = _("Calls of this number are theirs now.") if pinned else _("This number is shared by all who have it.")
     return redirect(request, f"/counterparties/{card}", flash=flash)

@@ -11,6 +11,7 @@ from leads.admin.dialling import CallButtons, call_buttons, start_call, tell_cal
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, day_text, short_time
+from leads.admin.refusals import no_such_counterparty, no_such_lead
 from leads.admin.rendering import redirect, render
 from leads.domain.planning import Act, Calendar, Due, HandDate, PlanState, Step, due
 from leads.store.cards import LeadClosedError, NoSuchCardError
@@ -202,8 +203,8 @@ async def refuse_stranger(session: AsyncSession, viewer: Viewer, person: CallPer
     if await may_see(session, viewer, person):
         return
     if person.lead_id is not None:
-        raise web.HTTPNotFound(text=_("There is no such lead, or it is not yours to see."))
-    raise web.HTTPNotFound(text=_("There is no such counterparty, or it is not yours to see."))
+        raise no_such_lead()
+    raise no_such_counterparty()
 
 
 async def may_see(session: AsyncSession, viewer: Viewer, person: CallPerson) -> bool:

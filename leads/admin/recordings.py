@@ -22,7 +22,9 @@ from leads.admin.downloads import send
 from leads.admin.forms import ID
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
+from leads.admin.refusals import no_recordings_here, recording_stays
 from leads.admin.rendering import redirect
+from leads.admin.seen import seen_call
 from leads.domain.calls import Phase
 from leads.store import audit, board, recordings
 from leads.store.models import Use
@@ -66,6 +68,23 @@ class Recordings:
 
     folders: Mapping[str, RecordingFolder] = field(default_factory=dict)
     control: RecordingControl | None = None
+
+    async def delete(self, pbx: str, path: str) -> None:
+        """Delete a recording's file.
+
+        Raises:
+            HTTPConflict: its folder is out of reach, or the file cannot be deleted.
+        """
+        folder = self.folders.get(pbx)
+        if folder is None:
+            raise no_recordings_here()
+        try:
+            await asyncio.to_thread(folder.delete, path)
+        except RecordingGoneError:
+            pass  # What is on record names no file of ours: nothing is there to delete.
+        except OSError as error:
+            _log.error("a recording cannot be deleted", path=path, why=str(error))
+            raise recording_stays() from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +180,8 @@ async def delete(request: web.Request) -> web.Response:
     form_of(request)
     async with panel.database.read() as session:
         row, call = await _find(session, request)
-    folder = panel.recordings.folders.get(row.pbx)
     if row.deleted_at is None:
-        if folder is None:
-            raise web.HTTPConflict(text=_("This server does not know the folder of recordings."))
-        try:
-            await asyncio.to_thread(folder.delete, row.path)
-        except RecordingGoneError:
-            pass  # What is on record names no file of ours: nothing is there to delete.
-        except OSError:
-            raise web.HTTPConflict(text=_("The file cannot be deleted. Your administrator can find why.")) from None
+        await panel.recordings.delete(row.pbx, row.path)
         async with panel.database.write() as session:
             await recordings.note_deleted(session, row.id, panel.clock(), by_id=viewer.id)
             await audit.note(session, audit.What.REMOVED, "recording", row.id, before={"call": call.id})
@@ -184,9 +195,7 @@ async def pause_or_resume(request: web.Request) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
     back = "/live" if form_of(request).value("back") == "/live" else f"/calls/{request.match_info['id']}"
     async with panel.database.read() as session:
-        call = await board.find_call(session, int(request.match_info["id"]))
-    if call is None or not visible(viewer, panel.directory.current)(call):
-        raise web.HTTPNotFound(text=_("There is no such call, or it is not yours to see."))
+        call = await seen_call(session, request)
     control = panel.recordings.control
     if not may_pause(viewer, call, control):
         raise web.HTTPForbidden(text=_("Only the employee who talks in this call can pause its recording."))

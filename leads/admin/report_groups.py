@@ -8,10 +8,8 @@ from operator import add
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from aiohttp import web
-
 from leads.admin.forms import BIGGEST_ID, Query
-from leads.admin.i18n import _
+from leads.admin.refusals import strange_address
 from leads.store.figures import Figures
 
 D = TypeVar("D", bound=StrEnum)
@@ -47,7 +45,7 @@ def asked_dimensions(query: Query, dimensions: Mapping[D, str]) -> tuple[D, ...]
     known = {each.value: each for each in dimensions}
     named = [name for place in range(1, len(dimensions) + 1) if (name := query.text(f"by{place}", 10))]
     if not known.keys() >= set(named):
-        raise wrong_address()
+        raise strange_address()
     return tuple(dict.fromkeys(known[name] for name in named))
 
 
@@ -65,12 +63,7 @@ def number_key(text: str) -> int:
     """A key that is a number, from an address."""
     if text.isascii() and text.isdigit() and int(text) <= BIGGEST_ID:
         return int(text)
-    raise wrong_address()
-
-
-def wrong_address() -> web.HTTPBadRequest:
-    """Nobody came here by a link of ours."""
-    return web.HTTPBadRequest(text=_("This address is not one of this page's."))
+    raise strange_address()
 
 
 def with_subtotals(

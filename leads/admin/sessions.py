@@ -10,6 +10,7 @@ from leads.admin.context import admin_only, panel_of, viewer_of
 from leads.admin.forms import ID
 from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import _
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import redirect
 from leads.store import access, audit
 
@@ -75,7 +76,7 @@ async def end_one(request: web.Request) -> web.Response:
     """Sign one browser of the viewer's out."""
     panel, viewer, key = panel_of(request), viewer_of(request), form_of(request).value("session")
     if not _HASH.fullmatch(key):
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     async with panel.database.write() as session:
         await access.end_session_of(session, viewer.id, key)
     panel.check_sessions()

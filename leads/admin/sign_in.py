@@ -13,6 +13,7 @@ from leads.admin.forms import Form, Query
 from leads.admin.guard import form_of, session_cookie
 from leads.admin.i18n import LANGUAGES, _, ngettext
 from leads.admin.passwords import TooBusyError
+from leads.admin.refusals import strange_form
 from leads.admin.rendering import redirect, render
 from leads.admin.sessions import shown_sessions, signed_out
 from leads.admin.stand_ins import said_of_stand_in
@@ -111,7 +112,7 @@ async def save_preferences(request: web.Request) -> web.Response:
     form = form_of(request)
     language, zone = form.value("language"), form.value("time_zone")
     if language and language not in LANGUAGES:
-        raise web.HTTPBadRequest(text=_("This form was not sent by this page."))
+        raise strange_form()
     if zone and zone not in available_timezones():
         form.fail("time_zone", _("No such time zone."))
     key = form.value("card_key").replace(" ", "") or USUAL_CARD_KEY

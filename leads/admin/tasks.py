@@ -6,7 +6,6 @@ from datetime import date
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.admin.call_lines import visible
 from leads.admin.cards import people_choices
 from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form
@@ -14,8 +13,8 @@ from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.planning import may_see, person_of_card, read_day, refuse_stranger
 from leads.admin.rendering import redirect, render
+from leads.admin.seen import seen_call
 from leads.domain.planning import Calendar
-from leads.store import board
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_settings import company_calendar
@@ -103,11 +102,8 @@ async def note(request: web.Request) -> web.Response:
 @routes.post(f"/calls/{ID}/notes")
 async def note_on_call(request: web.Request) -> web.Response:
     """Note something about whom a call is with."""
-    panel, viewer = panel_of(request), viewer_of(request)
-    async with panel.database.read() as session:
-        call = await board.find_call(session, int(request.match_info["id"]))
-    if call is None or not visible(viewer, panel.directory.current)(call):
-        raise web.HTTPNotFound(text=_("There is no such call, or it is not yours to see."))
+    async with panel_of(request).database.read() as session:
+        call = await seen_call(session, request)
     if call.lead_id is None and call.counterparty_id is None:
         raise web.HTTPConflict(text=_("This call is with nobody on record, so there is no card for the note."))
     person = CallPerson(call.lead_id, None if call.lead_id is not None else call.counterparty_id)
