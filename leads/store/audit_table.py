@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leads.store.models import Base, _values
+from leads.store.base import Base, references, values_of
 
 
 class AuditEntry(Base):
@@ -36,18 +36,7 @@ class AuditEntry(Base):
     __table_args__ = (
         Index("ix_audit_entry_at", "at"),
         Index("ix_audit_entry_employee_id", "employee_id", "id"),
-        Index(
-            "ix_audit_entry_lead_id",
-            "lead_id",
-            sqlite_where=text("lead_id IS NOT NULL"),
-            postgresql_where=text("lead_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_audit_entry_counterparty_id",
-            "counterparty_id",
-            sqlite_where=text("counterparty_id IS NOT NULL"),
-            postgresql_where=text("counterparty_id IS NOT NULL"),
-        ),
+        *references("audit_entry", "lead_id", "counterparty_id"),
     )
 
 
@@ -63,7 +52,7 @@ class Retention(Base):
     """For how many days one kind is kept; None keeps it for ever."""
 
     __tablename__ = "retention"
-    kind: Mapped[Kept] = mapped_column(_values(Kept), primary_key=True)
+    kind: Mapped[Kept] = mapped_column(values_of(Kept), primary_key=True)
     days: Mapped[int | None]
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 

@@ -16,7 +16,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from leads.domain.calls import CallView
 from leads.domain.intake import Intake
 from leads.store.call_rows import one_line
-from leads.store.call_table import StoredCall, fuller_calls, insert_calls, keep_decisions, update_calls
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database, lock_key
 from leads.store.failed_calls import take_back_leads
@@ -32,6 +31,7 @@ from leads.store.people_of_calls import (
     note_conversations,
     people_for,
 )
+from leads.store.stored_calls import StoredCall, fuller_calls, insert_calls, keep_decisions, update_calls
 
 MOST_AT_ONCE = 400
 """Calls in one transaction: bounded, so that the panel's writers wait for some milliseconds only."""

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, sel
 
 from leads.domain.calls import Direction, Phase, Result
 from leads.domain.lead_life import has_an_owner
-from leads.store.call_table import StoredCall
 from leads.store.models import Call, Change, Lead
 from leads.store.people_of_calls import NOBODY
 from leads.store.planning_tables import PlannedCall
+from leads.store.stored_calls import StoredCall
 from leads.store.task_tables import Note, Task
 
 _LONGEST_AGO = timedelta(days=1)

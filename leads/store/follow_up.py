@@ -13,8 +13,8 @@ from sqlalchemy import Connection, bindparam, select
 from leads.domain.calls import Direction
 from leads.domain.follow_up import Outcome
 from leads.store.bulk import time_for, write_rows
-from leads.store.call_table import StoredCall
 from leads.store.models import Lead
+from leads.store.stored_calls import StoredCall
 
 BEFORE_BUTTON = timedelta(seconds=5)
 AFTER_BUTTON = timedelta(seconds=60)

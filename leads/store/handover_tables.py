@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, text
+from sqlalchemy import JSON, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leads.store.models import Base, _values
+from leads.store.base import Base, partial_index, values_of
 
 
 class HandoverKind(StrEnum):
@@ -39,7 +39,7 @@ class StopReason(StrEnum):
     TROUBLE = "trouble"
 
 
-_RUNNING = text("state = 'running'")
+_RUNNING = "state = 'running'"
 
 
 class Handover(Base):
@@ -52,7 +52,7 @@ class Handover(Base):
 
     __tablename__ = "handover"
     id: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[HandoverKind] = mapped_column(_values(HandoverKind))
+    kind: Mapped[HandoverKind] = mapped_column(values_of(HandoverKind))
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"))
     from_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"))
     to_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"))
@@ -61,15 +61,15 @@ class Handover(Base):
     place: Mapped[int] = mapped_column(default=0)
     total: Mapped[int]
     counts: Mapped[dict[str, int]] = mapped_column(JSON)
-    state: Mapped[HandoverState] = mapped_column(_values(HandoverState), default=HandoverState.RUNNING)
-    reason: Mapped[StopReason | None] = mapped_column(_values(StopReason))
+    state: Mapped[HandoverState] = mapped_column(values_of(HandoverState), default=HandoverState.RUNNING)
+    reason: Mapped[StopReason | None] = mapped_column(values_of(StopReason))
     runner: Mapped[str] = mapped_column(default="")
     started_at: Mapped[datetime]
     moved_at: Mapped[datetime]
 
     __table_args__ = (
         Index("ix_handover_employee_id_id", "employee_id", "id"),
-        Index("ix_handover_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+        partial_index("ix_handover_running", "id", where=_RUNNING),
         # Two that take from one leaver would each get an unknown part.
-        Index("uq_handover_from_id", "from_id", unique=True, sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+        partial_index("uq_handover_from_id", "from_id", where=_RUNNING, unique=True),
     )

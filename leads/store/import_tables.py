@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Text, false, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leads.store.models import Base, _values
+from leads.store.base import Base, references, values_of
 
 
 class ImportKind(StrEnum):
@@ -36,10 +36,10 @@ class ImportBatch(Base):
 
     __tablename__ = "import_batch"
     id: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[ImportKind] = mapped_column(_values(ImportKind))
+    kind: Mapped[ImportKind] = mapped_column(values_of(ImportKind))
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
     file_name: Mapped[str]
-    state: Mapped[ImportState] = mapped_column(_values(ImportState), default=ImportState.RUNNING)
+    state: Mapped[ImportState] = mapped_column(values_of(ImportState), default=ImportState.RUNNING)
     update_known: Mapped[bool] = mapped_column(default=False, server_default=false())
     size: Mapped[int] = mapped_column(BigInteger)
     read: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -72,18 +72,7 @@ class ImportItem(Base):
     __table_args__ = (
         Index("ix_import_item_batch_id_id", "batch_id", "id"),
         # Removing a card looks for its items; most cards were never imported.
-        Index(
-            "ix_import_item_lead_id",
-            "lead_id",
-            sqlite_where=text("lead_id IS NOT NULL"),
-            postgresql_where=text("lead_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_import_item_counterparty_id",
-            "counterparty_id",
-            sqlite_where=text("counterparty_id IS NOT NULL"),
-            postgresql_where=text("counterparty_id IS NOT NULL"),
-        ),
+        *references("import_item", "lead_id", "counterparty_id"),
     )
 
 

@@ -23,10 +23,10 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, and_, false, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.store.base import UtcDateTime
 from leads.store.list_paths import fetch
 from leads.store.list_shapes import MOST_COUNTED, Place, Source, Total
 from leads.store.list_walks import Search
-from leads.store.models import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leads.store.models import Base
+from leads.store.base import Base
 
 
 class PhoneBookKey(Base):

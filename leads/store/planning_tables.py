@@ -6,17 +6,12 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, false, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leads.domain.planning import PlanState
-from leads.store.models import Base, _values
+from leads.store.base import Base, partial_index, values_of
 
 OPEN = text("planned_call.state = 'open'")
 """Written out as in the partial indexes: behind a parameter the databases would not see that they fit."""
-_WHERE_OPEN = text("state = 'open'")
+_OPEN = "state = 'open'"
 _ONE_PERSON = "(lead_id IS NULL) <> (counterparty_id IS NULL)"
-
-
-def _only_open(name: str, *columns: str, unique: bool = False) -> Index:
-    """An index of open planned calls alone: they are few beside those that were done."""
-    return Index(name, *columns, unique=unique, sqlite_where=_WHERE_OPEN, postgresql_where=_WHERE_OPEN)
 
 
 class PlannedCall(Base):
@@ -33,7 +28,7 @@ class PlannedCall(Base):
     lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id", ondelete="CASCADE"))
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
-    state: Mapped[PlanState] = mapped_column(_values(PlanState), default=PlanState.OPEN)
+    state: Mapped[PlanState] = mapped_column(values_of(PlanState), default=PlanState.OPEN)
     day: Mapped[date]
     at: Mapped[datetime | None]
     by_hand: Mapped[bool] = mapped_column(default=False)
@@ -51,10 +46,10 @@ class PlannedCall(Base):
 
     __table_args__ = (
         CheckConstraint(_ONE_PERSON, name="one_person"),
-        _only_open("uq_planned_call_lead_open", "lead_id", unique=True),
-        _only_open("uq_planned_call_counterparty_open", "counterparty_id", unique=True),
-        _only_open("ix_planned_call_employee_id_day_open", "employee_id", "day", "id"),
-        _only_open("ix_planned_call_day_open", "day", "id"),
+        partial_index("uq_planned_call_lead_open", "lead_id", where=_OPEN, unique=True),
+        partial_index("uq_planned_call_counterparty_open", "counterparty_id", where=_OPEN, unique=True),
+        partial_index("ix_planned_call_employee_id_day_open", "employee_id", "day", "id", where=_OPEN),
+        partial_index("ix_planned_call_day_open", "day", "id", where=_OPEN),
         Index("ix_planned_call_lead_id_day", "lead_id", "day"),
         Index("ix_planned_call_counterparty_id_day", "counterparty_id", "day"),
         Index("ix_planned_call_employee_id_state_day", "employee_id", "state", "day", "id"),

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leads.store.models import Base
+from leads.store.base import Base
 
 KEPT_FOR = timedelta(seconds=10)
 """Whoever sends the same again after so long means it."""

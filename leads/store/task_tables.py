@@ -6,11 +6,11 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leads.domain.follow_up import TaskKind
-from leads.store.models import Base, _values
+from leads.store.base import Base, partial_index, values_of
 
 OPEN_MISSED = text("task.kind = 'missed' AND task.done_at IS NULL")
 """Written out as in the partial indexes: behind a parameter the databases would not see that they fit."""
-_OPEN, _OPEN_MISSED = text("done_at IS NULL"), text("kind = 'missed' AND done_at IS NULL")
+_MISSED = "kind = 'missed' AND done_at IS NULL"
 
 
 class Task(Base):
@@ -23,7 +23,7 @@ class Task(Base):
 
     __tablename__ = "task"
     id: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[TaskKind] = mapped_column(_values(TaskKind), default=TaskKind.TYPED)
+    kind: Mapped[TaskKind] = mapped_column(values_of(TaskKind), default=TaskKind.TYPED)
     lead_id: Mapped[int | None] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     counterparty_id: Mapped[int | None] = mapped_column(ForeignKey("counterparty.id", ondelete="CASCADE"))
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id", ondelete="SET NULL"))
@@ -41,15 +41,9 @@ class Task(Base):
 
     __table_args__ = (
         CheckConstraint("(lead_id IS NULL) <> (counterparty_id IS NULL)", name="one_person"),
-        Index("uq_task_lead_missed", "lead_id", unique=True, sqlite_where=_OPEN_MISSED, postgresql_where=_OPEN_MISSED),
-        Index(
-            "uq_task_counterparty_missed",
-            "counterparty_id",
-            unique=True,
-            sqlite_where=_OPEN_MISSED,
-            postgresql_where=_OPEN_MISSED,
-        ),
-        Index("ix_task_employee_id_open", "employee_id", "due_on", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        partial_index("uq_task_lead_missed", "lead_id", where=_MISSED, unique=True),
+        partial_index("uq_task_counterparty_missed", "counterparty_id", where=_MISSED, unique=True),
+        partial_index("ix_task_employee_id_open", "employee_id", "due_on", "id", where="done_at IS NULL"),
         Index("ix_task_lead_id", "lead_id"),
         Index("ix_task_counterparty_id", "counterparty_id"),
     )
