@@ -1,7 +1,6 @@
 """Answers where a call goes: one look-up, one decision; the same for FastAGI, the one-shot script and the dry run."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from dialplan.plan import encode_callee
 from dialplan.words import CALLEE_MARK
+from leads.domain.clock import Clock
 from leads.domain.directory import Directory
 from leads.domain.duty import absences
 from leads.domain.numbers import Number, NumberKind, read_number
@@ -71,7 +71,7 @@ class RoutingService:
         default_extension: str | None,
         name_language: str | None,
         zone: ZoneInfo = _UTC,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         """Take what decisions need.
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ami_listener.link import AmiError, AmiLink, AmiLostError, LoginRefusedError
+from leads.domain.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class AmiConnection:
         on_connected: Callable[[AmiLink], Awaitable[None]],
         on_lost: Callable[[], None] = lambda: None,
         silence: timedelta = timedelta(seconds=15),
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self.account = account
         self.health = ConnectionHealth()

@@ -17,6 +17,7 @@ from ami_listener.link import AmiError, AmiLink, AmiRefusedError
 from ami_listener.tracker import Tracker
 from ami_listener.wire import HeaderLines
 from leads.domain.calls import CallView
+from leads.domain.clock import Clock
 from leads.domain.rings import Ring
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class CallListener:
         *,
         on_rings: Callable[[Sequence[Ring]], None] = lambda _: None,
         silence: timedelta = timedelta(seconds=15),
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self.tracker = tracker
         self.health = ListenerHealth()

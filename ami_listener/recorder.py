@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from leads.domain.calls import CallView, Phase
+from leads.domain.clock import Clock
 from leads.store.calls import RecordedDecision
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Recorder:
         *,
         on_written: Callable[[], None] = lambda: None,
         most_waiting: int = MOST_WAITING,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self.health = RecorderHealth()
         self._writer = writer

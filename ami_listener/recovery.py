@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ami_listener.cel_calls import CallBook, CallGroup, calls_of
 from ami_listener.cel_source import CelSource, Place
 from leads.domain.calls import CallView
+from leads.domain.clock import Clock
 from leads.store.engine import Database
 from leads.store.recovery import Stand, keep_stand, recorded_whole, stand_of
 
@@ -94,7 +95,7 @@ class Recovery:
         live: LiveCalls | None,
         recorder: PastRecorder,
         database: Database,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self.health = RecoveryHealth()
         self.source = source

@@ -6,7 +6,7 @@ because Asterisk loses what it had not written when it dies, and a note may be l
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from ami_listener.control import AmiError, AmiLostError, ControlConnection
 from ami_listener.database_copy import DatabaseFamily, fingerprint
 from dialplan.copy import CompanyEntries
 from dialplan.words import NUMBER_FAMILY
+from leads.domain.clock import Clock
 from leads.domain.directory import Directory
 from leads.domain.duty import absences, absent_in_a_copy
 from leads.store.directory import DirectoryCache
@@ -92,7 +93,7 @@ class CompanyCopy:
         directories: DirectoryCache,
         rules: CopyRules,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         """Take what it needs: `lookup` tells the present version of the company, `directories` hold it."""
         self.control = control

@@ -1,13 +1,13 @@
 """Runs the daily job of planning: soon after the company's midnight, and at once after a time without it (P4)."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from leads.domain.clock import Clock
 from leads.store.daily_plans import plan_day
 from leads.store.engine import Database
 
@@ -16,9 +16,7 @@ LOOK_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
 
 
-async def plan_every_day(
-    database: Database, zone: ZoneInfo, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> None:
+async def plan_every_day(database: Database, zone: ZoneInfo, clock: Clock = lambda: datetime.now(UTC)) -> None:
     """Do each day's job once, whatever other servers do; ends only by cancellation."""
     while True:
         try:

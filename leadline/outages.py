@@ -4,7 +4,7 @@ A beat every other second says that Leadline is alive, so that even after a kill
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from ami_listener.listener import CallListener
+from leads.domain.clock import Clock
 from leads.store.engine import Database
 from leads.store.models import OutageKind
 from leads.store.recovery import (
@@ -59,7 +60,7 @@ class OutageKeeper:
         self,
         database: Database,
         listeners: Sequence[tuple[str, CallListener]],
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._clock = clock

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from leads.domain.clock import Clock
 from leads.store import recordings
 from leads.store.engine import Database
 from leads.store.recording_files import FoundFile, RecordingFolder, RecordingGoneError
@@ -42,7 +43,7 @@ class RecordingKeeper:
         database: Database,
         folders: Mapping[str, RecordingFolder],
         on_found: Callable[[], None] = lambda: None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._folders = folders

@@ -1,12 +1,12 @@
 """Removes what was kept for long enough, once an hour; several servers may do so at once (X5)."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from leads.domain.clock import Clock
 from leads.store.engine import Database
 from leads.store.retention import remove_due
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def keep_retention(
-    database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC), pause: float = PAUSE_SECONDS
+    database: Database, clock: Clock = lambda: datetime.now(UTC), pause: float = PAUSE_SECONDS
 ) -> None:
     """Remove what is due, again and again; ends only by cancellation."""
     while True:

@@ -13,7 +13,7 @@ from leads.admin import guard, pages
 from leads.admin.assets import Assets
 from leads.admin.asterisks import Asterisks
 from leads.admin.connections import PanelRunner
-from leads.admin.context import PANEL, Clock, Panel
+from leads.admin.context import PANEL, Panel
 from leads.admin.dialling import Dialling
 from leads.admin.entrance import Entrance
 from leads.admin.feed import CallFeed
@@ -30,6 +30,7 @@ from leads.admin.route_trial import RouteTrial
 from leads.admin.sent_forms import SentForms
 from leads.admin.session_watch import SessionWatch
 from leads.admin.throttle import Throttle
+from leads.domain.clock import Clock
 from leads.domain.directory import DisplayMode
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database

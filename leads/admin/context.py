@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 from gettext import NullTranslations
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +13,7 @@ from leads.admin.assets import Assets
 from leads.admin.entrance import Entrance
 from leads.admin.passwords import Passwords
 from leads.admin.throttle import Throttle
+from leads.domain.clock import Clock
 from leads.domain.directory import Role
 from leads.domain.visibility import Scope, answers_for_others
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
     from leads.store.long_reads import LongReads
-
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 import structlog
 from aiohttp import web
 
-from leads.admin.context import Clock, Panel, panel_of, viewer_of
+from leads.admin.context import Panel, panel_of, viewer_of
 from leads.admin.forms import ID
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.rendering import number_text, redirect
 from leads.admin.seen import seen_counterparty, seen_lead
+from leads.domain.clock import Clock
 from leads.domain.directory import Directory, Extension
 from leads.domain.numbers import NumberKind, read_number
 from leads.domain.rings import PhonesUnavailableError

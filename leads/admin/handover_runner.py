@@ -8,13 +8,12 @@ run have their turns one piece each, so that a short one need not wait for a lon
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from leads.domain.clock import Clock
 from leads.store import handovers
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database, breathe
@@ -26,7 +25,6 @@ LOOK_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 _AWAY = (SQLAlchemyError, OSError, TimeoutError)
 _log = structlog.get_logger(__name__)
-Clock = Callable[[], datetime]
 
 
 class Handovers:

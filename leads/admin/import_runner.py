@@ -6,7 +6,7 @@ first. Files are read on a thread, so that nobody waits for their parsing.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -18,6 +18,7 @@ from leads.admin.csv_files import CsvFile, CsvRows
 from leads.admin.csv_rows import Mapped, Words, read_counterparties, read_leads
 from leads.admin.i18n import _
 from leads.admin.import_refusals import reason_of
+from leads.domain.clock import Clock
 from leads.store import imports
 from leads.store.cards import CardError
 from leads.store.counterparty_import import Became, CardsOfFile, CounterpartyRow, import_counterparty
@@ -33,7 +34,6 @@ CHUNK = 100
 """Rows of one transaction: some hundredths of a second."""
 UPLOAD_KEPT = timedelta(hours=1)
 _log = structlog.get_logger(__name__)
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from leads.admin import cards
-from leads.admin.context import Clock, Panel, panel_of, public, viewer_of
+from leads.admin.context import Panel, panel_of, public, viewer_of
 from leads.admin.forms import ID, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
@@ -21,6 +21,7 @@ from leads.admin.phone_book_formats import Line, cisco, grandstream, vcards, yea
 from leads.admin.rendering import redirect, render
 from leads.admin.sign_in import address_of
 from leads.admin.throttle import Throttle
+from leads.domain.clock import Clock
 from leads.domain.directory import DisplayMode
 from leads.domain.visibility import Scope, scope_of
 from leads.store import phone_book

@@ -15,6 +15,7 @@ from hashlib import sha256
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
+from leads.domain.clock import Clock
 from leads.store.engine import Database
 from leads.store.sent_forms import GIVEN_UP_AFTER, KEPT_FOR, claim, outcome, settle
 
@@ -37,7 +38,7 @@ class _Sent:
 class SentForms:
     """The forms that this server took in the last seconds, and whether another one did."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         """Nothing was sent yet."""
         self._database = database
         self._clock = clock

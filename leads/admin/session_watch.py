@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from leads.admin.context import Clock
 from leads.admin.sse import Streams
+from leads.domain.clock import Clock
 from leads.store import access
 from leads.store.engine import Database
 

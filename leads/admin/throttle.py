@@ -1,9 +1,10 @@
 """Slows down guessing of passwords: after some failures a key (a login, an address) has to wait, longer each time."""
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from leads.domain.clock import Clock
 
 FORGET_AFTER = timedelta(minutes=15)
 FIRST_WAIT = timedelta(seconds=15)
@@ -21,7 +22,7 @@ class _Record:
 class Throttle:
     """Counts failed attempts by kind and key in bounded memory; the oldest keys are forgotten first."""
 
-    def __init__(self, clock: Callable[[], datetime], most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, clock: Clock, most_keys: int = MOST_KEYS) -> None:
         """Args:
         clock: tells the present moment, UTC.
         most_keys: how many keys are remembered at most, so that a flood of invented logins costs no memory.

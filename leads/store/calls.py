@@ -4,7 +4,7 @@ Everything can be repeated and can come in any order: a call is one row by Aster
 never changes a fuller one, and a number is on one active lead, whoever else writes at the same time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from leads.domain.calls import CallView
+from leads.domain.clock import Clock
 from leads.domain.intake import Intake
 from leads.store.call_rows import one_line
 from leads.store.directory import DirectoryCache
@@ -59,9 +60,7 @@ class _DirectoryChanged(Exception):  # noqa: N818 - no error: the batch is judge
 class CallWriter:
     """Writes views of calls and decisions; one per process, used by one task at a time."""
 
-    def __init__(
-        self, database: Database, directory: DirectoryCache, region: str, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, directory: DirectoryCache, region: str, clock: Clock) -> None:
         self._database = database
         self._directory = directory
         self._region = region

@@ -4,7 +4,7 @@ A lead closes as a whole, and only here. Its numbers stay with it as a memory of
 of the card that it closes to.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from leads.domain.clock import Clock
 from leads.domain.lead_life import NumbersTo
 from leads.store import cards
 from leads.store.belongings import move_belongings
@@ -23,8 +24,6 @@ from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
-
-Clock = Callable[[], datetime]
 
 
 class PlaceForNumbersError(CardError):

@@ -1,12 +1,13 @@
 """Shows and saves a counterparty with its contact persons; a number added closes the lead that had it (L6, L7)."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.at_stake import Decided, leads_that_stay
@@ -30,7 +31,6 @@ from leads.store.plans import Planning, plan_after_status
 from leads.store.sources import source_name
 from leads.store.visibility import counterparty_is_visible
 
-Clock = Callable[[], datetime]
 MOST_PERSONS = 50
 UNCHANGED = 0
 """In the place of a source's key: it stays as it is."""

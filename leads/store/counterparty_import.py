@@ -1,6 +1,5 @@
 """Writes counterparties of a file, each as a person would save its card: its numbers close leads all the same (L6)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -8,6 +7,7 @@ from enum import Enum
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.domain.csv_cells import card_mark, is_card_mark
 from leads.store.cards import ConflictError, NoSuchCardError
 from leads.store.counterparty_card import (
@@ -24,7 +24,6 @@ from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.plans import Planning
 from leads.store.search import sort_key
 
-Clock = Callable[[], datetime]
 _ATTEMPTS = 3
 
 

@@ -5,7 +5,7 @@ the database tells how far the day has come: several servers may work on one day
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import Phase, Result, Role
+from leads.domain.clock import Clock
 from leads.domain.planning import Calendar, PlanState, Workload, next_day
 from leads.domain.statuses import StatusRule
 from leads.store.engine import Database, breathe, lock_key
@@ -25,7 +26,6 @@ from leads.store.planning_settings import planned_load, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall, PlanningDay
 
 AT_ONCE = 200
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)

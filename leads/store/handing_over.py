@@ -5,13 +5,14 @@ hundred things away, and notes how far it has come. So a server that dies betwee
 that are at one record do nothing twice. What comes next is looked for before, without holding anybody up.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.domain.directory import Directory, Role
 from leads.domain.visibility import Scope, answers_for_others, scope_of
 from leads.store import audit, handovers
@@ -24,7 +25,6 @@ from leads.store.list_paths import next_ids
 from leads.store.models import DirectoryVersion, Employee, Lead
 from leads.store.reassigning import MOST_AT_ONCE, Giving, give_some
 
-Clock = Callable[[], datetime]
 _LOOKED_UP = 5000
 """Things of a leaver that are looked up at once."""
 

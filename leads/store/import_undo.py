@@ -3,14 +3,14 @@
 What was called, closed, saved or used since stays as it is: people's work counts more than a tidy end.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from leads.domain.clock import Clock
 from leads.domain.planning import PlanState
 from leads.store.cards import CardError, NoSuchCardError
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
@@ -25,7 +25,6 @@ from leads.store.models import Base, ContactPerson, Counterparty, Lead, PhoneNum
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import Planning
 
-Clock = Callable[[], datetime]
 _OWN_TABLES = {"phone_number", "contact_person", "change", "import_item", "lead_past"}
 """Rows here belong to a card and go with it; a row of any other table means that somebody used it."""
 _OF_SOMEBODY: dict[str, tuple[ColumnElement[bool], ...]] = {

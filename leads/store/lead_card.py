@@ -1,6 +1,6 @@
 """Shows and saves a lead's card; what two people type at once is never overwritten silently (L3, L7, L13)."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from leads.domain.clock import Clock
 from leads.domain.planning import Act, Step
 from leads.store import cards
 from leads.store.cards import (
@@ -31,7 +32,6 @@ from leads.store.search import search_text, sort_key
 from leads.store.sources import source_name
 from leads.store.visibility import lead_is_visible
 
-Clock = Callable[[], datetime]
 UNCHANGED = 0
 """In the place of a responsible's key: he stays who he is."""
 LANGUAGES = ("uk", "ru", "other")

@@ -3,13 +3,14 @@
 A known lead is saved as a person would save its card, so that whatever follows from a change follows here too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from leads.domain.clock import Clock
 from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError
 from leads.store.closed_lead_import import Past, look_at_closed
 from leads.store.counterparty_card import CounterpartyCard
@@ -21,7 +22,6 @@ from leads.store.lock_order import locked_in_order
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.plans import Planning
 
-Clock = Callable[[], datetime]
 _ATTEMPTS = 3
 
 

@@ -3,13 +3,12 @@
 His work is put on record in the transaction in which he goes, and changes hands in pieces (leads.store.handing_over).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.store import access, audit, company, handovers
 from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
 from leads.store.duty_tables import EmployeeDuty
@@ -17,8 +16,6 @@ from leads.store.engine import Database
 from leads.store.leavers_work import KINDS
 from leads.store.models import Employee, Extension, GroupMember
 from leads.store.phone_book_tables import PhoneBookKey
-
-Clock = Callable[[], datetime]
 
 
 class HandedOverNowError(CompanyError):

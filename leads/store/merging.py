@@ -1,11 +1,11 @@
 """Makes one lead of two: the older survives, and nothing of the other is lost (L15)."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.domain.lead_life import (
     Age,
     earlier,
@@ -26,8 +26,6 @@ from leads.store.lock_order import locked_in_order
 from leads.store.models import Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.search import search_text, sort_key
-
-Clock = Callable[[], datetime]
 
 
 async def merge_leads(

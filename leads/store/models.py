@@ -4,25 +4,9 @@ Times are UTC. Numbers are E.164 with `+`. `version` columns count saves by peop
 card cannot overwrite each other; a call that arrives does not count.
 """
 
-from leads.store.base import (
-    Base,
-    UtcDateTime,
-)
-from leads.store.call_tables import (
-    Call,
-    Outage,
-    OutageKind,
-    Recovery,
-    RoutingDecision,
-)
-from leads.store.card_tables import (
-    Change,
-    ContactPerson,
-    Counterparty,
-    Lead,
-    NumberChange,
-    PhoneNumber,
-)
+from leads.store.base import Base, UtcDateTime
+from leads.store.call_tables import Call, Outage, OutageKind, Recovery, RoutingDecision
+from leads.store.card_tables import Change, ContactPerson, Counterparty, Lead, NumberChange, PhoneNumber
 from leads.store.company_tables import (
     CounterpartyStatus,
     Did,
@@ -37,12 +21,7 @@ from leads.store.company_tables import (
     RingGroup,
     Source,
 )
-from leads.store.recording_tables import (
-    Recording,
-    RecordingSetting,
-    RecordingUse,
-    Use,
-)
+from leads.store.recording_tables import Recording, RecordingSetting, RecordingUse, Use
 
 __all__ = [
     "Base",

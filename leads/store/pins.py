@@ -1,20 +1,18 @@
 """Says whose a number is that several counterparties have: the pinned one's, for all (L16)."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError
 from leads.store.engine import Database
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.visibility import counterparty_is_visible
-
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)

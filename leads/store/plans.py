@@ -4,7 +4,7 @@ Whoever changes a person's plan holds the row of the person's card, so that two 
 unique index has the last word.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from leads.domain.clock import Clock
 from leads.domain.planning import Act, HandDate, OpenCall, PlanState, Step, Workload, after_status_change
 from leads.domain.statuses import StatusRule
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError
@@ -24,7 +25,6 @@ from leads.store.people_of_calls import CallPerson
 from leads.store.planning_settings import company_calendar, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall
 
-Clock = Callable[[], datetime]
 LONGEST_NOTE = 2000
 
 

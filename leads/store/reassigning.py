@@ -3,20 +3,20 @@
 A whole list is given in pieces by leads.store.handing_over, each of them with `give_some`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.domain.clock import Clock
 from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.engine import Database
 from leads.store.models import Change, Employee, Lead
 from leads.store.visibility import leads_of
 
-Clock = Callable[[], datetime]
 MOST_AT_ONCE = 100
 """Leads in one transaction: calls must not wait for it."""
 

@@ -1,19 +1,16 @@
 """Opens a closed lead again by a supervisor's hand (L12), with its next call planned (P2)."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 from sqlalchemy import select
 
+from leads.domain.clock import Clock
 from leads.domain.planning import Act, Step
+from leads.domain.visibility import Scope
 from leads.store.cards import CardError, ConflictError, NoSuchCardError, lock
 from leads.store.engine import Database
 from leads.store.models import Lead, PhoneNumber
 from leads.store.plans import Planning, plan_after_status
 from leads.store.reopening import default_status, reopen
 from leads.store.visibility import lead_is_visible
-
-Clock = Callable[[], datetime]
 
 
 class NoNumberFreeError(CardError):
@@ -27,7 +24,7 @@ async def reopen_by_hand(
     *,
     by: int | None,
     clock: Clock,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
     planning: Planning | None = None,
 ) -> Step:
     """Open a closed lead again because a person says so, and plan its next call as a change of status does (P2).
