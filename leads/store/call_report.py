@@ -28,6 +28,7 @@ from sqlalchemy.orm import aliased
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
+from leads.domain.visibility import Scope
 from leads.store.figures import Figures, TooManyGroupsError
 from leads.store.lead_past import leads_at
 from leads.store.local_time import local_day, local_hour
@@ -87,7 +88,7 @@ MOST_GROUPS = 50_000
 
 
 def count_calls(
-    connection: Connection, period: Period, by: Sequence[CallGrouping], scope: frozenset[int] | None
+    connection: Connection, period: Period, by: Sequence[CallGrouping], scope: Scope
 ) -> dict[tuple[Key, ...], CallFigures]:
     """The figures of each group that has calls, by its keys in the order of `by`.
 
@@ -117,7 +118,7 @@ def calls_behind(
     period: Period,
     figure: CallFigure,
     where: Where,
-    scope: frozenset[int] | None,
+    scope: Scope,
     *,
     after: int,
     most: int,
@@ -166,7 +167,7 @@ def _counts() -> dict[CallFigure, ColumnElement[bool]]:
 
 
 def _selected(
-    dialect: str, period: Period, by: Collection[CallGrouping], scope: frozenset[int] | None
+    dialect: str, period: Period, by: Collection[CallGrouping], scope: Scope
 ) -> tuple[Select[Any], dict[CallGrouping, ColumnElement[Any]]]:
     """The keys of the calls of a period and scope that count, and what they are grouped by."""
     keys: dict[CallGrouping, ColumnElement[Any]] = {

@@ -14,6 +14,7 @@ from sqlalchemy.orm import selectinload
 
 from leads.domain.clock import Clock
 from leads.domain.lead_life import NumbersTo
+from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.belongings import move_belongings
 from leads.store.cards import CardError, Journal, LeadClosedError, NoSuchCardError, Owner, WrongFieldError
@@ -52,7 +53,7 @@ async def lock_with_leads(session: AsyncSession, numbers: Iterable[str], also: i
     await hold_persons(session, [*await session.scalars(holders), also])
 
 
-async def open_lead(session: AsyncSession, lead_id: int, version: int | None, scope: frozenset[int] | None) -> Lead:
+async def open_lead(session: AsyncSession, lead_id: int, version: int | None, scope: Scope) -> Lead:
     """Take an active lead with its numbers, and keep others from its row; its numbers must be locked before.
 
     Raises:
@@ -87,7 +88,7 @@ async def choose_counterparty(
     *,
     by: int | None,
     clock: Clock,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
 ) -> Owner:
     """Close a lead to a counterparty that exists; returns that.
 

@@ -9,13 +9,13 @@ from sqlalchemy import ColumnElement, Connection, Subquery, case, desc, func, or
 
 from leads.domain.calls import Direction, Phase, Result, Role
 from leads.domain.periods import Period
+from leads.domain.visibility import Scope
 from leads.store.call_report import called_back
 from leads.store.models import Call, ContactPerson, Counterparty, Lead
 
 ENOUGH_CALLS = 2
 """After so many calls with the outside somebody should have asked for a name."""
 _OUTSIDE = (Call.role == Role.CALL, Call.direction.in_((Direction.INBOUND, Direction.OUTBOUND)))
-Scope = frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
 from leads.domain.planning import Act, Step
+from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.at_stake import Decided, leads_that_stay
 from leads.store.cards import Journal, NoSuchCardError, Owner, WrongFieldError
@@ -136,9 +137,7 @@ class WrongPersonError(WrongFieldError):
         self.person = person
 
 
-async def load_counterparty(
-    session: AsyncSession, counterparty_id: int, scope: frozenset[int] | None
-) -> CounterpartyCard:
+async def load_counterparty(session: AsyncSession, counterparty_id: int, scope: Scope) -> CounterpartyCard:
     """Read one card that a viewer with `scope` may see.
 
     Raises:
@@ -198,7 +197,7 @@ async def save_counterparty(
     by: int | None,
     clock: Clock,
     region: str,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
     planning: Planning | None = None,
     decided: Decided | None = None,
     becoming: Becoming | None = None,
@@ -297,7 +296,7 @@ def _check(name: str, language: str | None) -> None:
 
 
 async def _open(
-    session: AsyncSession, counterparty_id: int | None, version: int, scope: frozenset[int] | None, now: datetime
+    session: AsyncSession, counterparty_id: int | None, version: int, scope: Scope, now: datetime
 ) -> Counterparty:
     if counterparty_id is None:
         return Counterparty(

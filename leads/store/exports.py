@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.csv_cells import card_mark
+from leads.domain.visibility import Scope
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, find_counterparties
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, find_leads
@@ -74,7 +75,7 @@ class ExportedCounterparty:
 
 
 async def exported_leads(
-    database: Database, wanted: LeadFilter, order: LeadOrder, *, descending: bool, scope: frozenset[int] | None
+    database: Database, wanted: LeadFilter, order: LeadOrder, *, descending: bool, scope: Scope
 ) -> AsyncIterator[list[ExportedLead]]:
     """All leads of a list in its order, chunk by chunk; the arguments are as for list_leads."""
 
@@ -91,7 +92,7 @@ async def exported_counterparties(
     order: CounterpartyOrder,
     *,
     descending: bool,
-    scope: frozenset[int] | None,
+    scope: Scope,
 ) -> AsyncIterator[list[ExportedCounterparty]]:
     """All counterparties of a list in its order, chunk by chunk; the arguments are as for list_counterparties."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import selectinload
 
 from leads.domain.clock import Clock
 from leads.domain.planning import Act, Step
+from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.cards import (
     Journal,
@@ -91,7 +92,7 @@ class LeadSaved:
     step: Step
 
 
-async def load_lead(session: AsyncSession, lead_id: int, scope: frozenset[int] | None) -> LeadCard:
+async def load_lead(session: AsyncSession, lead_id: int, scope: Scope) -> LeadCard:
     """Read one card that a viewer with `scope` may see.
 
     Raises:
@@ -144,7 +145,7 @@ async def save_lead(
     by: int | None,
     clock: Clock,
     region: str,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
     planning: Planning | None = None,
     merge_with: int | None = None,
     never_leads: Collection[str] = (),
@@ -200,7 +201,7 @@ async def create_lead(
     by: int | None,
     clock: Clock,
     region: str,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
     merge_with: int | None = None,
     never_leads: Collection[str] = (),
 ) -> int:

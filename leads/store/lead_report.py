@@ -36,6 +36,7 @@ from sqlalchemy import (
 
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.periods import Period
+from leads.domain.visibility import Scope
 from leads.store.figures import Figures, TooManyGroupsError
 from leads.store.lead_past import LeadPast, leads_at
 from leads.store.models import Call, Employee, Lead, LeadStatus, Source
@@ -96,14 +97,14 @@ class _Facts:
     belongs: Mapping[Dimension, ColumnElement[Any]]
     counts: Mapping[Figure, ColumnElement[int]]
 
-    def narrowed(self, where: Where, scope: frozenset[int] | None) -> tuple[ColumnElement[bool], ...]:
+    def narrowed(self, where: Where, scope: Scope) -> tuple[ColumnElement[bool], ...]:
         """The conditions of the facts that belong to these keys, and to an employee of `scope`."""
         mine = () if scope is None else (self.belongs[Dimension.EMPLOYEE].in_(scope),)
         return (*self.conditions, *_keys_are(self.belongs, where), *mine)
 
 
 def count_leads(
-    connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope
 ) -> dict[tuple[Key, ...], LeadFigures]:
     """The figures of each group, by its keys in the order of `by`; without any, of all together under ().
 
@@ -133,7 +134,7 @@ def count_leads(
 
 
 def groups_in_order(
-    connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None
+    connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope
 ) -> Iterator[list[tuple[tuple[Key, ...], LeadFigures]]]:
     """All groups, some at a time, as many as there are: ordered by what the keys stand for, leads by their age."""
     groups = _groups(period, by, scope)
@@ -169,7 +170,7 @@ def first_groups(
     connection: Connection,
     period: Period,
     by: Sequence[Dimension],
-    scope: frozenset[int] | None,
+    scope: Scope,
     *,
     within: Iterable[Where],
     most: int,
@@ -204,14 +205,14 @@ def groups_of_leads(
     connection: Connection,
     period: Period,
     by: Sequence[Dimension],
-    scope: frozenset[int] | None,
+    scope: Scope,
     leads: Collection[int],
 ) -> dict[tuple[Key, ...], LeadFigures]:
     """The groups that a few leads make."""
     return dict(_group(row, by) for row in connection.execute(select(_groups(period, by, scope, leads))))
 
 
-def count_groups(connection: Connection, period: Period, by: Sequence[Dimension], scope: frozenset[int] | None) -> int:
+def count_groups(connection: Connection, period: Period, by: Sequence[Dimension], scope: Scope) -> int:
     """How many groups there are."""
     return connection.scalar(select(func.count()).select_from(_groups(period, by, scope))) or 0
 
@@ -221,7 +222,7 @@ def leads_behind(
     period: Period,
     figure: Figure,
     where: Where,
-    scope: frozenset[int] | None,
+    scope: Scope,
     *,
     after: int,
     most: int,
@@ -241,9 +242,7 @@ def leads_behind(
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def _groups(
-    period: Period, by: Sequence[Dimension], scope: frozenset[int] | None, leads: Collection[int] | None = None
-) -> Subquery:
+def _groups(period: Period, by: Sequence[Dimension], scope: Scope, leads: Collection[int] | None = None) -> Subquery:
     """The figures of each group, added up by the database; columns are named as dimensions and figures.
 
     `leads`: of a few leads only.

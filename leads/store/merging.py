@@ -16,6 +16,7 @@ from leads.domain.lead_life import (
     merged_text,
     older_first,
 )
+from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.belongings import move_belongings
 from leads.store.cards import Journal, WrongFieldError
@@ -36,7 +37,7 @@ async def merge_leads(
     *,
     by: int | None,
     clock: Clock,
-    scope: frozenset[int] | None = None,
+    scope: Scope = None,
 ) -> int:
     """Make one lead of two active ones; returns the survivor's key.
 

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
+from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError
 from leads.store.engine import Database
@@ -49,9 +50,7 @@ async def shared_numbers(session: AsyncSession, numbers: Collection[str]) -> Map
     return {number: tuple(found[number]) for number in numbers if len(found.get(number, ())) > 1}
 
 
-async def pin(
-    database: Database, holding: int, pinned: bool, scope: frozenset[int] | None, *, by: int | None, clock: Clock
-) -> int:
+async def pin(database: Database, holding: int, pinned: bool, scope: Scope, *, by: int | None, clock: Clock) -> int:
     """Pin a shared number to one who has it, instead of another, or take the pin away; returns his counterparty.
 
     Each counterparty that gets or loses a pin has a line of it in its history.
