@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date
-from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -15,7 +14,7 @@ from leads.admin.context import export_only, panel_of, supervisor_only, viewer_o
 from leads.admin.exports import Row
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
-from leads.admin.periods import day_text, read_period
+from leads.admin.periods import day_text, read_period, valid_period
 from leads.admin.refusals import strange_address
 from leads.admin.rendering import number_text, render
 from leads.admin.report_groups import (
@@ -23,15 +22,13 @@ from leads.admin.report_groups import (
     Line,
     Report,
     asked_dimensions,
-    choices,
     dimensions_part,
     number_key,
 )
-from leads.admin.reports import read_report, report_file
+from leads.admin.reports import group_parts, names_of_people, page_parts, read_report, report_file
 from leads.domain.periods import Period
 from leads.store.board import calls_by_key
 from leads.store.call_report import CallFigure, CallFigures, CallGrouping, Key, calls_behind
-from leads.store.leads import employees
 
 PAGE = "/reports/calls"
 MOST_BARS = 20
@@ -74,20 +71,12 @@ async def call_report(request: web.Request) -> web.Response:
     return render(
         request,
         "reports/calls.html",
-        status=422 if asked.error else 200,
-        query=query,
-        asked=asked,
-        by=choices(by, GROUPINGS),
-        dimensions=[(one.value, _(word)) for one, word in GROUPINGS.items()],
+        **page_parts(request, query, asked, dimensions_part(by)),
+        **group_parts(by, GROUPINGS, report),
         heading=_(GROUPINGS[by[0]]) if len(by) == 1 else _("Group"),
-        lines=report.lines,
-        cut=report.cut,
-        total=report.total,
         chart=_columns(report.tops, by[0], asked.period) if by[0] in BY_TIME else None,
         bars=_bars(report.tops) if by[0] not in BY_TIME else (),
         series=_series([]),
-        period_part=urlencode({"from": asked.first, "to": asked.last, **dimensions_part(by)}),
-        file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
     )
 
 
@@ -97,10 +86,7 @@ async def behind(request: web.Request) -> web.Response:
     """The calls that make one figure up; of those that the viewer may not see, only when they began."""
     panel, viewer, query = panel_of(request), viewer_of(request), Query(request)
     figure = CallFigure(query.choice("figure", set(CallFigure), CallFigure.INBOUND))
-    asked = read_period(request, query)
-    if asked.error:
-        raise web.HTTPBadRequest(text=asked.error)
-    back = dimensions_part(_groupings(query))
+    asked, back = valid_period(request, query), dimensions_part(_groupings(query))
     where = {each: _key(each, query.text(each)) for each in CallGrouping if query.text(each)}
     after, most = query.identifier("after") or 0, MOST_BEHIND + 1
     found = await read_report(
@@ -121,7 +107,7 @@ async def behind(request: web.Request) -> web.Response:
         groups=[label(words, each, key) for each, key in where.items()],
         asked=asked,
         lines=list(zip(shown, calls, strict=True)),
-        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last, **back})}",
+        back=f"{PAGE}?{asked.part(back)}",
         following=query.url(after=found[MOST_BEHIND - 1]) if len(found) > MOST_BEHIND else None,
     )
 
@@ -131,9 +117,7 @@ async def behind(request: web.Request) -> web.Response:
 async def call_report_file(request: web.Request) -> web.StreamResponse:
     """The same figures as a file: a line for each innermost group."""
     query = Query(request)
-    by, asked = _groupings(query), read_period(request, query)
-    if asked.error:
-        raise web.HTTPBadRequest(text=asked.error)
+    by, asked = _groupings(query), valid_period(request, query)
     words, scope = await _words(request, asked.period), viewer_of(request).scope
     head = _headings(by)
 
@@ -163,7 +147,7 @@ def _key(grouping: CallGrouping, text: str) -> Key:
 async def _words(request: web.Request, period: Period) -> Words:
     panel = panel_of(request)
     async with panel.database.read() as session:
-        people: dict[Key, str] = {**dict(await employees(session)), None: _("Nobody")}
+        people = await names_of_people(session)
     ours = panel.directory.current.dids.values()
     numbers: dict[Key, str] = {
         did.number: f"{number_text(did.number)} · {did.label}" if did.label else number_text(did.number) for did in ours
@@ -202,12 +186,9 @@ def _bars(lines: Sequence[Line[CallFigures]]) -> tuple[Bar, ...]:
 def _headings(by: Sequence[CallGrouping]) -> list[str]:
     return [
         *(_(GROUPINGS[each]) for each in by),
-        _("Inbound calls"),
-        _("Answered calls"),
-        _("Missed"),
-        _("Called back"),
+        *(_(FIGURES[each]) for each in (CallFigure.INBOUND, CallFigure.ANSWERED, CallFigure.MISSED)),
+        _(FIGURES[CallFigure.CALLED_BACK]),
         _("Time to answer, seconds"),
-        _("Outgoing calls"),
-        _("Outgoing answered"),
+        *(_(FIGURES[each]) for each in (CallFigure.OUTGOING, CallFigure.REACHED)),
         _("Talk time, seconds"),
     ]

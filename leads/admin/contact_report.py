@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -12,12 +11,12 @@ from leads.admin.context import export_only, panel_of, supervisor_only, viewer_o
 from leads.admin.exports import Row
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
-from leads.admin.periods import AskedPeriod, read_period
+from leads.admin.periods import AskedPeriod, read_period, valid_period
 from leads.admin.rendering import render
 from leads.admin.report_groups import NONE
-from leads.admin.reports import read_report, report_file
-from leads.store.contact_report import Finding, Scope, Wanted, unnamed_leads, waiting_callers
-from leads.store.leads import employees
+from leads.admin.reports import names_of_people, page_parts, read_report, report_file
+from leads.domain.visibility import Scope
+from leads.store.contact_report import Finding, Wanted, unnamed_leads, waiting_callers
 
 PAGE = "/reports/contact"
 MOST_SHOWN = 100
@@ -54,9 +53,7 @@ async def contact_report(request: web.Request) -> web.Response:
     return render(
         request,
         "reports/contact.html",
-        status=422 if asked.error else 200,
-        query=query,
-        asked=asked,
+        **page_parts(request, query, asked, {}),
         lines=lines,
         bars=_bars(lines),
         series=_series(lines),
@@ -65,8 +62,6 @@ async def contact_report(request: web.Request) -> web.Response:
         people=people,
         unnamed_total=sum(unnamed.by_responsible.values()),
         waiting_total=sum(waiting.by_responsible.values()),
-        period_part=urlencode({"from": asked.first, "to": asked.last}),
-        file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
     )
 
 
@@ -77,9 +72,7 @@ async def behind(request: web.Request) -> web.Response:
     query, scope = Query(request), viewer_of(request).scope
     figure = query.choice("figure", FIGURES, UNNAMED)
     page = query.page("page", MOST_PAGES)
-    asked = read_period(request, query)
-    if asked.error:
-        raise web.HTTPBadRequest(text=asked.error)
+    asked = valid_period(request, query)
     of = _responsible(query)
     wanted = Wanted(MOST_SHOWN, page * MOST_SHOWN, of)
     found = await read_report(
@@ -102,7 +95,7 @@ async def behind(request: web.Request) -> web.Response:
         asked=asked,
         rows=found.rows,
         people=people,
-        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last})}",
+        back=f"{PAGE}?{asked.part({})}",
         previous=query.url(page=page - 1 or None) if page else None,
         following=query.url(page=following) if following else None,
     )
@@ -120,9 +113,7 @@ def _responsible(query: Query) -> tuple[int | None] | None:
 @export_only
 async def contact_file(request: web.Request) -> web.StreamResponse:
     """Everybody whom the report is about, as a file."""
-    asked = read_period(request, Query(request))
-    if asked.error:
-        raise web.HTTPBadRequest(text=asked.error)
+    asked = valid_period(request, Query(request))
     people, scope = await _people(request), viewer_of(request).scope
     head = [_("What"), _("Number"), _("Name"), _("Responsible"), _("Calls")]
     nameless, uncalled = _(FIGURES[UNNAMED]), _(FIGURES[WAITING])
@@ -144,7 +135,7 @@ def _findings(connection: Connection, asked: AskedPeriod, scope: Scope, wanted: 
 
 async def _people(request: web.Request) -> dict[int | None, str]:
     async with panel_of(request).database.read() as session:
-        return {**dict(await employees(session)), None: _("Nobody")}
+        return await names_of_people(session)
 
 
 def _lines(unnamed: Finding, waiting: Finding, people: dict[int | None, str]) -> list[Responsible]:

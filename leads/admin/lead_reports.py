@@ -1,7 +1,6 @@
 """The report on leads: grouped in any order with subtotals, and the leads behind each figure (R1)."""
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -12,13 +11,12 @@ from leads.admin.exports import Row
 from leads.admin.forms import Query
 from leads.admin.i18n import N_, _
 from leads.admin.lead_report_lines import Words, label, make_report, report_rows
-from leads.admin.periods import read_period
+from leads.admin.periods import read_period, valid_period
 from leads.admin.rendering import render, status_word
-from leads.admin.report_groups import NONE, Line, Report, asked_dimensions, choices, dimensions_part, number_key
-from leads.admin.reports import read_report, report_file
+from leads.admin.report_groups import NONE, Line, Report, asked_dimensions, dimensions_part, number_key
+from leads.admin.reports import group_parts, names_of_people, page_parts, read_report, report_file
 from leads.domain.statuses import StatusSet
 from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, leads_behind
-from leads.store.leads import employees
 from leads.store.reported_leads import reported_leads
 from leads.store.sources import source_names
 from leads.store.statuses import status_names
@@ -56,18 +54,10 @@ async def lead_report(request: web.Request) -> web.Response:
     return render(
         request,
         "reports/leads.html",
-        status=422 if asked.error else 200,
-        query=query,
-        asked=asked,
-        by=choices(by, DIMENSIONS),
-        dimensions=[(each.value, _(word)) for each, word in DIMENSIONS.items()],
-        lines=report.lines,
-        cut=report.cut,
-        total=report.total,
+        **page_parts(request, query, asked, dimensions_part(by)),
+        **group_parts(by, DIMENSIONS, report),
         bars=_bars(report.tops),
         series=_series([]),
-        period_part=urlencode({"from": asked.first, "to": asked.last, **dimensions_part(by)}),
-        file=f"{PAGE}.csv?{request.rel_url.raw_query_string}",
     )
 
 
@@ -76,9 +66,7 @@ async def lead_report(request: web.Request) -> web.Response:
 async def lead_report_file(request: web.Request) -> web.StreamResponse:
     """The same figures as a file: a line for each innermost group."""
     query = Query(request)
-    by, asked = _dimensions(query), read_period(request, query)
-    if asked.error:
-        raise web.HTTPBadRequest(text=asked.error)
+    by, asked = _dimensions(query), valid_period(request, query)
     words, scope = await _words(request), viewer_of(request).scope
     head = [*(_(DIMENSIONS[each]) for each in by), *(_(FIGURES[each]) for each in Figure), _("Conversion, %")]
 
@@ -95,9 +83,7 @@ async def behind(request: web.Request) -> web.Response:
     """The leads that make one figure up."""
     panel, scope, query = panel_of(request), viewer_of(request).scope, Query(request)
     figure = Figure(query.choice("figure", set(Figure), Figure.LEADS))
-    asked, after = read_period(request, query), query.identifier("after") or 0
-    if asked.error:
-        raise web.HTTPBadRequest(text=asked.error)
+    asked, after = valid_period(request, query), query.identifier("after") or 0
     back = dimensions_part(_dimensions(query))
     where = {each: _key(query, each) for each in Dimension if query.text(each)}
     found = await read_report(
@@ -117,7 +103,7 @@ async def behind(request: web.Request) -> web.Response:
         asked=asked,
         leads=leads,
         counts=counts if figure is Figure.CALLS else None,
-        back=f"{PAGE}?{urlencode({'from': asked.first, 'to': asked.last, **back})}",
+        back=f"{PAGE}?{asked.part(back)}",
         following=query.url(after=found[MOST_BEHIND - 1][0]) if len(found) > MOST_BEHIND else None,
     )
 
@@ -133,7 +119,7 @@ def _key(query: Query, dimension: Dimension) -> Key:
 
 async def _words(request: web.Request) -> Words:
     async with panel_of(request).database.read() as session:
-        people: dict[Key, str] = {**dict(await employees(session)), None: _("Nobody")}
+        people = await names_of_people(session)
         sources: dict[Key, str] = {**dict(await source_names(session)), None: _("No source")}
         names = await status_names(session, StatusSet.LEADS)
     statuses: dict[Key, str] = {**{key: status_word(name) for key, name in names}, None: _("A removed status")}

@@ -1,7 +1,9 @@
 """The period that a report is asked for by its address, in whole days of the company's zone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from urllib.parse import urlencode
 
 from aiohttp import web
 from babel.dates import format_date
@@ -43,6 +45,22 @@ class AskedPeriod:
     last: str
     presets: tuple[Preset, ...]
     error: str = ""
+
+    def part(self, more: Mapping[str, str]) -> str:
+        """What an address says of this period, and of `more`, for the way back to the report."""
+        return urlencode({"from": self.first, "to": self.last, **more})
+
+
+def valid_period(request: web.Request, query: Query) -> AskedPeriod:
+    """As `read_period`, for what only links of the report lead to.
+
+    Raises:
+        HTTPBadRequest: the address asks for no period.
+    """
+    asked = read_period(request, query)
+    if asked.error:
+        raise web.HTTPBadRequest(text=asked.error)
+    return asked
 
 
 def read_period(request: web.Request, query: Query) -> AskedPeriod:

@@ -2,17 +2,22 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import BinaryIO, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, TypeVar
 
 from aiohttp import web
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin.context import panel_of
 from leads.admin.downloads import send
 from leads.admin.exports import BYTE_ORDER_MARK, Row, csv_text, separator
+from leads.admin.forms import Query
 from leads.admin.i18n import _
+from leads.admin.periods import AskedPeriod
+from leads.admin.report_groups import D, F, Report, choices
 from leads.store.figures import TooManyGroupsError
+from leads.store.leads import employees
 from leads.store.long_reads import TooLongError, TooManyError
 
 T = TypeVar("T")
@@ -37,6 +42,33 @@ async def read_report(request: web.Request, work: Callable[[Connection], T]) -> 
         ) from None
     except TooManyError:
         raise web.HTTPServiceUnavailable(text=_("Others read reports at this moment. Try again in a minute.")) from None
+
+
+def page_parts(request: web.Request, query: Query, asked: AskedPeriod, grouped: Mapping[str, str]) -> dict[str, Any]:
+    """What each report's page shows: the period, or why it is none; the way to its file and to what is behind it."""
+    return {
+        "status": 422 if asked.error else 200,
+        "query": query,
+        "asked": asked,
+        "period_part": asked.part(grouped),
+        "file": f"{request.path}.csv?{request.rel_url.raw_query_string}",
+    }
+
+
+def group_parts(by: Sequence[D], dimensions: Mapping[D, str], report: Report[F]) -> dict[str, Any]:
+    """What the page of a report shows that can be grouped by its `dimensions` in any order."""
+    return {
+        "by": choices(by, dimensions),
+        "dimensions": [(each.value, _(word)) for each, word in dimensions.items()],
+        "lines": report.lines,
+        "cut": report.cut,
+        "total": report.total,
+    }
+
+
+async def names_of_people(session: AsyncSession) -> dict[Any, str]:
+    """What the groups of employees are called, that of nobody among them."""
+    return {**dict(await employees(session)), None: _("Nobody")}
 
 
 async def report_file(
