@@ -2,7 +2,6 @@
 
 import asyncio
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ami_listener.link import AmiError, AmiLink, AmiRefusedError
@@ -12,7 +11,7 @@ from leadline.database import NoDatabaseError, existing_database
 from leadline.findings import Finding, Level, trouble
 from leadline.pbx_settings import PbxSettings
 from leadline.settings import Settings
-from leads.store.models import PhoneNumber
+from leads.store.number_owners import known_numbers
 
 NAME = "copy in Asterisk"
 FOLLOW_SECONDS = 2.0
@@ -46,10 +45,9 @@ async def _compare(settings: Settings, link: AmiLink) -> Finding | None:
     """What differs; None where the database does not answer, which is said already where it is looked at."""
     copied = {key for key in await _keys(link, NUMBER_FAMILY) if key.startswith("+")}
     company = await _keys(link, COMPANY_FAMILY)
-    known = PhoneNumber.on_active_lead | PhoneNumber.lead_id.is_(None)
     try:
         async with existing_database(settings.database_url) as database, database.read() as session:
-            numbers = set(await session.scalars(select(PhoneNumber.number).where(known).distinct()))
+            numbers = await known_numbers(session)
     except (SQLAlchemyError, NoDatabaseError, OSError):
         return None
     if {COMPANY_PLAN, COMPANY_RULES} - company:

@@ -93,7 +93,7 @@ class PbxSettings(BaseSettings):
 
     @field_validator("ami_host")
     @classmethod
-    def _amiaddress(cls, value: str) -> str:
+    def _ami_address(cls, value: str) -> str:
         return address(value)
 
     @field_validator("ami_tls_ca", "recordings_folder", mode="before")

@@ -21,6 +21,7 @@ from leads.admin.seen import seen_lead
 from leads.admin.tasks import card_work
 from leads.domain.intake import numbers_without_leads
 from leads.domain.numbers import read_number
+from leads.domain.statuses import StatusSet
 from leads.store.cards import (
     ConflictError,
     LeadClosedError,
@@ -41,12 +42,12 @@ from leads.store.leads import (
     employees,
     list_leads,
     status_counts,
-    statuses,
 )
 from leads.store.merging import merged_into
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import HandDateError
 from leads.store.sources import source_choices, source_names
+from leads.store.statuses import status_names
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
 
 NO_SOURCE = "none"
@@ -129,7 +130,7 @@ async def new_lead(request: web.Request) -> web.Response:
     """An empty card."""
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
-        first = next((identity for identity, _name in await statuses(session)), None)
+        first = next((identity for identity, _name in await status_names(session, StatusSet.LEADS)), None)
         form = Form.filled(status_id=first, responsible_id=viewer.id, number=[request.query.get("number", "")[:40]])
         return await _new_page(request, session, form)
 

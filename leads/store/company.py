@@ -129,7 +129,7 @@ async def save_employee(
     if employee_id is None:
         employee = Employee(created_at=now, extensions=[], mobiles=[])
     else:
-        employee = await _opened(session, await find_employee(session, employee_id), version)
+        employee = await opened(session, await find_employee(session, employee_id), version)
     await _refuse_taken(session, employee_id, edit)
     employee.name, employee.login, employee.role, employee.active = edit.name, edit.login, edit.role, edit.active
     employee.ring_seconds, employee.call_waiting = edit.ring_seconds, edit.call_waiting
@@ -156,7 +156,7 @@ async def save_employee(
     return employee.id
 
 
-async def _opened(session: AsyncSession, card: Card | None, version: int) -> Card:
+async def opened(session: AsyncSession, card: Card | None, version: int) -> Card:
     """The card, locked, when it is still as it was opened."""
     if card is None:
         raise GoneError
@@ -289,7 +289,7 @@ async def save_group(session: AsyncSession, group_id: int | None, version: int, 
     if group_id is None:
         group = RingGroup(name=edit.name, ring_seconds=edit.ring_seconds, members=[])
     else:
-        group = await _opened(session, await find_group(session, group_id), version)
+        group = await opened(session, await find_group(session, group_id), version)
     group.name, group.ring_seconds = edit.name, edit.ring_seconds
     if group_id is None:
         session.add(group)
@@ -321,7 +321,7 @@ async def remove_group(session: AsyncSession, group_id: int, version: int) -> No
     Raises:
         SavedMeanwhileError, GoneError: as said there.
     """
-    group = await _opened(session, await find_group(session, group_id), version)
+    group = await opened(session, await find_group(session, group_id), version)
     await session.delete(group)
 
 
@@ -361,7 +361,7 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
     ):
         if key is not None and await session.get(table, key) is None:
             raise GoneError
-    did = Did() if did_id is None else await _opened(session, await find_did(session, did_id), version)
+    did = Did() if did_id is None else await opened(session, await find_did(session, did_id), version)
     did.number, did.label = edit.number, edit.label
     did.group_id, did.queue, did.queue_seconds = edit.group_id, edit.queue, edit.queue_seconds
     did.default_extension_id, did.responsible_id = edit.default_extension_id, edit.responsible_id
@@ -378,7 +378,7 @@ async def remove_did(session: AsyncSession, did_id: int, version: int) -> None:
     Raises:
         SavedMeanwhileError, GoneError: as said there.
     """
-    await session.delete(await _opened(session, await find_did(session, did_id), version))
+    await session.delete(await opened(session, await find_did(session, did_id), version))
 
 
 async def ignored_numbers(session: AsyncSession) -> Sequence[IgnoredNumber]:

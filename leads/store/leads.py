@@ -20,15 +20,17 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from leads.domain.statuses import StatusSet
 from leads.domain.visibility import Scope
 from leads.store.lead_rows import LeadRow, rows_of
 from leads.store.list_paths import count_all
 from leads.store.list_shapes import MOST_COUNTED, Condition, Group, Index, Segments, Source, Total
 from leads.store.listing import Page, Request, held_by, read_page
-from leads.store.models import Employee, Lead, LeadStatus
+from leads.store.models import Employee, Lead
 from leads.store.models import Source as SourceWord
 from leads.store.narrowing import Stretch, key_holds, named, number_holds, searches
 from leads.store.search import search_patterns, sort_key
+from leads.store.statuses import status_names
 from leads.store.visibility import leads_in_charge, leads_of, leads_worked_on
 
 NOBODY = 0
@@ -149,7 +151,7 @@ async def status_counts(session: AsyncSession, wanted: LeadFilter, scope: Scope)
         state=wanted.state, responsible_id=wanted.responsible_id
     ):
         return {}
-    ids = [identity for identity, _name in await statuses(session)]
+    ids = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
     if not ids:
         return {}
     narrowed: list[ColumnElement[bool]] = [Lead.list_state.in_(_STATES[wanted.state])]
@@ -168,12 +170,6 @@ async def status_counts(session: AsyncSession, wanted: LeadFilter, scope: Scope)
     }
 
 
-async def statuses(session: AsyncSession) -> list[tuple[int, str]]:
-    """The status directory in its order."""
-    rows = await session.execute(select(LeadStatus.id, LeadStatus.name).order_by(LeadStatus.sort_order, LeadStatus.id))
-    return [(row[0], row[1]) for row in rows]
-
-
 async def employees(session: AsyncSession, *, active: bool = False) -> list[tuple[int, str]]:
     """Everybody who is or was responsible, by name; with `active` only those who work here now."""
     statement = select(Employee.id, Employee.name)
@@ -184,7 +180,7 @@ async def employees(session: AsyncSession, *, active: bool = False) -> list[tupl
 async def _sources(
     session: AsyncSession, wanted: LeadFilter, order: LeadOrder, scope: frozenset[int] | None
 ) -> list[Source]:
-    ordered_statuses = [identity for identity, _name in await statuses(session)]
+    ordered_statuses = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
     if wanted.status_id is not None and wanted.status_id not in ordered_statuses:
         return []
     directory = []

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
 from leads.store import access, audit, company, handovers
-from leads.store.company import CompanyError, GoneError, NoAdminLeftError, SavedMeanwhileError
+from leads.store.company import CompanyError, NoAdminLeftError
 from leads.store.duty_tables import EmployeeDuty
 from leads.store.engine import Database
 from leads.store.leavers_work import KINDS
@@ -95,7 +95,7 @@ async def let_go(
         SuccessorError, HandedOverNowError: as said there, and nothing has changed.
     """
     async with database.write() as session:
-        employee = await _opened(session, employee_id, version)
+        employee = await company.opened(session, await company.find_employee(session, employee_id), version)
         if await handovers.of_leaver(session, employee_id) is not None:
             raise HandedOverNowError
         had = await belongings(session, employee_id)
@@ -111,16 +111,6 @@ async def let_go(
             session, employee_id, successor.id, had.total, by=by, now=clock(), runner=runner
         )
     return Left(had, handover_id)
-
-
-async def _opened(session: AsyncSession, employee_id: int, version: int) -> Employee:
-    employee = await company.find_employee(session, employee_id)
-    if employee is None:
-        raise GoneError
-    await session.refresh(employee, ["version"], with_for_update={"key_share": True})
-    if employee.version != version:
-        raise SavedMeanwhileError
-    return employee
 
 
 async def _successor(session: AsyncSession, employee_id: int, successor_id: int | None) -> Employee | None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.people import Person
 from leads.store.lookup import STATEMENT, in_order, owner_in
-from leads.store.models import NumberChange
+from leads.store.models import NumberChange, PhoneNumber
 
 MOST_CHANGES = 200
 """How many changes are read at once."""
@@ -36,6 +36,12 @@ _OLDEST_OPEN = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS
 async def next_owners(session: AsyncSession, after: str, most: int) -> Owners:
     """The owners of the next `most` numbers (E.164) that anybody has, in the database's own order; empty at the end."""
     return await _owners(session, text(STATEMENT.format(asked=_KNOWN)), {"after": after, "most": most})
+
+
+async def known_numbers(session: AsyncSession) -> set[str]:
+    """All numbers that somebody has, and which a copy holds therefore."""
+    known = PhoneNumber.on_active_lead | PhoneNumber.lead_id.is_(None)
+    return set(await session.scalars(select(PhoneNumber.number).where(known).distinct()))
 
 
 async def owners_of(session: AsyncSession, numbers: Collection[str]) -> Owners:
