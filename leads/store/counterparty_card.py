@@ -25,7 +25,7 @@ from leads.store.counterparty_rows import (
     whole,
 )
 from leads.store.engine import Database
-from leads.store.last_talks import hand_on_talks, talks_with
+from leads.store.last_talks import Talks, hand_on_talks, talks_with
 from leads.store.lead_card import LANGUAGES
 from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, Employee, Lead
 from leads.store.plans import Planning, plan_after_status
@@ -234,8 +234,7 @@ async def save_counterparty(
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
         before, status_before, pinned = all_numbers(card), card.status_id, pinned_numbers(card)
-        connection = await session.connection()
-        talks = await connection.run_sync(talks_with, every)
+        talks = await (await session.connection()).run_sync(talks_with, every)
         kept = await leads_that_stay(session, every - before, decided, scope, lead)
         numbers, persons = _without(numbers, kept), [(person, _without(theirs, kept)) for person, theirs in persons]
         journal = Journal(now, by, counterparty_id=counterparty_id)
@@ -254,11 +253,7 @@ async def save_counterparty(
         derive(card)
         card.updated_at = now
         await session.flush()
-        owners: tuple[Counterparty | ContactPerson, ...] = (card, *card.contact_persons)
-        for owner in owners:
-            # Among the many of a file nobody has talked with anybody yet.
-            if len({row.last_talk_at is None for row in owner.numbers}) > 1 or talks.keys() & plain(owner.numbers):
-                await connection.run_sync(hand_on_talks, as_person(owner), talks)
+        await _hand_on(session, card, talks)
         for change in journal.changes:
             change.counterparty_id = card.id
         session.add_all(journal.changes)
@@ -266,6 +261,16 @@ async def save_counterparty(
         if planning is not None and status_before not in (None, card.status_id):
             step = await plan_after_status(session, card, planning, now, by)
         return Saved(card.id, closed, left, step)
+
+
+async def _hand_on(session: AsyncSession, card: Counterparty, talks: Talks) -> None:
+    """Let each owner's numbers know of the last conversation with any of them, also those that came just now (C4)."""
+    connection = await session.connection()
+    owners: tuple[Counterparty | ContactPerson, ...] = (card, *card.contact_persons)
+    for owner in owners:
+        # Among the many of a file nobody has talked with anybody yet.
+        if len({row.last_talk_at is None for row in owner.numbers}) > 1 or talks.keys() & plain(owner.numbers):
+            await connection.run_sync(hand_on_talks, as_person(owner), talks)
 
 
 def _without(numbers: tuple[str, ...], kept: Collection[str]) -> tuple[str, ...]:
