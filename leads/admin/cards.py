@@ -176,6 +176,15 @@ def numbers_text(numbers: Iterable[str]) -> str:
     return ", ".join(number_text(number) for number in numbers)
 
 
+Beside = tuple[str, object, object, str]
+"""A field, what is typed in it, what is saved meanwhile, and that in words."""
+
+
+def put_beside(form: Form, *fields: Beside) -> None:
+    """Show beside each field what somebody else saved in it, where that is something else."""
+    form.theirs.update((field, text) for field, typed, saved, text in fields if typed != saved)
+
+
 def total_text(total: Total) -> str:
     """How many rows a list has, as far as it was counted."""
     if total.exact:

@@ -104,25 +104,16 @@ class Names:
 
 def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, names: Names, region: str) -> Form:
     """The same form to be saved knowingly: with the present version, and beside each field what is saved now."""
-    words = dict(pages.language_choices())
     seen = set(form.value("persons_version").split(","))
     form = form.replaced(version=card.version, persons_version=_keys(card))
-    present: list[tuple[str, object, object, str]] = [
+    pages.put_beside(
+        form,
+        *_shared(edit, card, names, region),
         ("name", edit.name, card.name, card.name),
         ("folder", edit.folder, card.folder, card.folder),
-        ("email", edit.email, card.email, card.email),
-        ("address", edit.address, card.address, card.address),
-        ("comment", edit.comment, card.comment, card.comment),
-        ("language", edit.language, card.language, words.get(card.language or "", "")),
-        ("source_id", edit.source_id, card.source_id, names.sources.get(card.source_id or 0, "")),
         ("status_id", edit.status_id or card.status_id, card.status_id, status_word(card.status)),
-        ("responsible_id", edit.responsible_id, card.responsible_id, names.people.get(card.responsible_id or 0, "")),
-        ("number", read_numbers(edit.numbers, region), card.numbers, pages.numbers_text(card.numbers)),
         ("persons", _typed(edit, region), _saved(card), "; ".join(_line(person) for person in card.persons)),
-    ]
-    for field, typed, saved, text in present:
-        if typed != saved:
-            form.theirs[field] = text
+    )
     # Persons whom somebody else added meanwhile join the form, so that saving it does not remove them unseen; whoever
     # was there before was taken out by its user. Those whom the other removed are new again.
     rows = persons_of(form)
@@ -136,21 +127,25 @@ def beside(form: Form, edit: CounterpartyEdit, card: CounterpartyCard, names: Na
 
 def beside_lead(form: Form, edit: CounterpartyEdit, lead: LeadCard, names: Names, region: str) -> Form:
     """A form that a lead is to become, after somebody else saved the lead: beside each field what the lead has now."""
-    words = dict(pages.language_choices())
     form = form.replaced(lead_version=lead.version)
-    present: list[tuple[str, object, object, str]] = [
-        ("email", edit.email, lead.email, lead.email),
-        ("address", edit.address, lead.address, lead.address),
-        ("comment", edit.comment, lead.comment, lead.comment),
-        ("language", edit.language, lead.language, words.get(lead.language or "", "")),
-        ("source_id", edit.source_id, lead.source_id, names.sources.get(lead.source_id or 0, "")),
-        ("responsible_id", edit.responsible_id, lead.responsible_id, names.people.get(lead.responsible_id or 0, "")),
-        ("number", read_numbers(edit.numbers, region), lead.numbers, pages.numbers_text(lead.numbers)),
-    ]
+    pages.put_beside(form, *_shared(edit, lead, names, region))
     if lead.named:
-        present.append(("name", edit.name, lead.name, lead.name))
-    form.theirs.update({field: text for field, typed, saved, text in present if typed != saved})
+        pages.put_beside(form, ("name", edit.name, lead.name, lead.name))
     return form
+
+
+def _shared(edit: CounterpartyEdit, card: CounterpartyCard | LeadCard, names: Names, region: str) -> list[pages.Beside]:
+    """The fields that a lead has as well as a counterparty."""
+    words = dict(pages.language_choices())
+    return [
+        ("email", edit.email, card.email, card.email),
+        ("address", edit.address, card.address, card.address),
+        ("comment", edit.comment, card.comment, card.comment),
+        ("language", edit.language, card.language, words.get(card.language or "", "")),
+        ("source_id", edit.source_id, card.source_id, names.sources.get(card.source_id or 0, "")),
+        ("responsible_id", edit.responsible_id, card.responsible_id, names.people.get(card.responsible_id or 0, "")),
+        ("number", read_numbers(edit.numbers, region), card.numbers, pages.numbers_text(card.numbers)),
+    ]
 
 
 def _keys(card: CounterpartyCard) -> str:

@@ -287,7 +287,8 @@ async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadC
     form = form.replaced(version=card.version, responsible_seen=card.responsible_id or "")
     responsible = form.identifier("responsible_id")
     name = card.name if card.named else ""
-    present: list[tuple[str, object, object, str]] = [
+    pages.put_beside(
+        form,
         ("name", edit.name, name, name),
         ("email", edit.email, card.email, card.email),
         ("address", edit.address, card.address, card.address),
@@ -296,12 +297,8 @@ async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadC
         ("status_id", edit.status_id, card.status_id, status_word(card.status)),
         ("responsible_id", responsible, card.responsible_id, people.get(card.responsible_id or 0, "")),
         ("source_id", edit.source_id, card.source_id, card.source or ""),
-    ]
-    for field, typed, saved, text in present:
-        if typed != saved:
-            form.theirs[field] = text
-    if read_numbers(edit.numbers, region) != card.numbers:
-        form.theirs["number"] = pages.numbers_text(card.numbers)
+        ("number", read_numbers(edit.numbers, region), card.numbers, pages.numbers_text(card.numbers)),
+    )
     return form
 
 
