@@ -266,6 +266,14 @@ async def test_changing_the_password_needs_the_old_one_and_a_long_new_one(
     assert (await visitor().sign_in("yurii")).status == 303
 
 
+async def test_whoever_finds_a_browser_signed_in_cannot_guess_the_password(yurii: Visitor) -> None:
+    async def change(old: str) -> int:
+        return (await yurii.post("/me/password", {"old_password": old, "new_password": "another long word"})).status
+
+    assert [await change(f"wrong password {attempt}") for attempt in range(5)] == [422] * 5
+    assert await change(PASSWORD) == 429
+
+
 async def test_language_and_zone_are_each_persons_own(yurii: Visitor) -> None:
     assert (await yurii.post("/me", {"language": "uk", "time_zone": "America/New_York"})).status == 303
     page = await yurii.get("/me")
