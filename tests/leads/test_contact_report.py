@@ -9,6 +9,7 @@ from leads.domain.calls import Direction, Phase, Result, Role
 from leads.store.contact_report import WaitingCaller, Wanted, unnamed_leads, waiting_callers
 from leads.store.engine import Database
 from leads.store.long_reads import LongReads
+from leads.store.models import Call, Lead
 from tests.leads.test_call_report import CONTACTS, PEOPLE, PERIOD, calls
 
 __all__ = ["calls"]
@@ -62,6 +63,37 @@ async def test_unnamed_leads_and_callers_never_called_back(database: Database, c
         assert paged == [row for row in found.rows if row.responsible_id == whose]
         assert len(paged) == many
     reads.close()
+
+
+async def test_a_lead_counts_as_unnamed_while_it_is_open_and_was_called_more_than_twice(database: Database) -> None:
+    made: dict[str, Any] = {"status_id": 1, "created_at": PERIOD.begin, "updated_at": PERIOD.begin}
+    leads = {
+        1: Lead(id=1, name="called twice", **made),
+        2: Lead(id=2, name="called three times", **made),
+        3: Lead(id=3, name="Ольга", named=True, **made),
+        4: Lead(id=4, name="closed", closed_at=PERIOD.begin, **made),
+        5: Lead(id=5, name="consulted about", **made),
+    }
+    async with database.write() as session:
+        session.add_all(leads.values())
+        await session.flush()
+        for key in leads:
+            session.add_all(_call(key, place, inside=key == 5) for place in range(2 if key == 1 else 3))
+    reads = LongReads(database)
+    unnamed = await reads.run(lambda connection: unnamed_leads(connection, None, Wanted(100)))
+    reads.close()
+    assert [(lead.id, lead.calls) for lead in unnamed.rows] == [(2, 3)]
+
+
+def _call(lead: int, place: int, *, inside: bool) -> Call:
+    """The last of three is a consultation where `inside` says so."""
+    role = Role.CONSULTATION if inside and place == 2 else Role.CALL
+    more: dict[str, Any] = {"phase": Phase.ENDED, "progress": 1, "legs": [], "transfers": []}
+    linkedid = f"{lead}.{place}"
+    began = PERIOD.begin
+    return Call(
+        pbx="pbx", linkedid=linkedid, role=role, direction=Direction.INBOUND, lead_id=lead, started_at=began, **more
+    )
 
 
 def _by_three(connection: Connection, of: int | None) -> list[WaitingCaller]:
