@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from ami_listener import events as e
+from ami_listener.model import HOLDING
 
 Headers = Mapping[str, str]
 Reader = Callable[[Headers, "datetime | None"], "e.ChannelEvent | None"]
@@ -19,7 +20,6 @@ MAX_TEXT = 80
 _RESTRICTED = 0x20
 _STATES = {"4": e.State.CALLING, "5": e.State.RINGING, "6": e.State.UP}
 _DIAL_STATES = ("RINGING", "PROGRESS")
-_HOLDING = "holding_bridge"
 _ESCAPED = re.compile(r"""\\([abfnrtv\\'"?])""")
 
 
@@ -145,7 +145,7 @@ def bridge_enter(h: Headers, at: datetime | None) -> e.ChannelEvent | None:
     """BridgeEnter: a channel hears the others in the bridge. Parked callers share a holding bridge and hear nobody."""
     ids = _identity(h)
     bridge = h.get("BridgeUniqueid", "")[:MAX_ID]
-    if ids is None or not bridge or h.get("BridgeTechnology") == _HOLDING:
+    if ids is None or not bridge or h.get("BridgeTechnology") == HOLDING:
         return None
     return e.BridgeEntered(at, *ids, bridge, h.get("BridgeCreator") == "ConfBridge")
 

@@ -10,10 +10,9 @@ from datetime import datetime
 from ami_listener import events as e
 from ami_listener.cel_facts import ENDS, TOGETHER, CallFacts, Facts
 from ami_listener.cel_rows import CelRow
+from ami_listener.model import HIDDEN_NUMBERS, HOLDING
 
-_HOLDING = "holding_bridge"
 _LEAVES = frozenset({"BRIDGE_EXIT", "BRIDGE_END", *ENDS})
-_HIDDEN = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
 
 
 def is_begun(rows: Sequence[CelRow]) -> bool:
@@ -113,7 +112,7 @@ class _Telling:
         if not changed or facts.originated or row.event in ENDS:
             return
         facts.number, facts.name = row.number or facts.number, row.name or facts.name
-        hidden = (facts.number or "").lower() in _HIDDEN
+        hidden = (facts.number or "").lower() in HIDDEN_NUMBERS
         yield e.CallerIdentified(row.at, row.uniqueid, row.linkedid, row.number, row.name, hidden)
 
     # What they did
@@ -151,7 +150,7 @@ class _Telling:
     def _entered(self, row: CelRow) -> Iterator[e.ChannelEvent]:
         if self._call.channels[row.uniqueid].parked and not row.extra:
             return
-        if row.extra.get("bridge_technology") == _HOLDING:
+        if row.extra.get("bridge_technology") == HOLDING:
             if not self._call.has_parking:
                 yield from self._parked(row)
             return
@@ -165,7 +164,7 @@ class _Telling:
                 yield e.BridgeEntered(row.at, other, row.linkedid, bridge)
 
     def _left(self, row: CelRow) -> Iterator[e.ChannelEvent]:
-        if row.extra.get("bridge_technology") == _HOLDING:
+        if row.extra.get("bridge_technology") == HOLDING:
             if not self._call.has_parking:
                 yield from self._unparked(row)
             return

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from ami_listener.cel_rows import CelRow
 from ami_listener.model import Kind, kind_of
+from ami_listener.results import says_why
 
 BRIDGED = frozenset({"BRIDGE_ENTER", "BRIDGE_START", "BRIDGE_UPDATE"})
 ENDS = frozenset({"HANGUP", "CHAN_END"})
@@ -16,8 +17,6 @@ NO_NUMBERS = frozenset({None, "s", "h"})
 """What the dialplan has in the place of a dialled number."""
 _ORIGINATED = "appdial2"
 _DIALLED = frozenset({"appdial", "appqueue", _ORIGINATED})
-_SAY_NOTHING = frozenset({0, 16, 26, 31, 127})
-"""Q.850 causes of an end by which no far end tells why."""
 _DIAL_LIMIT, _QUEUE_LIMIT = 1, 4
 """Which of their arguments tells for how long they ring."""
 _TARGET = re.compile(r"([A-Za-z0-9]+)/([^,&]+)")
@@ -255,10 +254,10 @@ class CallFacts:
 
     def why_it_stopped(self, facts: Facts, at: datetime) -> str | None:
         """Why a line that was dialled stopped ringing, where its own cause does not tell."""
-        says_nothing = facts.cause in _SAY_NOTHING
-        if facts.forwarded or (says_nothing and self._answered_elsewhere(facts)):
+        tells = says_why(facts.cause)
+        if facts.forwarded or (not tells and self._answered_elsewhere(facts)):
             return "CANCEL"
-        if not says_nothing or not self._was_tried_last(facts, at):
+        if tells or not self._was_tried_last(facts, at):
             return None
         told = None
         for dialler, limit in self._diallers(facts):

@@ -23,7 +23,9 @@ _PSEUDO = frozenset(
         *("CLIEval", "CLIExec", "Calendar", "Test"),
     }
 )
-_HIDDEN_NUMBERS = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
+HOLDING = "holding_bridge"
+"""Asterisk's name for what holds who waits: being in it is no conversation."""
+HIDDEN_NUMBERS = frozenset({"anonymous", "restricted", "withheld", "private", "unavailable", "hidden"})
 _DIALLED = re.compile(r"(?:^|[/:])(\+?[0-9*#]{2,32})(?:@|$)")
 
 
@@ -76,7 +78,7 @@ class Channel:
         if number and not keeps:
             self.number = number
         self.caller_name = self._as_meant(caller_name) or self.caller_name
-        if number and number.lower() in _HIDDEN_NUMBERS:
+        if number and number.lower() in HIDDEN_NUMBERS:
             self.hidden = True
 
     def _as_meant(self, name: str | None) -> str | None:

@@ -6,7 +6,7 @@ having been made, and who leaves a bridge without having entered it, was there b
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ami_listener.model import Kind, kind_of
+from ami_listener.model import HOLDING, Kind, kind_of
 
 Event = Mapping[str, str]
 _UP = "6"
@@ -14,7 +14,6 @@ _PREFIXES = ("", "Dest")
 _LATE = frozenset({"NewCallerid"})
 """May be told of a channel that has ended, so it tells of none that runs."""
 _LISTED = "CoreShowChannelsComplete"
-_HOLDING = "holding_bridge"
 
 
 def missing_listing(events: Iterable[Event]) -> list[dict[str, str]]:
@@ -69,5 +68,5 @@ def _note_bridge(event: Event, name: str, running: Mapping[str, dict[str, str]],
     if name not in ("BridgeEnter", "BridgeLeave") or uniqueid in seen:
         return
     seen.add(uniqueid)
-    if name == "BridgeLeave" and uniqueid in running and event.get("BridgeTechnology") != _HOLDING:
+    if name == "BridgeLeave" and uniqueid in running and event.get("BridgeTechnology") != HOLDING:
         running[uniqueid] |= {"BridgeId": event.get("BridgeUniqueid", ""), "ChannelState": _UP}

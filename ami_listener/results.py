@@ -6,7 +6,8 @@ from leads.domain.calls import Result
 
 ANSWERED_ELSEWHERE = 26
 _SAID_BY_CAUSE = {17: Result.BUSY, 18: Result.NO_ANSWER, 19: Result.NO_ANSWER, 21: Result.REJECTED}
-_CAUSE_SAYS_NOTHING = frozenset({0, 16, 26, 31, 127})
+_SAY_NOTHING = frozenset({0, 16, 26, 31, 127})
+"""Q.850 causes of an end by which no far end tells why."""
 _SAID_BY_STATUS = {
     "BUSY": Result.BUSY,
     "CHANUNAVAIL": Result.FAILED,
@@ -19,7 +20,7 @@ _WEIGHT = (Result.NO_ANSWER, Result.BUSY, Result.REJECTED, Result.FAILED)
 
 def says_why(cause: int) -> bool:
     """Whether a hangup cause tells more than that the call is over."""
-    return cause not in _CAUSE_SAYS_NOTHING
+    return cause not in _SAY_NOTHING
 
 
 def leg_result(status: str | None, cause: int) -> Result:
@@ -67,6 +68,6 @@ def result_without_legs(cause: int, was_up: bool, inbound: bool, waited_in_queue
     """
     if was_up:
         return Result.CANCELLED if inbound or waited_in_queue else Result.ANSWERED
-    if cause in _CAUSE_SAYS_NOTHING:
+    if cause in _SAY_NOTHING:
         return Result.CANCELLED
     return _SAID_BY_CAUSE.get(cause, Result.FAILED)
