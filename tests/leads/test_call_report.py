@@ -200,3 +200,9 @@ async def test_the_database_keeps_what_leads_were(database: Database, calls: lis
     async with database.read() as session:
         rows = (await session.execute(select(LeadPast.lead_id, LeadPast.responsible_id, LeadPast.until))).all()
     assert [tuple(row) for row in rows] == [(1, 1, PERIOD.end + timedelta(seconds=1))]
+
+
+def test_what_an_average_and_a_share_are_of() -> None:
+    some = CallFigures(inbound=8, answered=6, missed=2, waits=4, wait_seconds=10.0)
+    assert (some.mean_wait, some.missed_share) == (2.5, 0.25)
+    assert (CallFigures(outgoing=3).mean_wait, CallFigures(outgoing=3).missed_share) == (None, None)

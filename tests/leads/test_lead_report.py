@@ -185,6 +185,11 @@ def _sums(facts: Facts, by: tuple[Dimension, ...]) -> dict[tuple[Key, ...], Lead
     return sums
 
 
+def test_conversion_is_of_the_new_leads_alone() -> None:
+    assert LeadFigures(leads=9, new=4, converted=3, converted_new=1).conversion == 0.25
+    assert LeadFigures(leads=9, converted=3).conversion is None
+
+
 @pytest.mark.parametrize("seed", [2])
 async def test_every_figure_is_what_a_count_of_our_own_gives(
     database: Database, seed: int, monkeypatch: pytest.MonkeyPatch
