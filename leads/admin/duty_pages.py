@@ -114,9 +114,8 @@ def _day(form: Form) -> date | None:
     try:
         day = date.fromisoformat(form.text("day", required=True, longest=10))
     except ValueError:
-        form.fail("day", _("No such day. Write it like 2026-12-31."))
-        return None
-    if not 2000 <= day.year < 2200:
+        day = None
+    if day is None or not 2000 <= day.year < 2200:
         form.fail("day", _("No such day. Write it like 2026-12-31."))
         return None
     return day

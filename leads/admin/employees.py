@@ -87,7 +87,7 @@ async def save_employee(request: web.Request) -> web.Response:
     if leaves:
         edit = replace(edit, active=True)  # He goes when it is known who takes over.
     if password:
-        edit = _with_hash(edit, await panel.passwords.hash(password))
+        edit = replace(edit, password_hash=await panel.passwords.hash(password))
     try:
         async with panel.database.write() as session:
             saved = await company.save_employee(session, employee_id, form.version(), edit, panel.clock())
@@ -222,10 +222,6 @@ def _read(form: Form, region: str) -> tuple[company.EmployeeEdit, str]:
         mobiles=_read_mobiles(form, region),
     )
     return edit, password
-
-
-def _with_hash(edit: company.EmployeeEdit, password_hash: str) -> company.EmployeeEdit:
-    return replace(edit, password_hash=password_hash)
 
 
 def _read_phones(form: Form) -> tuple[company.PhoneEdit, ...]:

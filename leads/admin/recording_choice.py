@@ -1,7 +1,5 @@
 """Which calls are recorded, and for how long recordings are kept; for administrators (C12)."""
 
-from collections.abc import Sequence
-
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -87,13 +85,9 @@ async def _saved(session: AsyncSession) -> Form:
         version=version,
         calls=choice.calls,
         keep_days=choice.keep_days,
-        did=_sorted(choice.did_ids),
-        phone=_sorted(choice.phone_ids),
+        did=sorted(choice.did_ids),
+        phone=sorted(choice.phone_ids),
     )
-
-
-def _sorted(keys: frozenset[int]) -> Sequence[int]:
-    return sorted(keys)
 
 
 def _keys(form: Form, name: str) -> frozenset[int]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.engine import Database
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 from leads.store.people_of_calls import NOBODY, CallPerson, Wanted, people_for
@@ -34,7 +35,6 @@ class Caller:
 
 
 def _statement() -> Select[Any]:
-    counterparty_id = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
     columns: tuple[Any, ...] = (
         PhoneNumber.lead_id,
         Counterparty.id,
@@ -51,7 +51,7 @@ def _statement() -> Select[Any]:
         select(*columns)
         .select_from(PhoneNumber)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .outerjoin(Counterparty, Counterparty.id == counterparty_id)
+        .outerjoin(Counterparty, Counterparty.id == NUMBERS_COMPANY)
         .outerjoin(Lead, Lead.id == PhoneNumber.lead_id)
         .where(or_(PhoneNumber.on_active_lead, PhoneNumber.lead_id.is_(None)))
         .order_by(PhoneNumber.on_active_lead.desc(), PhoneNumber.pinned.desc(), PhoneNumber.id)

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
+from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.imported_leads import LeadRow
 from leads.store.models import ContactPerson, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
@@ -73,10 +74,9 @@ def _present(connection: Connection, numbers: Collection[str]) -> set[_Face]:
 
 def _counterparties(connection: Connection, numbers: Collection[str]) -> dict[str, CallPerson]:
     """The counterparty that has each of these numbers, of several the first, and its contact person who has it."""
-    company = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
     found: dict[str, CallPerson] = {}
     for number, company_id, person_id in connection.execute(
-        select(PhoneNumber.number, company, PhoneNumber.contact_person_id)
+        select(PhoneNumber.number, NUMBERS_COMPANY, PhoneNumber.contact_person_id)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
         .where(PhoneNumber.number.in_(numbers), PhoneNumber.lead_id.is_(None))
         .order_by(PhoneNumber.id)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.statuses import StatusSet
+from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.leads import NOBODY, employees
 from leads.store.list_shapes import Condition, Group, Index, Source, Total
 from leads.store.listing import Page, Request, read_page
@@ -204,11 +205,10 @@ async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[Counterparty
     if not ids:
         return ()
     numbers: dict[int, list[str]] = {}
-    owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
     # A condition on the joined table itself would make SQLite read all numbers.
     people_of_these = select(ContactPerson.id).where(ContactPerson.counterparty_id.in_(ids))
     for counterparty_id, number in await session.execute(
-        select(owner, PhoneNumber.number)
+        select(NUMBERS_COMPANY, PhoneNumber.number)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
         .where(or_(PhoneNumber.counterparty_id.in_(ids), PhoneNumber.contact_person_id.in_(people_of_these)))
         .order_by(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
@@ -17,6 +17,7 @@ from leads.store.counterparty_card import (
     load_counterparty,
     save_counterparty,
 )
+from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.engine import Database
 from leads.store.import_tables import ImportItem
 from leads.store.lead_import import differences, note_change
@@ -182,11 +183,10 @@ async def _nearest(session: AsyncSession, row: CounterpartyRow, ids: list[int]) 
     """Whichever of these namesakes the row is about, by numbers."""
     if not ids:
         return None
-    owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
     own: dict[int, set[str]] = {identity: set() for identity in ids}
     held: dict[int, set[str]] = {identity: set() for identity in ids}
     for identity, number, person in await session.execute(
-        select(owner, PhoneNumber.number, PhoneNumber.contact_person_id)
+        select(NUMBERS_COMPANY, PhoneNumber.number, PhoneNumber.contact_person_id)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
         .where(or_(PhoneNumber.counterparty_id.in_(ids), ContactPerson.counterparty_id.in_(ids)))
     ):

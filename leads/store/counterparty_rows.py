@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from leads.store import cards
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.search import search_text, sort_key
+
+NUMBERS_COMPANY = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
+"""The counterparty that has a number, itself or by a contact person, whom the statement has to join."""
 
 
 def whole(counterparty_id: int) -> Select[Counterparty]:

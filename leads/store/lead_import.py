@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from leads.domain.clock import Clock
 from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError
 from leads.store.closed_lead_import import Past, look_at_closed
 from leads.store.counterparty_card import CounterpartyCard
+from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.engine import Database, lock_numbers
 from leads.store.import_tables import ImportItem
 from leads.store.imported_leads import Import, LeadRow, insert_leads
@@ -115,11 +116,10 @@ def _owners(connection: Connection, numbers: set[str]) -> tuple[dict[str, int], 
     """The active lead, and the name of a counterparty, that has each of these numbers."""
     leads: dict[str, int] = {}
     counterparties: dict[str, str] = {}
-    owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
     statement = (
         select(PhoneNumber.number, PhoneNumber.lead_id, PhoneNumber.on_active_lead, Counterparty.name)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .outerjoin(Counterparty, Counterparty.id == owner)
+        .outerjoin(Counterparty, Counterparty.id == NUMBERS_COMPANY)
         .where(PhoneNumber.number.in_(numbers))
     )
     for number, lead_id, active, counterparty in connection.execute(statement):

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
 from leads.domain.visibility import Scope
 from leads.store import cards
 from leads.store.cards import Journal, NoSuchCardError
+from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.engine import Database
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
@@ -29,7 +30,6 @@ class Sharer:
 
 async def shared_numbers(session: AsyncSession, numbers: Collection[str]) -> Mapping[str, tuple[Sharer, ...]]:
     """Of these numbers those that several have, each with all who have it, the first entered first."""
-    owner = func.coalesce(PhoneNumber.counterparty_id, ContactPerson.counterparty_id)
     rows = await session.execute(
         select(
             PhoneNumber.number,
@@ -40,7 +40,7 @@ async def shared_numbers(session: AsyncSession, numbers: Collection[str]) -> Map
             PhoneNumber.pinned,
         )
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .join(Counterparty, Counterparty.id == owner)
+        .join(Counterparty, Counterparty.id == NUMBERS_COMPANY)
         .where(PhoneNumber.number.in_(list(numbers)), PhoneNumber.lead_id.is_(None))
         .order_by(PhoneNumber.id)
     )
