@@ -1,16 +1,12 @@
 """Whose number it is: for the question on the screen, and the card that is made during a call (C10, L11)."""
 
-import asyncio
 from datetime import UTC, datetime
 
-import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from leads.store.callers import Caller, find_caller, lead_for
 from leads.store.engine import Database
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
-from leads.store.people_of_calls import CallPerson
-from tests.conftest import PostgresServer
 
 NUMBER = "+380501234567"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -30,26 +26,6 @@ async def test_an_unknown_number_becomes_one_lead(database: Database) -> None:
     assert (found.lead_id, found.counterparty_id, found.name, found.note) == (person.lead_id, None, None, "")
     async with database.read() as session:
         assert await session.scalar(select(func.count()).select_from(Lead)) == 1
-
-
-@pytest.mark.postgres
-async def test_a_lead_that_somebody_makes_without_a_lock_is_the_only_one(postgres: PostgresServer) -> None:
-    """A call that has looked for the number before, and finds it taken as it makes its own lead, goes to that one."""
-    database = Database(await postgres.create("lead_without_a_lock"))
-    async with database.write() as other:
-        lead = Lead(name=NUMBER, status_id=1, created_at=NOW, updated_at=NOW)
-        lead.numbers = [PhoneNumber(number=NUMBER, on_active_lead=True)]
-        other.add(lead)
-        await other.flush()
-        key = lead.id
-        call = asyncio.create_task(lead_for(database, NUMBER, None, None, NOW))
-        async with asyncio.timeout(10):
-            while not await other.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
-                pass
-    assert await call == CallPerson(lead_id=key)
-    async with database.read() as session:
-        assert list(await session.scalars(select(Lead.id))) == [key]
-    await database.dispose()
 
 
 async def test_a_contact_person_is_named_with_his_company_and_its_note(database: Database) -> None:

@@ -467,7 +467,7 @@ async def test_a_card_that_takes_the_number_without_a_lock_still_makes_one_lead(
 
     def blind(*arguments: Any) -> Any:
         monkeypatch.setattr(people_of_calls, "_owners", looked)
-        return {}, {}
+        return people_of_calls.People(), {}
 
     await desk.change(
         insert(Lead).values(id=7, name="typed", status_id=1, created_at=NOW, updated_at=NOW),
