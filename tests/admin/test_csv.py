@@ -12,37 +12,22 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import pytest
 from aiohttp import web
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select, update
 
 from leads.admin import csv_files, imports
 from leads.admin.context import PANEL
-from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
-from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
-from leads.store.daily_plans import plan_day
+from leads.store.counterparty_card import CounterpartyEdit, save_counterparty
 from leads.store.engine import Database
-from leads.store.exports import exported_counterparties, exported_leads
 from leads.store.import_tables import ImportBatch, ImportState
-from leads.store.lead_card import LeadEdit, create_lead, load_lead
-from leads.store.leads import LeadFilter, LeadOrder, LeadState
-from leads.store.merging import merge_leads
-from leads.store.models import Counterparty, Lead, PhoneNumber, Source
+from leads.store.lead_card import LeadEdit, load_lead
+from leads.store.models import Lead
 from leads.store.planning_tables import PlannedCall, PlanningSetting
 from tests.admin.conftest import Clock, Company, Visitor
+from tests.admin.csv_cards import HEAD, clear, counts_of, make_lead
 from tests.admin.importing import Importer, text_of
-
-HEAD = "Name;Number\r\n"
-
-
-async def _lead(database: Database, edit: LeadEdit) -> int:
-    return await create_lead(database, edit, by=None, clock=Clock(), region="UA")
-
 
 EDIT = LeadEdit("Щербань", ("0501234567",), "", "", "", None, 1, None, None)
 
@@ -52,18 +37,12 @@ async def _leads(database: Database) -> dict[str, Lead]:
         return {lead.main_number: lead for lead in await session.scalars(select(Lead))}
 
 
-def _facts(page: str) -> list[int]:
-    found = re.search(r"New (\d+) Changed (\d+) Left as they are (\d+) Refused (\d+)", page)
-    assert found, page
-    return [int(count) for count in found.groups()]
-
-
 async def test_an_export_is_the_list_as_it_is_narrowed(admin: Visitor, database: Database, company: Company) -> None:
-    await _lead(
+    await make_lead(
         database,
         LeadEdit("=1+1", ("0501234567", "0671112233"), "a@b.c", "Київ", "-\nдва", "uk", 1, company.yurii, None),
     )
-    await _lead(database, LeadEdit("Коваль", ("0502222222",), "", "", "", None, 2, None, None))
+    await make_lead(database, LeadEdit("Коваль", ("0502222222",), "", "", "", None, 2, None, None))
     answer = await admin.get("/leads/export.csv?sort=name&order=desc", Accept_Language="en")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert re.fullmatch(r'attachment; filename="leads-\d{4}-\d\d-\d\d\.csv"', answer.headers["Content-Disposition"])
@@ -127,11 +106,11 @@ async def test_other_peoples_files_are_read(
 
 
 async def test_known_leads_are_left_or_updated_as_chosen(importer: Importer, database: Database) -> None:
-    known = await _lead(database, EDIT)
+    known = await make_lead(database, EDIT)
     content = "Name;Number;E-mail\nІнша;0501234567;new@b.ua\n;0509999999;\n;0501234567;\n"
-    assert _facts(await importer.bring(content)) == [1, 0, 2, 0]
+    assert counts_of(await importer.bring(content)) == [1, 0, 2, 0]
     assert (await _leads(database))["+380501234567"].name == "Щербань"
-    assert _facts(await importer.bring(content, known="update")) == [0, 1, 2, 0]
+    assert counts_of(await importer.bring(content, known="update")) == [0, 1, 2, 0]
     async with database.read() as session:
         card = await load_lead(session, known, None)
     assert (card.name, card.email, card.version) == ("Інша", "new@b.ua", 2)
@@ -146,10 +125,10 @@ async def test_an_import_that_changes_statuses_plans_no_more_a_day_than_the_cap(
         await session.execute(update(PlanningSetting).values(daily_cap=2))
     numbers = [f"05012345{place:02}" for place in range(6)]
     for number in numbers[:5]:
-        await _lead(database, replace(EDIT, numbers=(number,), responsible_id=company.yurii))
-    await _lead(database, replace(EDIT, numbers=(numbers[5],), responsible_id=company.maria))
+        await make_lead(database, replace(EDIT, numbers=(number,), responsible_id=company.yurii))
+    await make_lead(database, replace(EDIT, numbers=(numbers[5],), responsible_id=company.maria))
     rows = "".join(f"{number};Warm\n" for number in numbers)
-    assert _facts(await importer.bring(f"Number;Status\n{rows}", known="update")) == [0, 6, 0, 0]
+    assert counts_of(await importer.bring(f"Number;Status\n{rows}", known="update")) == [0, 6, 0, 0]
     async with database.read() as session:
         days = list(await session.execute(select(PlannedCall.employee_id, PlannedCall.day)))
     load = Counter((employee, day.isoformat()) for employee, day in days)
@@ -162,8 +141,8 @@ async def test_an_import_that_changes_statuses_plans_no_more_a_day_than_the_cap(
 
 
 async def test_refused_rows_come_with_line_and_reason(importer: Importer, database: Database, company: Company) -> None:
-    await _lead(database, EDIT)
-    await _lead(database, LeadEdit("Друга", ("0502222222",), "", "", "", None, 1, None, None))
+    await make_lead(database, EDIT)
+    await make_lead(database, LeadEdit("Друга", ("0502222222",), "", "", "", None, 1, None, None))
     edit = CounterpartyEdit("ТОВ «Ромашка»", "", "", "", "", None, None, ("0441234567",), ())
     await save_counterparty(database, None, 0, edit, by=None, clock=Clock(), region="UA")
     rows = [
@@ -180,7 +159,7 @@ async def test_refused_rows_come_with_line_and_reason(importer: Importer, databa
         f"{'x' * 201};0503333333;;;",
     ]
     page = await importer.bring("\n".join(rows), known="update")
-    assert _facts(page) == [1, 0, 0, 8]
+    assert counts_of(page) == [1, 0, 0, 8]
     async with database.read() as session:
         batch = await session.scalar(select(ImportBatch.id))
     refused = (await importer.visitor.get(f"/imports/{batch}/refused.csv")).text[1:]
@@ -205,7 +184,7 @@ async def test_a_refused_row_tells_all_that_is_wrong_with_it(importer: Importer)
         "No number,,no mail,,,",
     )
     page = unescape(await importer.bring("\n".join(rows)))
-    assert _facts(page) == [0, 0, 0, 2]
+    assert counts_of(page) == [0, 0, 0, 2]
     assert (
         "Name: at most 200 characters. “no mail” is no e-mail address. “0501” is no public telephone number. "
         "Status: there is no “Luke” here. Responsible: there is no “Nobody here” here. "
@@ -217,7 +196,7 @@ async def test_a_refused_row_tells_all_that_is_wrong_with_it(importer: Importer)
 async def test_our_own_numbers_make_no_leads(importer: Importer, database: Database, admin: Visitor) -> None:
     assert (await admin.post("/company/ignored", {"number": "0501234567", "note": ""})).status == 303
     page = await importer.bring(f"{HEAD}Ми;0501234567\r\n")
-    assert _facts(page) == [0, 0, 0, 1]
+    assert counts_of(page) == [0, 0, 0, 1]
     assert "+380501234567 is one of our own or an ignored number" in page
 
 
@@ -260,7 +239,7 @@ BAD_FILES = [
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_column_may_be_named_as_workbooks_begin(importer: Importer, database: Database) -> None:
-    assert _facts(await importer.bring("PK;Name;Number\r\n7;Ія;0501234567\r\n")) == [1, 0, 0, 0]
+    assert counts_of(await importer.bring("PK;Name;Number\r\n7;Ія;0501234567\r\n")) == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
@@ -269,7 +248,7 @@ async def test_numbers_are_read_as_programs_and_address_books_write_them(
 ) -> None:
     """As fractions, and with signs for the direction of writing, which nobody sees."""
     rows = "А;380501234567.0\r\nБ;\u202a+380671234567\u202c\r\nВ;050.123.45.00\r\n"
-    assert _facts(await importer.bring(f"{HEAD}{rows}")) == [3, 0, 0, 0]
+    assert counts_of(await importer.bring(f"{HEAD}{rows}")) == [3, 0, 0, 0]
     assert set(await _leads(database)) == {"+380501234567", "+380671234567", "+380501234500"}
 
 
@@ -347,12 +326,12 @@ async def test_an_open_quotation_mark_near_the_end_is_told_too(importer: Importe
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_the_longest_comment_comes_back_line_by_line(importer: Importer, database: Database) -> None:
     comment = "\n".join("·" * 5000)
-    await _lead(database, replace(EDIT, comment=comment))
-    await _lead(database, replace(EDIT, name="Перший", numbers=("0502222222",)))
+    await make_lead(database, replace(EDIT, comment=comment))
+    await make_lead(database, replace(EDIT, name="Перший", numbers=("0502222222",)))
     content = (await importer.visitor.get("/leads/export.csv?sort=name")).text
     async with database.write() as session:
-        await _clear(session)
-    assert _facts(await importer.bring(content)) == [2, 0, 0, 0]
+        await clear(session)
+    assert counts_of(await importer.bring(content)) == [2, 0, 0, 0]
     assert (await _leads(database))["+380501234567"].comment == comment
 
 
@@ -416,293 +395,3 @@ async def test_columns_must_be_named(importer: Importer) -> None:
         {"column": ["number", ""]},
     ):
         assert (await post("/imports/preview", forged)).status == 400
-
-
-async def test_undoing_removes_what_was_made_and_restores_what_was_changed(
-    importer: Importer, database: Database
-) -> None:
-    known = await _lead(database, EDIT)
-    content = "Name;Number;Phone 2;Comment\nНова;0509999999;;\nІнша;0501234567;0671112233;c\nЧіпана;0508888888;;\n"
-    page = await importer.bring(content, known="update")
-    assert _facts(page) == [2, 1, 0, 0]
-    touched = (await _leads(database))["+380508888888"]
-    async with database.write() as session:
-        lead = await session.get_one(Lead, touched.id)
-        lead.comment = "worked on"
-    async with database.read() as session:
-        batch = await session.scalar(select(ImportBatch.id))
-    assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 303
-    await importer.app[PANEL].imports.wait()
-    page = text_of((await importer.visitor.get(f"/imports/{batch}")).text)
-    assert "Undone" in page
-    assert "because somebody worked on them 1" in page
-    assert set(await _leads(database)) == {"+380501234567", "+380508888888"}
-    async with database.read() as session:
-        card = await load_lead(session, known, None)
-        assert await session.scalar(select(func.count()).select_from(PhoneNumber)) == 2
-    assert (card.name, card.numbers, card.comment) == ("Щербань", ("+380501234567",), "")
-    assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 409
-
-
-async def test_a_changed_lead_that_was_merged_since_keeps_nothing_else_from_being_undone(
-    importer: Importer, database: Database, clock: Clock
-) -> None:
-    older = await _lead(database, replace(EDIT, numbers=("0507777777",)))
-    known = await _lead(database, EDIT)
-    page = await importer.bring("Name;Number;Comment\nНова;0509999999;\nІнша;0501234567;c\n", known="update")
-    assert _facts(page) == [1, 1, 0, 0]
-    assert await merge_leads(database, older, 1, known, by=None, clock=clock) == older
-    assert (await importer.visitor.post("/imports/1/undo")).status == 303
-    await importer.app[PANEL].imports.wait()
-    page = text_of((await importer.visitor.get("/imports/1")).text)
-    assert "Undone" in page
-    assert "because somebody worked on them 1" in page
-    assert "+380509999999" not in await _leads(database)
-
-
-@pytest.mark.parametrize("kind", ["leads", "counterparties"])
-async def test_calls_that_the_day_planned_keep_no_card_from_being_undone(
-    importer: Importer, database: Database, clock: Clock, kind: str
-) -> None:
-    model = Lead if kind == "leads" else Counterparty
-    await importer.bring(f"{HEAD}Перша;0501234567\nДруга;0502222222\n", kind)
-    assert await plan_day(database, ZoneInfo("Europe/Kyiv"), clock) == 2
-    async with database.write() as session:
-        noted = await session.scalar(select(PlannedCall).order_by(PlannedCall.id.desc()).limit(1))
-        assert noted is not None
-        noted.note = "про ціну"
-    assert (await importer.visitor.post("/imports/1/undo")).status == 303
-    await importer.app[PANEL].imports.wait()
-    async with database.read() as session:
-        assert list(await session.scalars(select(model.name))) == ["Друга"]
-        assert await session.scalar(select(func.count()).select_from(PlannedCall)) == 1
-
-
-async def test_counterparties_come_with_their_contact_persons_and_close_leads(
-    importer: Importer, database: Database, company: Company
-) -> None:
-    lead = await _lead(database, EDIT)
-    content = (
-        "Name;Contact person;Folder;Number;E-mail;Responsible\n"
-        "ТОВ «Ромашка»;;Клієнти;0441234567;;Марія Коваленко\n"
-        "ТОВ «Ромашка»;Щербань Ольга;;0501234567;o@b.ua;\n"
-        "ПП Клен;;;;;\n"
-        ";Хтось;;;;\n"
-    )
-    assert _facts(await importer.bring(content, "counterparties")) == [2, 0, 0, 1]
-    async with database.read() as session:
-        first = await session.scalar(select(Counterparty.id).order_by(Counterparty.id))
-        assert first
-        card = await load_counterparty(session, first, None)
-        closed = await session.get_one(Lead, lead)
-    assert (card.name, card.folder, card.numbers, card.responsible_id) == (
-        *("ТОВ «Ромашка»", "Клієнти", ("+380441234567",), company.maria),
-    )
-    assert [(one.name, one.numbers, one.email) for one in card.persons] == [
-        ("Щербань Ольга", ("+380501234567",), "o@b.ua")
-    ]
-    assert closed.counterparty_id == first
-    assert _facts(await importer.bring(content, "counterparties", known="update")) == [0, 0, 2, 1]
-    more = "Name;Contact person;Number\nТОВ «Ромашка»;;0441234567\nТОВ «Ромашка»;Новий;0671112233\n"
-    assert _facts(await importer.bring(more, "counterparties", known="update")) == [0, 1, 0, 0]
-    async with database.read() as session:
-        batches = list(await session.scalars(select(ImportBatch.id).order_by(ImportBatch.id)))
-        assert len((await load_counterparty(session, first, None)).persons) == 2
-    await importer.visitor.post(f"/imports/{batches[2]}/undo")
-    await importer.app[PANEL].imports.wait()
-    async with database.read() as session:
-        assert [one.name for one in (await load_counterparty(session, first, None)).persons] == ["Щербань Ольга"]
-    await importer.visitor.post(f"/imports/{batches[0]}/undo")
-    await importer.app[PANEL].imports.wait()
-    async with database.read() as session:
-        # The first has a lead closed to it and was saved since; the other goes.
-        assert [one.name for one in await session.scalars(select(Counterparty))] == ["ТОВ «Ромашка»"]
-
-
-PERSON = PersonEdit(None, "Іван", "", None, None, ())
-PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=12).map(str.strip)
-RISKY = st.sampled_from(["=1+1", "+1", "-", "@x", "'=1", "'", '"', ";", ",", "a,b;c", "«Лапки»", "x  y", "0501234567"])
-NAMES = st.one_of(PLAIN, RISKY)
-LINES = st.lists(NAMES, max_size=3).map("\n".join).map(str.strip)
-LANGUAGES = st.sampled_from([None, "uk", "ru", "other"])
-
-
-@st.composite
-def _lead_edits(draw: st.DrawFn) -> list[LeadEdit]:
-    numbers = draw(st.lists(st.integers(500000000, 509999999), unique=True, min_size=1, max_size=8))
-    edits = []
-    while numbers:
-        own = [f"+380{numbers.pop()}" for _ in range(min(draw(st.integers(1, 3)), len(numbers)))]
-        email = draw(st.sampled_from(["", "a@b.c", "=a@b", "+a@b"]))
-        edits.append(
-            LeadEdit(
-                draw(NAMES),
-                tuple(own),
-                email,
-                draw(NAMES),
-                draw(LINES),
-                draw(LANGUAGES),
-                draw(st.integers(1, 4)),
-                None,
-                None,
-            )
-        )
-    return edits
-
-
-async def _clear(session: AsyncSession) -> None:
-    for model in (Lead, Counterparty, ImportBatch):
-        for one in await session.scalars(select(model)):
-            await session.delete(one)
-
-
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("language", ["en", "uk"])
-async def test_leads_come_back_as_they_went(importer: Importer, database: Database, language: str) -> None:
-    """Property: export, then import into an empty database, and the same leads are there."""
-
-    async def held() -> list[object]:
-        every = LeadFilter(state=LeadState.ALL)
-        return [
-            (one.name, one.numbers, one.email, one.address, one.comment, one.language, one.status_id)
-            async for chunk in exported_leads(database, every, LeadOrder.NUMBER, descending=False, scope=None)
-            for one in chunk
-        ]
-
-    async def check(edits: list[LeadEdit]) -> None:
-        async with database.write() as session:
-            await _clear(session)
-        for edit in edits:
-            await _lead(database, edit)
-        before = await held()
-        content = (await importer.visitor.get("/leads/export.csv", Accept_Language=language)).text
-        assert _facts(await importer.bring(content, known="update")) == [0, 0, len(edits), 0]
-        assert await held() == before
-        async with database.write() as session:
-            await _clear(session)
-        assert _facts(await importer.bring(content)) == [len(edits), 0, 0, 0]
-        assert await held() == before
-
-    await _for_all(_lead_edits(), check, 5)
-
-
-@st.composite
-def _counterparty_edits(draw: st.DrawFn) -> list[CounterpartyEdit]:
-    edits = []
-    for place in range(draw(st.integers(1, 4))):
-        persons = tuple(
-            PersonEdit(
-                None,
-                f"{draw(RISKY)} {draw(st.integers(0, 1))}",
-                draw(st.sampled_from(["", "a@b.c"])),
-                draw(LANGUAGES),
-                None,
-                number,
-            )
-            for number in draw(st.lists(st.sampled_from([(), ("+380671112233",)]), max_size=3))
-        )
-        numbers = draw(st.sampled_from([(), (f"+38044123456{place}",)]))
-        name = draw(st.sampled_from(["=1", "ТОВ «Клен»", "a;b"]))
-        edits.append(
-            CounterpartyEdit(
-                *(name, draw(PLAIN), "", draw(NAMES), draw(LINES), draw(LANGUAGES), None, numbers, persons),
-                status_id=draw(st.integers(1, 4)),
-                source_id=draw(st.sampled_from([None, 1, 2])),
-            )
-        )
-    return edits
-
-
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_two_contact_persons_of_one_name_stay_two(importer: Importer, database: Database) -> None:
-    """Importing a company's own export changes nothing, whichever of the two stands first."""
-    persons = (
-        PersonEdit(None, "Іван", "a@b.c", "uk", None, ("+380671112233",)),
-        PersonEdit(None, "Іван", "", None, None, ("+380671112244",)),
-    )
-    edit = CounterpartyEdit("Клен", "", "", "", "", None, None, ("+380441234561",), persons)
-    saved = await save_counterparty(database, None, 0, edit, by=None, clock=Clock(), region="UA")
-    lines = (await importer.visitor.get("/counterparties/export.csv")).text.splitlines(keepends=True)
-    for content in ("".join(lines), "".join([*lines[:2], lines[3], lines[2]])):
-        assert _facts(await importer.bring(content, "counterparties", "update")) == [0, 0, 1, 0]
-    more = "name,numbers,contact\nKlen,+380441234561,\n".replace("Klen", "Клен") + "Клен,+380671112255,Іван\n"
-    assert _facts(await importer.bring(more, "counterparties", "update")) == [0, 1, 0, 0]
-    async with database.read() as session:
-        card = await load_counterparty(session, saved.id, None)
-    assert [one.numbers for one in card.persons] == [("+380671112233", "+380671112255"), ("+380671112244",)]
-
-
-async def test_namesakes_without_a_number_are_told_apart_by_their_mark(importer: Importer, database: Database) -> None:
-    edit = CounterpartyEdit("Клен", "", "", "", "", None, None, (), ())
-    edits = [edit, replace(edit, address="Київ"), replace(edit, address="Одеса", persons=(PERSON,))]
-    ids = [(await save_counterparty(database, None, 0, one, by=None, clock=Clock(), region="UA")).id for one in edits]
-    head, *lines = (await importer.visitor.get("/counterparties/export.csv")).text.splitlines(keepends=True)
-    mixed = "".join([head, *reversed(lines)])
-    assert _facts(await importer.bring(mixed, "counterparties", "update")) == [0, 0, 4, 0]
-    changed = mixed.replace("Одеса", "Львів")
-    assert _facts(await importer.bring(changed, "counterparties", "update")) == [0, 1, 3, 0]
-    async with database.read() as session:
-        cards = [await load_counterparty(session, identity, None) for identity in ids]
-    assert [(card.address, len(card.persons)) for card in cards] == [("", 0), ("Київ", 0), ("Львів", 1)]
-    # A mark is of one database: a card that has only its key by chance is another one.
-    foreign = f"name,mark in leadline\nКлен,{ids[2]}-00000000\nЯвір,{ids[1]}-00000000\n"
-    assert _facts(await importer.bring(foreign, "counterparties", "update")) == [1, 0, 1, 0]
-
-
-async def test_a_shared_contact_person_makes_two_companies_of_one_name_not_one(importer: Importer) -> None:
-    content = (
-        "name,numbers,contact\n"
-        "Klen,+380441234561,\nKlen,+380671112233,Olha\n"
-        "Klen,+380441234562,\nKlen,+380671112233,Olha\n"
-    )
-    assert _facts(await importer.bring(content, "counterparties")) == [2, 0, 0, 0]
-
-
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_counterparties_come_back_as_they_went(importer: Importer, database: Database) -> None:
-    """Property: what was exported changes nothing here, makes the same counterparties and persons in an empty database,
-    and changes nothing there when it comes again."""
-
-    async def held() -> list[object]:
-        every, order = CounterpartyFilter(), CounterpartyOrder.NAME
-        found = exported_counterparties(database, every, order, descending=False, scope=None)
-        return [(*_fields(one), one.persons) async for chunk in found for one in chunk]
-
-    def _fields(one: object) -> tuple[object, ...]:
-        names = ("name", "folder", "numbers", "address", "comment", "language", "status_id", "source_id")
-        return tuple(getattr(one, name) for name in names)
-
-    async with database.write() as session:
-        session.add_all([Source(id=1, name="Радіо; ранок"), Source(id=2, name="=Сайт")])
-
-    async def check(edits: list[CounterpartyEdit]) -> None:
-        async with database.write() as session:
-            await _clear(session)
-        made_at = Clock()
-        for edit in edits:
-            made_at.move(minutes=-1)  # Two cards of one key are never of one moment.
-            await save_counterparty(database, None, 0, edit, by=None, clock=made_at, region="UA")
-        before = await held()
-        content = (await importer.visitor.get("/counterparties/export.csv")).text
-        assert _facts(await importer.bring(content, "counterparties", "update")) == [0, 0, len(edits), 0]
-        assert await held() == before
-        async with database.write() as session:
-            await _clear(session)
-        assert _facts(await importer.bring(content, "counterparties")) == [len(edits), 0, 0, 0]
-        assert await held() == before
-        assert _facts(await importer.bring(content, "counterparties", "update")) == [0, 0, len(edits), 0]
-        assert await held() == before
-
-    await _for_all(_counterparty_edits(), check, 5)
-
-
-async def _for_all(strategy: st.SearchStrategy[object], check: Callable[..., object], examples: int) -> None:
-    """Run an asynchronous check for many values, each on the running loop, from hypothesis' own thread."""
-    loop = asyncio.get_running_loop()
-
-    @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
-    @given(strategy)
-    def run(value: object) -> None:
-        asyncio.run_coroutine_threadsafe(check(value), loop).result(60)  # type: ignore[arg-type]
-
-    await asyncio.to_thread(run)

@@ -16,16 +16,8 @@ from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, create_lead
 from leads.store.models import Employee, Lead, PhoneNumber, Source
 from tests.admin.conftest import Company
+from tests.admin.csv_cards import HEAD, LANGUAGES, LINES, NAMES, clear, counts_of, for_all
 from tests.admin.importing import Importer
-from tests.admin.test_csv import (
-    HEAD,
-    LANGUAGES,
-    LINES,
-    NAMES,
-    _clear,
-    _facts,
-    _for_all,
-)
 
 BEGAN = datetime(2026, 2, 1, 8, 0, tzinfo=UTC)
 GONE = 90
@@ -118,20 +110,20 @@ async def test_files_come_back_from_an_empty_database_and_change_nothing_in_a_fu
 
     async def check(stories: list[Story]) -> None:
         async with database.write() as session:
-            await _clear(session)
+            await clear(session)
         await _tell(database, stories)
         files = await _files(importer)
         for kind in order:
-            facts = _facts(await importer.bring(files[kind], kind, "update"))
+            facts = counts_of(await importer.bring(files[kind], kind, "update"))
             assert facts[:2] + facts[3:] == [0, 0, 0], (kind, facts)
         assert await _files(importer) == files
         async with database.write() as session:
-            await _clear(session)
+            await clear(session)
         for kind in order:
-            assert _facts(await importer.bring(files[kind], kind))[1:] == [0, 0, 0], kind
+            assert counts_of(await importer.bring(files[kind], kind))[1:] == [0, 0, 0], kind
         assert await _files(importer) == files
 
-    await _for_all(_stories(), check, 5)
+    await for_all(_stories(), check, 5)
 
 
 async def test_leads_of_one_minute_come_back_in_their_order(importer: Importer, database: Database) -> None:
@@ -141,12 +133,12 @@ async def test_leads_of_one_minute_come_back_in_their_order(importer: Importer, 
         for place in range(9)
     ]
     content = "\n".join(("Name;Number;Created;Last call;Closed", *rows))
-    assert _facts(await importer.bring(content)) == [9, 0, 0, 0]
+    assert counts_of(await importer.bring(content)) == [9, 0, 0, 0]
     saved = (await importer.visitor.get("/leads/export.csv?state=all")).text
     assert [row[0] for row in csv.reader(io.StringIO(saved))][1:] == [f"Лід {9 - place}" for place in range(9)]
     async with database.write() as session:
-        await _clear(session)
-    assert _facts(await importer.bring(saved)) == [9, 0, 0, 0]
+        await clear(session)
+    assert counts_of(await importer.bring(saved)) == [9, 0, 0, 0]
     assert (await importer.visitor.get("/leads/export.csv?state=all")).text == saved
 
 
@@ -158,7 +150,7 @@ async def test_a_closed_lead_comes_closed_to_whoever_has_its_number_and_the_impo
     firm = (await save_counterparty(database, None, 0, edit, by=None, clock=lambda: BEGAN, region="UA")).id
     rows = "Іван;0671112233;01.02.2026 10:00;2026-02-03 12:00\nПетро;0502223344;;2026-02-03\n"
     page = await importer.bring(f"Name;Number;Created;Closed\n{rows}")
-    assert _facts(page) == [2, 0, 0, 0]
+    assert counts_of(page) == [2, 0, 0, 0]
     async with database.read() as session:
         ivan, petro = await session.scalars(select(Lead).order_by(Lead.id))
         active = set(await session.scalars(select(PhoneNumber.on_active_lead).where(PhoneNumber.lead_id.is_not(None))))
@@ -189,7 +181,7 @@ async def test_what_cannot_be_read_of_times_and_people_is_told(importer: Importe
         "f;0501110006;;;31.02.2026\n"
     )
     page = await importer.bring(head + rows)
-    assert _facts(page) == [2, 0, 0, 4]
+    assert counts_of(page) == [2, 0, 0, 4]
     assert "Responsible: there is no “Давній” here." in page
     assert "Created: “торік” is no time. Write it like 2026-12-31 18:00." in page
     assert "Closed: “31.02.2026” is no time." in page

@@ -1,0 +1,128 @@
+"""Imports that are undone, and what keeps a card from it; counterparties that a file brings close leads (L10)."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import func, select
+
+from leads.admin.context import PANEL
+from leads.store.counterparty_card import load_counterparty
+from leads.store.daily_plans import plan_day
+from leads.store.engine import Database
+from leads.store.import_tables import ImportBatch
+from leads.store.lead_card import LeadEdit, load_lead
+from leads.store.merging import merge_leads
+from leads.store.models import Counterparty, Lead, PhoneNumber
+from leads.store.planning_tables import PlannedCall
+from tests.admin.conftest import Clock, Company
+from tests.admin.csv_cards import HEAD, counts_of, make_lead
+from tests.admin.importing import Importer, text_of
+
+EDIT = LeadEdit("Щербань", ("0501234567",), "", "", "", None, 1, None, None)
+
+
+async def _leads(database: Database) -> dict[str, Lead]:
+    async with database.read() as session:
+        return {lead.main_number: lead for lead in await session.scalars(select(Lead))}
+
+
+async def test_undoing_removes_what_was_made_and_restores_what_was_changed(
+    importer: Importer, database: Database
+) -> None:
+    known = await make_lead(database, EDIT)
+    content = "Name;Number;Phone 2;Comment\nНова;0509999999;;\nІнша;0501234567;0671112233;c\nЧіпана;0508888888;;\n"
+    page = await importer.bring(content, known="update")
+    assert counts_of(page) == [2, 1, 0, 0]
+    touched = (await _leads(database))["+380508888888"]
+    async with database.write() as session:
+        lead = await session.get_one(Lead, touched.id)
+        lead.comment = "worked on"
+    async with database.read() as session:
+        batch = await session.scalar(select(ImportBatch.id))
+    assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    page = text_of((await importer.visitor.get(f"/imports/{batch}")).text)
+    assert "Undone" in page
+    assert "because somebody worked on them 1" in page
+    assert set(await _leads(database)) == {"+380501234567", "+380508888888"}
+    async with database.read() as session:
+        card = await load_lead(session, known, None)
+        assert await session.scalar(select(func.count()).select_from(PhoneNumber)) == 2
+    assert (card.name, card.numbers, card.comment) == ("Щербань", ("+380501234567",), "")
+    assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 409
+
+
+async def test_a_changed_lead_that_was_merged_since_keeps_nothing_else_from_being_undone(
+    importer: Importer, database: Database, clock: Clock
+) -> None:
+    older = await make_lead(database, replace(EDIT, numbers=("0507777777",)))
+    known = await make_lead(database, EDIT)
+    page = await importer.bring("Name;Number;Comment\nНова;0509999999;\nІнша;0501234567;c\n", known="update")
+    assert counts_of(page) == [1, 1, 0, 0]
+    assert await merge_leads(database, older, 1, known, by=None, clock=clock) == older
+    assert (await importer.visitor.post("/imports/1/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    page = text_of((await importer.visitor.get("/imports/1")).text)
+    assert "Undone" in page
+    assert "because somebody worked on them 1" in page
+    assert "+380509999999" not in await _leads(database)
+
+
+@pytest.mark.parametrize("kind", ["leads", "counterparties"])
+async def test_calls_that_the_day_planned_keep_no_card_from_being_undone(
+    importer: Importer, database: Database, clock: Clock, kind: str
+) -> None:
+    model = Lead if kind == "leads" else Counterparty
+    await importer.bring(f"{HEAD}Перша;0501234567\nДруга;0502222222\n", kind)
+    assert await plan_day(database, ZoneInfo("Europe/Kyiv"), clock) == 2
+    async with database.write() as session:
+        noted = await session.scalar(select(PlannedCall).order_by(PlannedCall.id.desc()).limit(1))
+        assert noted is not None
+        noted.note = "про ціну"
+    assert (await importer.visitor.post("/imports/1/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        assert list(await session.scalars(select(model.name))) == ["Друга"]
+        assert await session.scalar(select(func.count()).select_from(PlannedCall)) == 1
+
+
+async def test_counterparties_come_with_their_contact_persons_and_close_leads(
+    importer: Importer, database: Database, company: Company
+) -> None:
+    lead = await make_lead(database, EDIT)
+    content = (
+        "Name;Contact person;Folder;Number;E-mail;Responsible\n"
+        "ТОВ «Ромашка»;;Клієнти;0441234567;;Марія Коваленко\n"
+        "ТОВ «Ромашка»;Щербань Ольга;;0501234567;o@b.ua;\n"
+        "ПП Клен;;;;;\n"
+        ";Хтось;;;;\n"
+    )
+    assert counts_of(await importer.bring(content, "counterparties")) == [2, 0, 0, 1]
+    async with database.read() as session:
+        first = await session.scalar(select(Counterparty.id).order_by(Counterparty.id))
+        assert first
+        card = await load_counterparty(session, first, None)
+        closed = await session.get_one(Lead, lead)
+    assert (card.name, card.folder, card.numbers, card.responsible_id) == (
+        *("ТОВ «Ромашка»", "Клієнти", ("+380441234567",), company.maria),
+    )
+    assert [(one.name, one.numbers, one.email) for one in card.persons] == [
+        ("Щербань Ольга", ("+380501234567",), "o@b.ua")
+    ]
+    assert closed.counterparty_id == first
+    assert counts_of(await importer.bring(content, "counterparties", known="update")) == [0, 0, 2, 1]
+    more = "Name;Contact person;Number\nТОВ «Ромашка»;;0441234567\nТОВ «Ромашка»;Новий;0671112233\n"
+    assert counts_of(await importer.bring(more, "counterparties", known="update")) == [0, 1, 0, 0]
+    async with database.read() as session:
+        batches = list(await session.scalars(select(ImportBatch.id).order_by(ImportBatch.id)))
+        assert len((await load_counterparty(session, first, None)).persons) == 2
+    await importer.visitor.post(f"/imports/{batches[2]}/undo")
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        assert [one.name for one in (await load_counterparty(session, first, None)).persons] == ["Щербань Ольга"]
+    await importer.visitor.post(f"/imports/{batches[0]}/undo")
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        # The first has a lead closed to it and was saved since; the other goes.
+        assert [one.name for one in await session.scalars(select(Counterparty))] == ["ТОВ «Ромашка»"]
