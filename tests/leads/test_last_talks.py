@@ -15,8 +15,8 @@ from leads.store.lead_card import LeadEdit, create_lead, save_lead
 from leads.store.lookup import CallerLookup
 from leads.store.merging import merge_leads
 from leads.store.models import ContactPerson, Counterparty, Lead, NumberChange, PhoneNumber
-from tests.leads.test_calls import Desk
 from tests.leads.views import CALLER, NOW, RINGING, ended, outgoing, talking
+from tests.leads.writing import Desk
 
 SECOND, SHARED = "+380509999999", "+380508888888"
 
