@@ -185,18 +185,15 @@ class Form:
     def identifier(self, name: str, *, typed: str | None = None) -> int | None:
         """A row's key from a list of choices, or None where none is chosen."""
         value = self.value(name) if typed is None else typed
-        if not value:
-            return None
-        if value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) <= BIGGEST_ID:
-            return int(value)
-        raise strange_form()
+        return _key(value, strange_form()) if value else None
+
+    def key(self, name: str) -> int:
+        """A row's key that the page itself put into the form."""
+        return _key(self.value(name), strange_form())
 
     def version(self) -> int:
         """The version of the card that the form was filled in from."""
-        version = self.identifier("version")
-        if version is None:
-            raise strange_form()
-        return version
+        return self.key("version")
 
     def rows(self, *names: str) -> list[dict[str, str]]:
         """The rows of repeated fields that stand side by side; rows that are empty in the first field are left out."""
@@ -259,11 +256,7 @@ class Query:
     def identifier(self, name: str) -> int | None:
         """A row's key, or None when not asked for."""
         value = self.text(name)
-        if not value:
-            return None
-        if value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) <= BIGGEST_ID:
-            return int(value)
-        raise strange_address()
+        return _key(value, strange_address()) if value else None
 
     def page(self, name: str, pages: int) -> int:
         """Which of at most so many pages is asked for; the first one, 0, where none is."""
@@ -279,3 +272,10 @@ class Query:
     def url_at(self, path: str) -> str:
         """The address of another page for the same list, from its beginning."""
         return f"{path}{self.url(after=None, before=None).removeprefix(self.path)}"
+
+
+def _key(text: str, refusal: web.HTTPBadRequest) -> int:
+    """A row's key, as any of our databases has them."""
+    if text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= BIGGEST_ID:
+        return int(text)
+    raise refusal

@@ -50,9 +50,7 @@ async def close(request: web.Request) -> web.Response:
     """Close a lead to the chosen counterparty; asks where its numbers go when two cards could take them."""
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     lead_id = int(request.match_info["id"])
-    counterparty_id = form.identifier("counterparty_id")
-    if counterparty_id is None:
-        raise strange_form()
+    counterparty_id = form.key("counterparty_id")
     to = form.choice("numbers_to", NumbersTo) if form.value("numbers_to") else None
     choice = Choice(counterparty_id, form.identifier("contact_person_id"), to)
     try:

@@ -5,7 +5,7 @@ from aiohttp import web
 from leads.admin.context import panel_of, viewer_of
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.refusals import no_such_counterparty, strange_form
+from leads.admin.refusals import no_such_counterparty
 from leads.admin.rendering import redirect
 from leads.store.cards import NoSuchCardError
 from leads.store.pins import pin
@@ -17,9 +17,7 @@ routes = web.RouteTableDef()
 async def pin_number(request: web.Request) -> web.Response:
     """Pin a number, or take its pin away; back to the card."""
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
-    holding = form.identifier("holding")
-    if holding is None:
-        raise strange_form()
+    holding = form.key("holding")
     pinned = form.flag("pinned")
     try:
         counterparty_id = await pin(panel.database, holding, pinned, viewer.scope, by=viewer.id, clock=panel.clock)
