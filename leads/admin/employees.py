@@ -159,6 +159,15 @@ def colleagues_of(request: web.Request, employee: Employee | None) -> list[tuple
     return sorted(((one.id, one.name) for one in everybody if one.active and one.id != own), key=lambda one: one[1])
 
 
+def _substitutes(request: web.Request, employee: Employee | None) -> list[tuple[int, str]]:
+    """Whom the card offers; one who left stays chosen, for his successor takes the calls in his place."""
+    everybody = panel_of(request).directory.current.employees
+    present = everybody.get(employee.id) if employee else None
+    chosen = everybody.get(present.duty.substitute_id or 0) if present else None
+    left = [] if chosen is None or chosen.active else [(chosen.id, f"{chosen.name} · {_('Deactivated')}")]
+    return [*colleagues_of(request, employee), *left]
+
+
 def _card(request: web.Request, form: Form, employee: Employee | None, status: int = 200) -> web.Response:
     columns = [form.values(name) for name in _PHONE_FIELDS]
     panel = panel_of(request)
@@ -175,7 +184,7 @@ def _card(request: web.Request, form: Form, employee: Employee | None, status: i
         modes=[(mode.value, word(mode)) for mode in DisplayMode],
         days=[(hours.field_of(weekday), _(name)) for weekday, name in enumerate(hours.WEEKDAYS)],
         zone=(employee and employee.time_zone) or panel.zone.key,
-        colleagues=colleagues_of(request, employee),
+        colleagues=_substitutes(request, employee),
         duty=known.duty if known else None,
         stand_in=said_of_stand_in(panel, employee.id) if employee else "",
         now=panel.clock(),

@@ -1,5 +1,6 @@
 """Working hours, substitutes, away by one click, and holidays, as people set them; routing knows at once (K2, C4)."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -148,3 +149,19 @@ async def test_who_stands_in_is_said_to_all_whom_it_concerns(
     await maria.post("/me/away", {"away": "1"})
     assert "Whoever stands in takes no calls now." in (await yurii.get("/me")).text
     assert ring_here not in (await maria.get("/day")).text
+
+
+async def test_a_substitute_who_left_stays_chosen_for_his_successor_stands_in(
+    admin: Visitor, company: Company, directory: DirectoryCache
+) -> None:
+    card, leave = f"/company/employees/{company.yurii}", f"/company/employees/{company.maria}/leave"
+    await admin.post(card, CARD | {"substitute_id": str(company.maria)})
+    page = await admin.get(leave)
+    version = re.search(r'name="version" value="(\d+)"', page.text)
+    assert version
+    assert (await admin.post(leave, {"version": version[1], "successor_id": str(company.boss)})).status == 303
+    page = await admin.get(card)
+    assert f'value="{company.maria}" selected>Марія Коваленко · Deactivated' in page.text
+    assert "Big Boss stands in." in page.text
+    assert (await admin.post(card, CARD | {"version": "2", "substitute_id": str(company.maria)})).status == 303
+    assert directory.current.employees[company.yurii].duty.substitute_id == company.maria
