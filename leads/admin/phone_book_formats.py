@@ -1,7 +1,7 @@
 """Writes phone books as desk phones read them: Yealink, Grandstream, Cisco (XML), and vCard (C14)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -49,7 +49,8 @@ def grandstream(lines: Iterable[Line]) -> str:
 
 
 def cisco(lines: Iterable[Line], next_address: str | None, words: Sequence[str]) -> str:
-    """Entries for Cisco's directory service; `words` name the keys Dial, Next and Exit."""
+    """Entries for Cisco's directory service, where each has one number; `words` name the keys Dial, Next and Exit."""
+    single = (replace(line, numbers=(number,)) for line in lines for number in line.numbers)
     dial, following, leave = map(_text, words)
     keys = [(dial, "SoftKey:Dial")]
     if next_address is not None:
@@ -61,7 +62,7 @@ def cisco(lines: Iterable[Line], next_address: str | None, words: Sequence[str])
     )
     return (
         f"{_HEAD}<CiscoIPPhoneDirectory>\n<Title>Leadline</Title>\n<Prompt></Prompt>\n"
-        f"{_entries(lines)}{soft}</CiscoIPPhoneDirectory>\n"
+        f"{_entries(single)}{soft}</CiscoIPPhoneDirectory>\n"
     )
 
 

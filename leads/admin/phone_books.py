@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from aiohttp import web
 
@@ -141,8 +142,17 @@ async def cisco_book(request: web.Request) -> web.Response:
     search, at = cards.searched(query.text("q"), panel.region), query.text("at", cards.LONGEST_CURSOR) or None
     async with panel.database.read() as session:
         page = await read_book(session, scope, ENTRIES["cisco"], at, search=search)
+        fitting = _fitting(page.entries, ENTRIES["cisco"])
+        if fitting < len(page.entries):
+            page = await read_book(session, scope, fitting, at, search=search)
     following = _address(request, at=page.after, q=query.text("q")) if page.after else None
     return _xml(cisco(_lines(panel, phone, page.entries), following, (_("Dial"), _("Next"), _("Exit"))))
+
+
+def _fitting(entries: tuple[Entry, ...], most: int) -> int:
+    """How many of the first entries have at most so many numbers together; one at least."""
+    ends = accumulate(len(entry.numbers) for entry in entries)
+    return max(1, sum(end <= most for end in ends))
 
 
 @routes.get(f"/phonebook/{_KEY}/{{file:phonebook.xml|gs_phonebook.xml}}")

@@ -201,6 +201,23 @@ async def test_long_books_come_in_parts(
     assert re.findall(r"FN:(.*)\r", vcf) == wanted
 
 
+async def test_a_cisco_gets_each_number_by_itself_and_32_at_most(
+    yurii: Visitor, visitor: Callable[[], Visitor], database: Database, company: Company
+) -> None:
+    for place in range(20):
+        numbers = (f"+3805044444{place:02}", f"+3805055555{place:02}")
+        edit = LeadEdit(f"Ліс {place:02}", numbers, "", "", "", None, 1, company.yurii, None)
+        await create_lead(database, edit, by=None, clock=Clock(), region="UA")
+    key, phone = await _key(yurii, company.phone_101), visitor()
+    first = ET.fromstring((await phone.get(f"/phonebook/{key}/cisco.xml")).text)
+    entries = [[each.text for each in entry] for entry in first.iter("DirectoryEntry")]
+    assert len(entries) == 32
+    assert entries[:3] == [["Lis 00", "+380504444400"], ["Lis 00", "+380505555500"], ["Lis 01", "+380504444401"]]
+    following = next(item.findtext("URL", "") for item in first.iter("SoftKeyItem") if item.findtext("Name") == "Next")
+    rest = ET.fromstring((await phone.get(following.removeprefix(phone.base))).text)
+    assert [each.text for each in rest.iter("Telephone")][::7] == ["+380504444416", "+380505555519"]
+
+
 async def test_guessing_and_hurrying_are_slowed_down(
     yurii: Visitor, visitor: Callable[[], Visitor], company: Company, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
