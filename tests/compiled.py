@@ -13,7 +13,7 @@ from sqlalchemy.util import LRUCache
 
 from leads.store import engine
 
-STATEMENTS = 2000
+STATEMENTS = 500
 
 
 class SharedCache(LRUCache[Any, Any]):
