@@ -8,6 +8,10 @@ from aiohttp.web_request import BaseRequest
 
 from leads.admin import guard
 
+RESERVED = 20
+"""Of the machine itself beyond the bound: who watches the server is answered while strangers take the rest."""
+_ITSELF = frozenset({"127.0.0.1", "::1"})
+
 
 class _Connection(web.RequestHandler):
     def __init__(self, server: "_Server", **limits: Any) -> None:
@@ -18,7 +22,8 @@ class _Connection(web.RequestHandler):
         """Take a connection, or end it where there are too many; asyncio calls this."""
         super().connection_made(transport)
         self._server.open_connections += 1
-        if self._server.open_connections > self._server.most_connections:
+        beyond = self._server.open_connections - self._server.most_connections
+        if beyond > RESERVED or (beyond > 0 and not _is_of_itself(transport)):
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -37,6 +42,11 @@ class _Connection(web.RequestHandler):
         response = super().handle_error(request, status, exc, message)
         guard.restrict(response)
         return response
+
+
+def _is_of_itself(transport: asyncio.BaseTransport) -> bool:
+    peer = transport.get_extra_info("peername")
+    return bool(peer) and peer[0] in _ITSELF
 
 
 class _Server(web.Server):

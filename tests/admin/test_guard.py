@@ -283,12 +283,17 @@ async def test_connections_beyond_the_bound_are_closed_at_once(
             return await reader.readline()
         return b""
 
-    first, second, third = [await asyncio.open_connection("127.0.0.1", runner.addresses[0][1]) for _ in range(3)]
+    async def connect(address: str = "127.0.0.2") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", runner.addresses[0][1], local_addr=(address, 0))
+
+    first, second, third, itself = await connect(), await connect(), await connect(), await connect("127.0.0.1")
     assert await ask(*third) == b""
+    assert b" 200 " in await ask(*itself), "who watches the server has a place of his own"
+    itself[1].close()
     assert b" 200 " in await ask(*first)
     first[1].close()
     assert b" 200 " in await ask(*second)
-    fourth = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+    fourth = await connect()
     assert b" 200 " in await ask(*fourth)
     for _reader, writer in (second, third, fourth):
         writer.close()
