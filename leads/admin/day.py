@@ -8,16 +8,16 @@ from babel.dates import get_day_names
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.admin.cards import people_choices
-from leads.admin.context import Viewer, panel_of, viewer_of
+from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.dialling import call_buttons
 from leads.admin.forms import Query
 from leads.admin.i18n import _, current_locale, month_text, ngettext
 from leads.admin.refusals import strange_address
 from leads.admin.rendering import number_text, render
-from leads.admin.stand_ins import said_of_away
+from leads.admin.stand_ins import away_now, said_of_away
 from leads.domain.follow_up import TaskKind
 from leads.domain.planning import PlanState, due
-from leads.store.day_lists import due_plans, open_tasks_for, ownerless_missed
+from leads.store.day_lists import calls_waiting, due_plans, open_tasks_for, ownerless_missed
 from leads.store.plan_lists import (
     PAGE,
     PlanFilter,
@@ -51,6 +51,7 @@ async def my_day(request: web.Request) -> web.Response:
         missed = await open_tasks_for(session, whose, TaskKind.MISSED, query.page("missed", LAST_PAGE))
         tasks = await open_tasks_for(session, whose, TaskKind.TYPED, query.page("tasks", LAST_PAGE))
         looks_after = viewer.answers_for_others and whose == viewer.id
+        waiting = await _waiting(session, panel, viewer, calendar.day_of(now)) if looks_after else []
         ownerless = (
             await ownerless_missed(session, viewer.scope, query.page("ownerless", LAST_PAGE)) if looks_after else None
         )
@@ -67,6 +68,7 @@ async def my_day(request: web.Request) -> web.Response:
         people=people,
         whose=whose,
         away=said_of_away(panel, whose),
+        waiting=waiting,
         buttons=call_buttons(panel, viewer.id, ""),
     )
 
@@ -143,6 +145,13 @@ async def reminders(request: web.Request) -> web.Response:
         by = task.made_by or "Leadline"
         items.append({"text": _("%(who)s gave you a task: %(text)s", who=by, text=task.text[:200]), "href": task.card})
     return web.json_response({"due": count, "items": items})
+
+
+async def _waiting(session: AsyncSession, panel: Panel, viewer: Viewer, today: date) -> list[tuple[int, str, int]]:
+    """Who of those whose work the viewer may see is away, and how many calls wait for him meanwhile."""
+    away = {one: said for one, said in away_now(panel).items() if viewer.scope is None or one in viewer.scope}
+    counts = await calls_waiting(session, away.keys() - {viewer.id}, today)
+    return sorted(((one, away[one], count) for one, count in counts.items()), key=lambda one: one[1])
 
 
 async def _people(session: AsyncSession, viewer: Viewer) -> list[tuple[int, str]]:

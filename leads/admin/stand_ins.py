@@ -16,6 +16,16 @@ def said_of_stand_in(panel: Panel, employee_id: int) -> str:
     return _("%(name)s stands in.", name=found.name) if found else _("Whoever stands in takes no calls now.")
 
 
+def away_now(panel: Panel) -> dict[int, str]:
+    """Who is away, and not only off duty: his name and until when."""
+    directory = panel.directory.current
+    return {
+        one: f"{directory.employees[one].name}: {tell_absence(absence.as_args())}"
+        for one, absence in absences(directory, panel.clock(), panel.zone).of.items()
+        if absence.kind is AbsenceKind.AWAY and directory.employees[one].active
+    }
+
+
 def said_of_away(panel: Panel, employee_id: int) -> list[str]:
     """Whose calls ring at an employee because they are away, and until when."""
     directory = panel.directory.current

@@ -3,7 +3,8 @@
 However long the lists are, nobody is forgotten behind their ends.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
@@ -72,6 +73,19 @@ async def ownerless_missed(session: AsyncSession, scope: Scope, page: int = 0) -
         conditions.append(or_(theirs, Task.counterparty_id.in_(companies.where(counterparties_of(scope).check))))
     statement = task_rows().where(OPEN_MISSED, *conditions).order_by(Task.missed_at.desc(), Task.id)
     return await _part(session, statement, Task.id, TaskRow, page)
+
+
+async def calls_waiting(session: AsyncSession, employees: Collection[int], today: date) -> dict[int, int]:
+    """How many calls wait in the days of some employees, due and missed ones; nobody for whom none does."""
+    due = (OPEN, PlannedCall.employee_id.in_(employees), PlannedCall.day <= today)
+    planned = select(PlannedCall.employee_id, func.count()).where(*due).group_by(PlannedCall.employee_id)
+    to_whom = (OPEN_MISSED, Task.employee_id.in_(employees))
+    missed = select(Task.employee_id, func.count()).where(*to_whom).group_by(Task.employee_id)
+    waiting: Counter[Any] = Counter()
+    for statement in (planned, missed):
+        for employee, count in await session.execute(statement):
+            waiting[employee] += count
+    return dict(waiting)
 
 
 async def _part(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from html import unescape
 
@@ -45,6 +46,26 @@ async def test_the_day_shows_calls_missed_calls_and_tasks(
     clock.move(days=1)
     await yurii.sign_in("yurii")
     assert (await yurii.get("/day")).text.count("Overdue") == 2
+
+
+async def test_who_looks_after_others_is_told_what_waits_while_they_are_away(
+    *, admin: Visitor, yurii: Visitor, visitor: Callable[[], Visitor], lead: str, database: Database, company: Company
+) -> None:
+    await yurii.post(f"{lead}/plan", {"plan_day": "2026-03-02"})
+    async with database.write() as session:
+        task = Task(kind=TaskKind.MISSED, lead_id=int(lead[7:]), employee_id=company.yurii, missed=1, attempts=0)
+        task.made_at = task.missed_at = Clock()()
+        session.add(task)
+    told = f'<a href="/day?employee={company.yurii}">2 calls wait meanwhile</a>'
+    boss, maria = visitor(), visitor()
+    await boss.sign_in("boss")
+    await maria.sign_in("maria")
+    assert told not in (await admin.get("/day")).text
+    await yurii.get("/me")
+    await yurii.post("/me/away", {"away": "1"})
+    pages = [(await one.get("/day")).text for one in (admin, boss, maria, yurii)]
+    assert [told in page for page in pages] == [True, True, False, False]
+    assert "Щербань Юрій: away" in pages[0]
 
 
 async def test_long_lists_of_a_day_have_pages(
