@@ -29,6 +29,8 @@ from leads.store.search import (
 )
 
 Model = type[Lead] | type[Counterparty]
+_END_OF_NUMBER = 9
+"""So many of its digits hardly another number ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +124,9 @@ def _within_search(
 
 def _holds(dialect: str, text: ColumnElement[str] | InstrumentedAttribute[str], piece: str) -> ColumnElement[bool]:
     if dialect == "postgresql":
+        if len(piece) > _END_OF_NUMBER and piece.lstrip("+").isdigit():
+            # What numbers begin with, those of a whole country have: its index would go through them all.
+            end = text.like(like_pattern(piece[-_END_OF_NUMBER:]), escape="\\")
+            return and_(end, func.strpos(text, piece) > 0)
         return text.like(like_pattern(piece), escape="\\")
     return func.instr(text, piece) > 0

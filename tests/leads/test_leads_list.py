@@ -301,6 +301,20 @@ async def test_search_finds_inside_words_and_takes_signs_for_themselves(database
     assert leads[0].name in await _found(database, f"0{number[4:6]} {number[6:9]}-{number[9:]}")
 
 
+async def test_a_whole_number_is_told_from_others_that_end_like_it(database: Database) -> None:
+    await _fill(database, 2)
+    async with database.write() as session:
+        for lead, number in zip(await session.scalars(select(Lead)), ("+380501234567", "+48501234567"), strict=True):
+            lead.name = number
+            lead.search_text = search_text(numbers=[number])
+    for typed, found in (
+        ("+380501234567", {"+380501234567"}),
+        ("48 501 234 567", {"+48501234567"}),
+        ("501234567", {"+380501234567", "+48501234567"}),
+    ):
+        assert await _found(database, typed) == found
+
+
 @pytest.mark.parametrize("name", ["Семёнов Пётр", "Семенов Петр"])
 async def test_the_column_of_names_takes_two_letters_for_one_as_the_search_does(database: Database, name: str) -> None:
     async with database.write() as session:

@@ -51,3 +51,29 @@ async def test_matches_are_sorted_from_the_index_of_what_was_asked_for(database:
                     assert used, (order, plan)
                     assert all(index in line for line in used), (order, plan)
                     assert not [line for line in plan if "Join" in line or "Loop" in line], (order, plan)
+
+
+async def test_each_page_is_planned_for_its_own_values(database: Database) -> None:
+    """A plan for all values may pass the whole table where one of them, such as being closed, has no rows."""
+    async with database.read() as session:
+        for _ in range(7):  # After five plans for their own PostgreSQL would use one for all.
+            await list_leads(session, LeadFilter("щербань", LeadState.ALL), LeadOrder.CREATED, Request(50), None)
+        found = await session.execute(
+            text(
+                "SELECT custom_plans, generic_plans FROM pg_prepared_statements "
+                "WHERE statement LIKE '%search_text%' AND custom_plans + generic_plans >= 7"
+            )
+        )
+        plans = [(row[0], row[1]) for row in found]
+    assert plans
+    assert not [plan for plan in plans if plan[1]]
+
+
+async def test_a_whole_number_is_found_by_its_end(database: Database) -> None:
+    """What all numbers of a country begin with, the index would go through in all of them."""
+    with statements() as seen:
+        async with database.read() as session:
+            await list_leads(session, LeadFilter("+380501234567"), LeadOrder.NUMBER, Request(50), None)
+    searching = [parameters for sql, parameters in seen.items() if "search_text LIKE" in sql]
+    assert searching
+    assert all("%501234567%" in parameters for parameters in searching)
