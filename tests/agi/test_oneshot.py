@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from agi.protocol import Request, Session
-from dialplan.plan import decode_plan
 from dialplan.words import ROUTE_PATH
+from tests.dialplan.as_asterisk import decode_plan
 
 ROOT = Path(__file__).parents[2]
 BLOCK = (

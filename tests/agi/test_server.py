@@ -15,10 +15,10 @@ from agi import server as server_module
 from agi.askers import Askers
 from agi.server import FastAgiServer
 from agi.service import RoutingService
-from dialplan.plan import decode_plan
 from leads.domain.reasons import ReasonCode
 from leads.store.lookup import LookupUnavailable
 from routing.decision import Decision
+from tests.dialplan.as_asterisk import decode_plan
 
 from .company import FakeDirectories, FakeLookup
 

@@ -15,7 +15,7 @@ from ami_listener.tracker import Tracker
 from ami_listener.wire import Decoder
 from leads.domain.calls import CallView, Phase
 from tests.ami_listener.stories import Event, Pbx, finals, new_tracker, play
-from tests.ami_listener.test_tracker import answered, attended, blind, through_local
+from tests.ami_listener.test_tracker_handed_on import answered, attended, blind, through_local
 
 TRACES = Path(__file__).parents[3] / "shared" / "ami-traces"
 
