@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from ami_listener.results import ANSWERED_ELSEWHERE, leg_result
+from ami_listener.results import ANSWERED_ELSEWHERE, leg_result, says_why
 from leads.domain.calls import LegKind, Result, Role, TransferType
 from leads.domain.sip_names import as_meant
 
@@ -16,6 +16,7 @@ MAX_TRANSFERS = 50
 MAX_STATIONS = 50
 SHORT_NUMBER = 6
 LINE_DIGITS = 9
+_INSTANT = timedelta(seconds=1)
 _PSEUDO = frozenset(
     {
         *("Local", "Surrogate", "CBAnn", "CBRec", "Announcer", "Recorder", "Snoop", "Message", "Bridge", "AsyncGoto"),
@@ -121,6 +122,8 @@ class LegState:
     ended: bool = False
     kind: LegKind = LegKind.RANG
     handed_to: "Call | None" = None
+    stopped_at: datetime | None = None
+    """When Asterisk said by `status` how the attempt to reach it went."""
 
     @property
     def result(self) -> Result | None:
@@ -245,6 +248,16 @@ class Call:
     def is_parked(self) -> bool:
         """Whether the caller waits on a parking space."""
         return bool(self.stations) and self.stations[-1].kind is LegKind.PARKED and self.stations[-1].until is None
+
+    def caller_left(self, at: datetime | None) -> None:
+        """Note that the caller hung up. Where a phone was answered in that very instant, neither reached the other, and
+        Asterisk tells of the answer: he gave up. (A mobile that never accepts the call takes longer.)"""
+        last = self.legs[-1] if self.legs else None
+        if self.caller is None or last is None or last.talked or last.status != "ANSWER" or says_why(self.caller.cause):
+            return
+        at_once = at is not None and last.stopped_at is not None and at - last.stopped_at <= _INSTANT
+        if at_once and last.channel.dialled_by == self.caller.uniqueid:
+            last.status = "CANCEL"
 
     def stop_talking(self, at: datetime | None) -> None:
         """Count the time that people talked until now."""

@@ -212,7 +212,7 @@ class Tracker:
         """A phone or an outside line is rung; the first phone of a call that Asterisk originated is its caller."""
         dialled = dialled_number(event.dial_string) if target.kind is Kind.TRUNK else None
         leg = target.leg or LegState(target, dialled)
-        leg.dialled, leg.status = leg.dialled or dialled, None
+        leg.dialled, leg.status, leg.stopped_at = leg.dialled or dialled, None, None
         target.leg = leg
         if call.originated and target.kind is Kind.PHONE and call.caller is None:
             call.caller = target
@@ -240,6 +240,7 @@ class Tracker:
         if target.leg is not None:
             # A queue says NOANSWER, and CANCEL when it then hangs that phone up.
             target.leg.status = target.leg.status or event.status
+            target.leg.stopped_at = target.leg.stopped_at or event.at
             target.leg.forwarded = target.leg.forwarded or event.forwarded
         elif event.status == "NOANSWER":
             # So it is behind Local channels: there CANCEL follows, though only the time of who dialled them is over.
@@ -362,6 +363,8 @@ class Tracker:
             self._board.gone.add(event.uniqueid)
             return
         channel.cause = event.cause
+        if channel is channel.call.caller:
+            channel.call.caller_left(event.at)
         self._board.remove(channel, event.at)
 
     # After a connect: what runs already

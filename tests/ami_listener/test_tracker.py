@@ -34,6 +34,31 @@ def test_inbound_call_is_answered() -> None:
     assert not call.incomplete
 
 
+@pytest.mark.parametrize(
+    ("seconds", "cause", "result"),
+    [
+        pytest.param(0.004, 127, Result.CANCELLED, id="he gave up in that instant"),
+        pytest.param(0.004, 19, Result.NO_ANSWER, id="we ended the call"),
+        pytest.param(6, 16, Result.NO_ANSWER, id="a mobile that never accepted"),
+    ],
+)
+@pytest.mark.parametrize("phone_first", [True, False])
+def test_a_phone_is_answered_and_nobody_is_connected(
+    seconds: float, cause: int, result: Result, phone_first: bool
+) -> None:
+    pbx = Pbx()
+    a = pbx.inbound()
+    b = pbx.ring(a, "101")
+    pbx.wait(3)
+    pbx.state(b, "6")
+    pbx.dial_end(a, b, "ANSWER")
+    pbx.wait(seconds)
+    for channel, why in ((b, 16), (a, cause)) if phone_first else ((a, cause), (b, 16)):
+        pbx.hangup(channel, why)
+    call = told(pbx)
+    assert (call.result, [leg.result for leg in call.legs]) == (result, [result])
+
+
 def test_call_is_seen_while_it_rings_and_while_it_talks() -> None:
     pbx = Pbx()
     a = pbx.inbound()
