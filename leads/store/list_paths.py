@@ -16,6 +16,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from leads.store.list_runs import page_of_run
 from leads.store.list_shapes import MOST_COUNTED, Condition, Index, Place, Source, Total
 from leads.store.list_walks import (
+    GROUPS_AT_ONCE,
     MOST_GROUPS_WALKED,
     Search,
     count,
@@ -81,7 +82,8 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
     rarest, few = await _rarest(search.session, source)
     finds = _found_by(search.session, source, rarest)
     if rarest is not None and few:
-        number = await rows_in(search.session, rarest.ids.limit(MOST_COUNTED + 1))
+        several = len(source.groups) > GROUPS_AT_ONCE
+        number = await rows_in(search.session, rarest.ids.limit(MOST_COUNTED + 1)) if several else 0
         places = await sort(search, source, finds, number)
         if search.start is None and len(places) < search.limit:
             return places, Total(len(places), True)

@@ -27,7 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.store.list_shapes import MOST_COUNTED, Group, Index, Place, Source
 
-_GROUPS_AT_ONCE = 4
+GROUPS_AT_ONCE = 4
 """Groups that are sorted by one statement; each further one takes twice as many."""
 MOST_GROUPS_WALKED = 12
 
@@ -170,7 +170,7 @@ async def sort(
     """
     places: list[Place] = []
     groups = _groups_ahead(source, search)
-    number = _GROUPS_AT_ONCE if count > MOST_COUNTED else len(groups)
+    number = GROUPS_AT_ONCE if count > MOST_COUNTED else len(groups)
     while groups and len(places) < search.limit:
         chosen, groups, number = groups[:number], groups[number:], number * 2
         places += await _sort_groups(search, source, finds, chosen, search.limit - len(places))
