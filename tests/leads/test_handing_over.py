@@ -36,7 +36,7 @@ from leads.store.models import (
 from leads.store.narrowing import Stretch
 from leads.store.reassigning import give_leads
 from leads.store.task_tables import Task
-from tests.leads.test_lead_life import HOME, Life
+from tests.leads.lives import HOME, Life
 from tests.leads.views import RINGING, talking
 
 BOSS, OLHA, MARIA, SUPERVISOR = 1, 2, 3, 4
