@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select
 
+from leads.domain.visibility import Scope
 from leads.store.at_stake import Decided
 from leads.store.calls import CallWriter
 from leads.store.closing import Choice, choose_counterparty
@@ -100,8 +101,8 @@ class Life:
         async with self.database.read() as session:
             return (await session.scalars(select(ContactPerson.id))).one()
 
-    async def choose(self, lead_id: int, choice: Choice, version: int = 1) -> None:
-        await choose_counterparty(self.database, lead_id, version, choice, by=None, clock=self.clock)
+    async def choose(self, lead_id: int, choice: Choice, version: int = 1, scope: Scope = None) -> None:
+        await choose_counterparty(self.database, lead_id, version, choice, by=None, clock=self.clock, scope=scope)
 
     async def reopen(self, lead_id: int, by: int | None = None) -> None:
         version = (await self.get(lead_id)).version

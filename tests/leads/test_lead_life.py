@@ -10,6 +10,7 @@ from leads.store.at_stake import Decided, LeadsToCloseError
 from leads.store.cards import (
     ConflictError,
     LeadClosedError,
+    NoSuchCardError,
     WrongFieldError,
     history,
 )
@@ -70,6 +71,17 @@ async def test_what_cannot_be_chosen_is_named(life: Life) -> None:
     await life.choose(lead_id, Choice(company))
     with pytest.raises(LeadClosedError):
         await life.choose(lead_id, Choice(other), version=2)
+
+
+async def test_a_counterparty_that_one_may_not_see_cannot_be_chosen(life: Life) -> None:
+    await life.staff()
+    lead_id, company = await life.lead(responsible_id=1), (await life.company()).id
+    with pytest.raises(WrongFieldError, match="counterparty_id"):
+        await life.choose(lead_id, Choice(company), scope=frozenset({1}))
+    with pytest.raises(NoSuchCardError):
+        await life.choose(lead_id, Choice(company), scope=frozenset({2}))
+    assert (await life.get(lead_id)).closed_at is None
+    await life.choose(lead_id, Choice(company), scope=None)
 
 
 async def test_a_lead_becomes_a_counterparty_in_one_transaction(life: Life) -> None:
