@@ -206,3 +206,15 @@ def test_what_an_average_and_a_share_are_of() -> None:
     some = CallFigures(inbound=8, answered=6, missed=2, waits=4, wait_seconds=10.0)
     assert (some.mean_wait, some.missed_share) == (2.5, 0.25)
     assert (CallFigures(outgoing=3).mean_wait, CallFigures(outgoing=3).missed_share) == (None, None)
+
+
+async def test_a_period_holds_its_first_moment_and_not_the_next_ones(database: Database) -> None:
+    call = {**_random_call(random.Random(1), 0), "lead_id": None, "counterparty_id": None, "contact_person_id": None}
+    call |= {"role": Role.CALL, "phase": Phase.ENDED, "direction": Direction.INBOUND, "employee_id": None, "did": None}
+    async with database.write() as session:
+        for place, moment in enumerate((PERIOD.begin - timedelta(seconds=1), PERIOD.begin, PERIOD.end)):
+            session.add(Call(**{**call, "linkedid": f"{place}", "started_at": moment}, legs=[], transfers=[]))
+    reads = LongReads(database)
+    figures = await reads.run(lambda connection: count_calls(connection, PERIOD, (CallGrouping.DAY,), None))
+    reads.close()
+    assert {keys: each.inbound for keys, each in figures.items()} == {("2026-03-26",): 1}
