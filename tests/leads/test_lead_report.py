@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, select
 
-from leads.domain.calls import Result, Role
+from leads.domain.calls import Phase, Result, Role
 from leads.domain.periods import Period
 from leads.store import lead_report
 from leads.store.calls import CallWriter
@@ -188,6 +188,21 @@ def _sums(facts: Facts, by: tuple[Dimension, ...]) -> dict[tuple[Key, ...], Lead
 def test_conversion_is_of_the_new_leads_alone() -> None:
     assert LeadFigures(leads=9, new=4, converted=3, converted_new=1).conversion == 0.25
     assert LeadFigures(leads=9, converted=3).conversion is None
+
+
+async def test_a_period_holds_its_first_moment_and_not_the_next_ones(database: Database) -> None:
+    period = PERIODS[1]
+    moments = (period.begin - timedelta(seconds=1), period.begin, period.end)
+    call = {"pbx": "pbx", "role": Role.CALL, "phase": Phase.ENDED, "progress": 1, "legs": [], "transfers": []}
+    async with database.write() as session:
+        made = [Lead(id=key, name="", status_id=1, created_at=at, updated_at=at) for key, at in enumerate(moments, 1)]
+        session.add_all(made)
+        await session.flush()
+        session.add_all(Call(**call, linkedid=str(at), started_at=at, lead_id=1) for at in moments)
+    reads = LongReads(database)
+    figures = await reads.run(lambda connection: count_leads(connection, period, (), None))
+    reads.close()
+    assert figures[()] == LeadFigures(leads=2, new=1, calls=1)
 
 
 @pytest.mark.parametrize("seed", [2])
