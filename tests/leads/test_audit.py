@@ -204,11 +204,11 @@ async def test_what_was_kept_for_long_enough_goes_and_nothing_else(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 2)
-    old = NOW - timedelta(days=31)
+    old, young = NOW - timedelta(days=30, seconds=1), NOW - timedelta(days=30)
     decision = {"decided_at": old, "decision": {}}
     async with database.write() as session:
         session.add_all([_call(f"old.{place}", started_at=old) for place in range(5)])
-        session.add_all([_call("new", started_at=NOW - timedelta(days=29)), _call("runs", started_at=old, phase=2)])
+        session.add_all([_call("new", started_at=young), _call("runs", started_at=old, phase=2)])
         session.add_all([_call("heard", started_at=old), RoutingDecision(pbx="pbx", linkedid="old.1", **decision)])
         session.add(Recording(pbx="pbx", linkedid="heard", path="a/b/c.wav", recorded_at=old))
         session.add_all(
