@@ -125,6 +125,12 @@ class LegState:
     stopped_at: datetime | None = None
     """When Asterisk said by `status` how the attempt to reach it went."""
 
+    def stop(self, status: str | None, at: datetime | None) -> None:
+        """Take the first that is said of it: a queue says NOANSWER, and CANCEL when it then hangs that phone up. But of
+        one that was answered as the caller hung up, Dial says NOANSWER and then ANSWER."""
+        if not self.status or (self.status, status) == ("NOANSWER", "ANSWER"):
+            self.status, self.stopped_at = status, at
+
     @property
     def result(self) -> Result | None:
         """How the leg ended; None while it rings. Who talked answered, whatever DialEnd said."""

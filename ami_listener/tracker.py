@@ -238,9 +238,7 @@ class Tracker:
         if source is not None and event.forwarded:
             source.sends_on = True
         if target.leg is not None:
-            # A queue says NOANSWER, and CANCEL when it then hangs that phone up.
-            target.leg.status = target.leg.status or event.status
-            target.leg.stopped_at = target.leg.stopped_at or event.at
+            target.leg.stop(event.status, event.at)
             target.leg.forwarded = target.leg.forwarded or event.forwarded
         elif event.status == "NOANSWER":
             # So it is behind Local channels: there CANCEL follows, though only the time of who dialled them is over.

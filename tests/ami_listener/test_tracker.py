@@ -37,21 +37,23 @@ def test_inbound_call_is_answered() -> None:
 @pytest.mark.parametrize(
     ("seconds", "cause", "result"),
     [
-        pytest.param(0.004, 127, Result.CANCELLED, id="he gave up in that instant"),
+        pytest.param(0.004, 16, Result.CANCELLED, id="he gave up in that instant"),
         pytest.param(0.004, 19, Result.NO_ANSWER, id="we ended the call"),
         pytest.param(6, 16, Result.NO_ANSWER, id="a mobile that never accepted"),
     ],
 )
+@pytest.mark.parametrize("said", [("NOANSWER", "ANSWER"), ("ANSWER",)], ids=" ".join)
 @pytest.mark.parametrize("phone_first", [True, False])
 def test_a_phone_is_answered_and_nobody_is_connected(
-    seconds: float, cause: int, result: Result, phone_first: bool
+    *, seconds: float, cause: int, result: Result, phone_first: bool, said: tuple[str, ...]
 ) -> None:
     pbx = Pbx()
     a = pbx.inbound()
     b = pbx.ring(a, "101")
     pbx.wait(3)
     pbx.state(b, "6")
-    pbx.dial_end(a, b, "ANSWER")
+    for status in said:
+        pbx.dial_end(a, b, status)
     pbx.wait(seconds)
     for channel, why in ((b, 16), (a, cause)) if phone_first else ((a, cause), (b, 16)):
         pbx.hangup(channel, why)
