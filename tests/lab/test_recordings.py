@@ -10,7 +10,7 @@ from dialplan.plan import NOTHING
 from dialplan.words import OUTGOING_KEY, PHONE_KEY, RECORD_FAMILY
 from leadline.demo.sipp import await_value
 from leadline.demo.voice import Voice
-from tests.lab.recorded import await_written
+from tests.lab.recorded import await_written, recordings_in
 from tests.lab.stage.ends import Caller, Interval, Phone, Ringing
 from tests.lab.stage.stage import Scene, Stage
 
@@ -43,10 +43,10 @@ class Files:
     def __init__(self, stage: Stage) -> None:
         self._asterisk = stage.asterisk
         self.folder = stage.asterisk.folder / "spool" / "monitor" / "leadline"
-        self._before = set(self.folder.rglob("*.wav"))
+        self._before = recordings_in(self.folder)
 
     def new(self) -> list[Path]:
-        return sorted(set(self.folder.rglob("*.wav")) - self._before)
+        return sorted(recordings_in(self.folder) - self._before)
 
     def seconds(self) -> list[float]:
         """How long each is, once Asterisk writes to none of them."""

@@ -16,7 +16,7 @@ from leads.store.engine import Database
 from tests.admin.conftest import Visitor
 from tests.conftest import run_apart
 from tests.lab.conftest import Call, LeadlineServer, Pbx, Phones
-from tests.lab.recorded import await_written
+from tests.lab.recorded import await_written, recordings_in
 
 STRANGER, MAIN = "+380501234567", "0441234567"
 PASSWORD = "correct horse battery"
@@ -120,12 +120,10 @@ def test_nothing_is_left_of_a_call_that_nobody_answers(
     asterisk: Pbx, server: LeadlineServer, phones: Phones, call: Call
 ) -> None:
     phones("101", Behaviour(status=486, ring_seconds=0.1))
-    before = set(asterisk.instance.recordings.rglob("*.wav"))
+    before = recordings_in(asterisk.instance.recordings)
     call(STRANGER, MAIN).wait_one()
     (row,) = server.await_ended_calls()
-    await_value(
-        lambda: not (set(asterisk.instance.recordings.rglob("*.wav")) - before) or None, 30, "the empty file to go"
-    )
+    await_value(lambda: not (recordings_in(asterisk.instance.recordings) - before) or None, 30, "the empty file to go")
     assert server.rows("SELECT * FROM recording WHERE linkedid = ?", row["linkedid"]) == []
 
 
