@@ -139,9 +139,10 @@ with DockerAsterisk(AsteriskValues(ami_events_secret="x", phone_secrets={}), Pat
         assert demonstration.stdout is not None
         while demonstration.stdout.readline() not in ("up\n", ""):
             pass
-        assert not notes.read_text().endswith(" down\n")
+        await_value(lambda: (tmp_path / "docker.waiting").exists() or None, 10, "docker wait")
+        assert " down\n" not in notes.read_text()
         demonstration.kill()
-    await_value(lambda: notes.read_text().endswith(" down\n") or None, 10, "the container to be taken down")
+    await_value(lambda: " down\n" in notes.read_text() or None, 10, "the container to be taken down")
 
 
 def test_both_images_give_their_programs_one_account_number() -> None:
