@@ -19,6 +19,17 @@ def through_local(pbx: Pbx, a: str, endpoint: str, accept: bool = True) -> tuple
     return one, two, b
 
 
+def through_local_that_goes(pbx: Pbx, a: str, endpoint: str) -> str:
+    """The same, and Asterisk optimises the pair away: the endpoint talks with `a` in one bridge."""
+    one, two, b = through_local(pbx, a, endpoint)
+    pbx.leave("inner", b)
+    pbx.leave("outer", one)
+    pbx.enter("outer", b)
+    pbx.part("inner", two)
+    pbx.hangup(one)
+    return b
+
+
 def test_conversation_through_a_local_channel_that_stays() -> None:
     pbx = Pbx()
     a = pbx.inbound()
@@ -35,12 +46,7 @@ def test_conversation_through_a_local_channel_that_stays() -> None:
 def test_conversation_through_a_local_channel_that_is_optimised_away() -> None:
     pbx = Pbx()
     a = pbx.inbound()
-    one, two, b = through_local(pbx, a, "101")
-    pbx.leave("inner", b)
-    pbx.leave("outer", one)
-    pbx.enter("outer", b)
-    pbx.part("inner", two)
-    pbx.hangup(one)
+    b = through_local_that_goes(pbx, a, "101")
     pbx.wait(10)
     pbx.part("outer", a, b)
     call = told(pbx)

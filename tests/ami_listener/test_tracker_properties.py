@@ -15,7 +15,7 @@ from ami_listener.tracker import Tracker
 from ami_listener.wire import Decoder
 from leads.domain.calls import CallView, Phase
 from tests.ami_listener.stories import Event, Pbx, finals, new_tracker, play
-from tests.ami_listener.test_tracker_handed_on import answered, attended, blind, through_local
+from tests.ami_listener.test_tracker_handed_on import answered, attended, blind, through_local_that_goes
 
 TRACES = Path(__file__).parents[3] / "shared" / "ami-traces"
 
@@ -33,12 +33,7 @@ def tell_busy(pbx: Pbx) -> None:
 
 def tell_local(pbx: Pbx) -> None:
     a = pbx.inbound()
-    one, two, b = through_local(pbx, a, "101")
-    pbx.leave("inner", b)
-    pbx.leave("outer", one)
-    pbx.enter("outer", b)
-    pbx.part("inner", two)
-    pbx.hangup(one)
+    b = through_local_that_goes(pbx, a, "101")
     pbx.part("outer", a, b)
 
 
