@@ -62,8 +62,12 @@ class PastRecorder(Protocol):
 
 @dataclass(slots=True)
 class RecoveryHealth:
-    """What /healthz and the metrics show of recovery; times are UTC."""
+    """What /healthz and the metrics show of recovery; times are UTC.
 
+    `begun` says that the place to read from is kept: what happens from then on is not lost, whatever ends Leadline.
+    """
+
+    begun: bool = False
     recovered: int = 0
     rows: int = 0
     unreadable: int = 0
@@ -162,10 +166,11 @@ class Recovery:
             stand = await stand_of(session, self._pbx)
         if stand is not None and stand.source == self.source.name[:500]:
             self._next = self._kept = stand.place
-            return
-        self._next = await self.source.present()
-        logger.info("recovery of %s: %s is read from now on; calls before are left", self._pbx, self.source.name)
-        await self._keep_place()
+        else:
+            self._next = await self.source.present()
+            await self._keep_place()
+            logger.info("recovery of %s: %s is read from now on; calls before are left", self._pbx, self.source.name)
+        self.health.begun = True
 
     def _failed(self, error: Exception) -> None:
         """Begin again from what is kept: what was read and not told is read once more."""

@@ -137,11 +137,15 @@ def recorder_health(recorder: Recorder) -> PartHealth:
 
 
 def recovery_health(recovery: Recovery) -> PartHealth:
-    """Recovery works while its source and the database can be read; live calls do not need it."""
+    """Recovery works while its source and the database can be read; live calls do not need it.
+
+    Until it has begun or failed the server is still starting: killed then, it would not know from where to recover.
+    """
     health = recovery.health
+    is_failing = health.failing_since is not None
     return PartHealth(
         "recovery",
-        health.failing_since is None,
+        health.begun and not is_failing,
         {
             "source": recovery.source.name,
             "recovered": health.recovered,
@@ -150,7 +154,7 @@ def recovery_health(recovery: Recovery) -> PartHealth:
             "read_at": health.read_at.isoformat() if health.read_at else None,
             "last_error": health.last_error,
         },
-        essential=False,
+        essential=not health.begun and not is_failing,
     )
 
 

@@ -17,6 +17,7 @@ from ami_listener.cel_source import open_source
 from ami_listener.recorder import Recorder
 from ami_listener.recovery import Recovery
 from ami_listener.trunks import trunk_matcher
+from leadline.figures import recovery_health
 from leads.domain.calls import CallView, Phase
 from leads.store.calls import CallWriter, RecordedDecision
 from leads.store.directory import DirectoryCache
@@ -88,8 +89,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(recorder: Recorder) -> AsyncIterator[None]:
-    task = asyncio.create_task(recorder.run())
+async def running(part: Recorder | Recovery) -> AsyncIterator[None]:
+    task = asyncio.create_task(part.run())
     try:
         yield
     finally:
@@ -121,6 +122,41 @@ async def test_the_first_time_it_begins_at_the_present(bench: Bench) -> None:
     bench.write(LINES)
     recovery = await bench.started()
     assert (await bench.calls(), recovery.health.rows) == ([], 0)
+
+
+async def test_the_server_is_starting_until_it_is_kept_from_where_to_recover(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.recovery()
+
+    async def kill(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ami_listener.recovery.keep_stand", kill)
+        with pytest.raises(asyncio.CancelledError):
+            await first.catch_up()
+    killed = recovery_health(first)
+    assert (killed.healthy, killed.essential) == (False, True)
+
+    started = recovery_health(await bench.started())
+    assert (started.healthy, started.essential) == (True, False)
+    bench.write(LINES)
+    await bench.recovery().catch_up()
+    assert len(await bench.calls()) == 1
+
+
+async def test_records_that_cannot_be_read_do_not_keep_the_server_from_being_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.file.mkdir()
+    recovery = bench.recovery()
+    failed = asyncio.Event()
+    monkeypatch.setattr("ami_listener.recovery.logger.warning", lambda *_: failed.set())
+    async with running(recovery), asyncio.timeout(10):
+        await failed.wait()
+    part = recovery_health(recovery)
+    assert (part.healthy, part.essential) == (False, False)
 
 
 async def test_a_call_seen_live_from_beginning_to_end_stays_as_it_is(bench: Bench) -> None:
