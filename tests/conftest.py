@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+from leadline.demo.sipp import free_port, keep_to_ports
 from leads.store.engine import Database
 from leads.store.migrate import upgrade
 from tests.compiled import share_compiled
@@ -97,15 +98,9 @@ def _postgres_binaries() -> Path:
     return folders[-1]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def start_postgres(folder: Path) -> PostgresServer:
     """Make a cluster in `folder`, which user postgres must be able to reach, and start it."""
-    server = PostgresServer(_postgres_binaries(), folder / "data", _free_port())
+    server = PostgresServer(_postgres_binaries(), folder / "data", free_port(socket.SOCK_STREAM))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
     initdb = [server.binaries / "initdb", "-D", server.data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
@@ -117,6 +112,12 @@ def start_postgres(folder: Path) -> PostgresServer:
     )
     server.start()
     return server
+
+
+def pytest_configure() -> None:
+    """Workers at once take ports of their own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    keep_to_ports(int(worker), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_collection_finish() -> None:

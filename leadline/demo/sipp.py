@@ -5,6 +5,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,8 @@ from leadline.demo.sip_messages import SipMessage, read_log
 _POLL_SECONDS = 0.02
 # Below the ports that the kernel lends to outgoing connections, so that none is taken between asking and using.
 _PORTS = range(20000, 32000)
+_in_turn = deque(random.SystemRandom().sample(_PORTS, len(_PORTS)))
+"""Single ports in the order in which they are handed out: none soon again, because nobody may listen there yet."""
 
 Found = TypeVar("Found")
 
@@ -122,11 +125,23 @@ def await_value(look: Callable[[], Found | None], seconds: float, what: str) -> 
 
 
 def free_port(kind: socket.SocketKind, address: str = "127.0.0.1") -> int:
-    """A port on `address` that nobody uses now, TCP (SOCK_STREAM) or UDP (SOCK_DGRAM)."""
-    for port in random.SystemRandom().sample(_PORTS, 200):
+    """A port on `address` that nobody uses now, TCP (SOCK_STREAM) or UDP (SOCK_DGRAM); another one each time."""
+    for _attempt in range(len(_in_turn)):
+        port = _in_turn[0]
+        _in_turn.rotate(-1)
         if port_is_free(kind, address, port):
             return port
     raise PhoneError(f"found no free port on {address}")
+
+
+def keep_to_ports(part: int, parts: int) -> None:
+    """Take single ports from one of `parts` equal parts only, so that processes at once never take the same one.
+
+    Between asking for a port and listening there whole seconds pass, and a server that was killed is away for as long.
+    """
+    ours = _PORTS[part::parts]
+    _in_turn.clear()
+    _in_turn.extend(random.SystemRandom().sample(ours, len(ours)))
 
 
 def free_ports(kind: socket.SocketKind, count: int, address: str = "127.0.0.1") -> range:

@@ -89,7 +89,7 @@ def _pbx(name: str, folder: Path, fastagi_port: int, stack: ExitStack) -> Pbx:
 @pytest.fixture(scope="module")
 def company(filled_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     folder = tmp_path_factory.mktemp("two")
-    fastagi_port, panel_port = free_ports(socket.SOCK_STREAM, 2)
+    fastagi_port, panel_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
     database = folder / "leadline.db"
     database.write_bytes(filled_database.read_bytes())
     with ExitStack() as stack:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,6 +51,18 @@ def udp_sockets(pid: int) -> set[tuple[str, str]]:
     rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
     bound = [row[1].split(":") for row in rows if f"socket:[{row[9]}]" in inodes]
     return {(address, port) for address, port in bound}
+
+
+def test_ports_are_handed_out_once_and_to_one_process() -> None:
+    def ask(part: str) -> set[int]:
+        """What another process gets that keeps to `part` of the ports."""
+        program = "from leadline.demo.sipp import *; import socket; "
+        program += f"keep_to_ports({part}); print(*(free_port(socket.SOCK_STREAM) for _ in range(2000)))"
+        answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+        return {int(port) for port in answer.stdout.split()}
+
+    one, other = ask("0, 2"), ask("1, 2")
+    assert (len(one), len(other), one & other) == (2000, 2000, set())
 
 
 def test_a_simulated_phone_listens_on_the_loopback_alone() -> None:

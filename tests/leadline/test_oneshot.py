@@ -19,7 +19,7 @@ from dialplan.plan import encode_plan
 from leadline.agi_script import find_server
 from leadline.demo.company import seed_company
 from leadline.demo.server_process import ServerProcess
-from leadline.demo.sipp import free_ports
+from leadline.demo.sipp import free_port
 from leadline.dry_run import open_routing
 from leadline.settings import Settings, load_settings
 from leads.store.engine import Database
@@ -78,7 +78,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, nobody: str) -> None:
 @pytest.fixture(scope="module")
 def server(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
     """The server on the same database, and the port of its FastAGI."""
-    agi, panel = (str(port) for port in free_ports(socket.SOCK_STREAM, 2))
+    agi, panel = (str(port) for port in (free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)))
     settings = {
         "LEADLINE_DATABASE_URL": url,
         "LEADLINE_AMI_ENABLED": "false",
