@@ -14,7 +14,9 @@ from leadline.demo.sip_messages import SipMessage, read_log
 
 _POLL_SECONDS = 0.02
 # Below the ports that the kernel lends to outgoing connections, so that none is taken between asking and using.
-_PORTS = range(20000, 32000)
+_PORTS = range(20000, 26000)
+_PORTS_FOR_ROWS = range(26000, 32000)
+"""Apart from single ports: an Asterisk takes ports of its row for each call anew, whoever was promised one of them."""
 _in_turn = deque(random.SystemRandom().sample(_PORTS, len(_PORTS)))
 """Single ports in the order in which they are handed out: none soon again, because nobody may listen there yet."""
 
@@ -147,7 +149,7 @@ def keep_to_ports(part: int, parts: int) -> None:
 def free_ports(kind: socket.SocketKind, count: int, address: str = "127.0.0.1") -> range:
     """`count` ports in a row that nobody uses now, the first one even, as RTP wants them."""
     for _attempt in range(50):
-        first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop - count, 2)
+        first = random.SystemRandom().randrange(_PORTS_FOR_ROWS.start, _PORTS_FOR_ROWS.stop - count, 2)
         if all(port_is_free(kind, address, port) for port in range(first, first + count)):
             return range(first, first + count)
     raise PhoneError(f"found no {count} free ports in a row on {address}")

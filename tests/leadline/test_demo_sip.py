@@ -15,7 +15,7 @@ from leadline.demo.outside_line import NO_WAY_OUT, OutsideLine
 from leadline.demo.phones import Calls
 from leadline.demo.scenarios import Account, Behaviour, Dialling, caller, literal, phone, quoted, register
 from leadline.demo.sip_messages import SipAddress, SipMessage, read_address, read_log
-from leadline.demo.sipp import await_value, free_port, port_is_free
+from leadline.demo.sipp import await_value, free_port, free_ports, port_is_free
 from leadline.demo.voice import Voice
 from tests.listening import heard_beyond_loopback
 
@@ -63,6 +63,13 @@ def test_ports_are_handed_out_once_and_to_one_process() -> None:
 
     one, other = ask("0, 2"), ask("1, 2")
     assert (len(one), len(other), one & other) == (2000, 2000, set())
+
+
+def test_a_row_of_ports_holds_none_that_is_handed_out_alone() -> None:
+    """An Asterisk takes ports of its row for voice at any time, also where a phone is about to listen."""
+    rows = [free_ports(socket.SOCK_DGRAM, 100) for _ in range(20)]
+    single = {free_port(socket.SOCK_DGRAM) for _ in range(2000)}
+    assert [port for row in rows for port in row if port in single] == []
 
 
 def test_a_simulated_phone_listens_on_the_loopback_alone() -> None:

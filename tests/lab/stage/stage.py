@@ -1,7 +1,6 @@
 """The stage: one Asterisk with our configuration and many phones, the public network, and a record of all events."""
 
 import itertools
-import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,11 +18,11 @@ from routing.decision import Decision, Ring, Step, StepKind
 from tests.lab.scripted_agi import ScriptedAgi
 from tests.lab.stage.ends import LOCAL, Caller, Phone, Ringing
 
-FIRST_PHONE, PHONE_COUNT = 200, 300
-CALLER_COUNT = 300
-PORTS_EACH = 8
+FIRST_PHONE, PHONE_COUNT = 200, 240
+CALLER_COUNT = 240
+PORTS_EACH = 6
+"""SIP, and what sipp takes for voice and pictures from the second one on."""
 RTP_PORTS = 2000
-"""SIP, and what sipp takes for voice and pictures."""
 OWN_GROUP = 4
 """So many of the phones, the last ones, have a pickup group of their own: *8 there takes nobody else's call."""
 QUEUES = 16
@@ -106,12 +105,26 @@ class Events:
         self._thread.join(5)
 
 
-def _free_ports(count: int) -> int:
-    """The first of `count` UDP ports in a row, where no other test looks for one."""
-    for first in random.SystemRandom().sample(range(10000, 20000 - count, 2), 50):
-        if all(port_is_free(socket.SOCK_DGRAM, LOCAL, port) for port in range(first, first + count)):
-            return first
-    raise RuntimeError(f"found no {count} free ports in a row")
+def claim_ports(count: int) -> tuple[int, socket.socket]:
+    """The first of `count` UDP ports in a row that no other stage has until the socket is closed.
+
+    Stages of several test processes play at once, and none may take a port that another's phone is about to take. TCP
+    ports are others than UDP's, so whoever holds the row's first one by TCP has the row, and loses it with his process.
+    """
+    for first in range(10000, 20000 - count, count):
+        claim = socket.socket()
+        try:
+            claim.bind((LOCAL, first))
+        except OSError:
+            claim.close()
+        else:
+            return first, claim
+    raise RuntimeError("other stages have all ports")
+
+
+def _are_free(first: int) -> bool:
+    """Whether nobody else has taken a port of those that one end takes."""
+    return all(port_is_free(socket.SOCK_DGRAM, LOCAL, port) for port in range(first, first + PORTS_EACH))
 
 
 class Stage:
@@ -125,7 +138,8 @@ class Stage:
         self._queues = itertools.count()
         self._lock = threading.Lock()
         ports = range(0, PORTS_EACH * (PHONE_COUNT + CALLER_COUNT), PORTS_EACH)
-        first = _free_ports(ports.stop)
+        first, claim = claim_ports(ports.stop)
+        self._stack.callback(claim.close)
         self.ports = [first + port for port in ports[:PHONE_COUNT]]
         self._caller_ports = iter([first + port for port in ports[PHONE_COUNT:]])
         self.asterisk = AsteriskInstance(folder, ensure_root())
@@ -202,7 +216,7 @@ class Stage:
     def take_caller_port(self) -> int:
         """A UDP port for a caller; the next ones are for his voice."""
         with self._lock:
-            return next(self._caller_ports)
+            return next(filter(_are_free, self._caller_ports))
 
     def take_group_number(self) -> tuple[str, int]:
         """The same, of a phone in the small pickup group."""
@@ -213,7 +227,7 @@ class Stage:
         with self._lock:
             for number in numbers:
                 port = self.ports[number - FIRST_PHONE]
-                if port_is_free(socket.SOCK_DGRAM, LOCAL, port):
+                if _are_free(port):
                     return str(number), port
         raise RuntimeError("no phones are left")
 
