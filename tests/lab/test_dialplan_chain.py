@@ -52,7 +52,9 @@ def test_the_own_form_stays_after_the_answer(lab: DialplanLab) -> None:
     with lab.phone("101") as phone:
         lab.call("0456").wait_one()
         told = [message for message in phone.await_end().messages if not message.sent]
-    assert [message.method for message in told] == ["INVITE", "ACK", "BYE"]
+    # What is answered late is sent again, and tells nothing new.
+    requests = dict.fromkeys((message.method, message.header("CSeq")) for message in told)
+    assert [method for method, _ in requests] == ["INVITE", "ACK", "BYE"]
     assert {message.header("P-Asserted-Identity") for message in told[1:]} == {None}
 
 

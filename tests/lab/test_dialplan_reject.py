@@ -105,7 +105,8 @@ def talked(outcome: Outcome) -> bool:
     assert outcome.answered_at is not None
     assert outcome.ended_at is not None
     seconds = (outcome.ended_at - outcome.answered_at).total_seconds()
-    invites = [message for message in outcome.messages if message.method == "INVITE"]
+    # One that is answered late is sent again, and is the same.
+    invites = {(m.sent, m.header("CSeq")) for m in outcome.messages if m.method == "INVITE"}
     return outcome.hung_up_by == "caller" and seconds > TALK - 0.1 and len(invites) == 1
 
 
@@ -119,17 +120,21 @@ async def test_an_answer_that_asterisk_had_not_read_connects_nobody(lab: Dialpla
     lab.agi.answers["0441"] = plan(*steps)
     said: Counter[Rejection] = Counter()
     async with phone_control(lab) as control:
-        for _time in range(TIMES):
+        for turn in range(TIMES):
+            rings_on = turn == 0  # in time for sure: on a busy machine all others may come too late
+            behaviour = Behaviour(status=None) if rings_on else ANSWERS
             lab.asterisk.cli("queue add member PJSIP/101 to team")
-            with lab.phone("101", ANSWERS) as rejecting, lab.phone("102", ANSWERS) as next_one:
+            with lab.phone("101", behaviour) as rejecting, lab.phone("102", ANSWERS) as next_one:
                 calls = lab.call("0441", talk_seconds=TALK)
                 ring_here = await asyncio.to_thread(ringing_at, lab, "101")
+                # Whom the queue rings next: it does so at once, and whoever is still its member then may be rung again.
+                lab.asterisk.cli("queue remove member PJSIP/101 from team")
+                lab.asterisk.cli("queue add member PJSIP/102 to team")
                 async with crowded(lab, ring_here.channel):
-                    await asyncio.to_thread(await_its_answer, rejecting)
-                    await asyncio.sleep(random.uniform(0, 0.06))
+                    if not rings_on:
+                        await asyncio.to_thread(await_its_answer, rejecting)
+                        await asyncio.sleep(random.uniform(0, 0.06))
                     said[(rejection := await control.reject(ring_here))] += 1
-                    lab.asterisk.cli("queue remove member PJSIP/101 from team")
-                    lab.asterisk.cli("queue add member PJSIP/102 to team")
                     outcome = await asyncio.to_thread(calls.wait_one)
                 lab.asterisk.cli("queue remove member PJSIP/102 from team")
                 assert talked(outcome), rejection

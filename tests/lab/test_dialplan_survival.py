@@ -127,7 +127,6 @@ def test_a_caller_who_gives_up_while_we_are_asked_leaves_no_channel(lab: Dialpla
     lab.agi.answers["0443"] = SILENT
     call = lab.call("0443", patience_seconds=0.4)
     lab.agi.asked("0443")
-    assert lab.asterisk.channels() != []
     assert call.wait_one().status == 487
     lab.await_quiet()
 
