@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _TCP_LISTEN, _UDP_UNCONNECTED = "0A", "07"
@@ -10,7 +11,7 @@ _TCP_LISTEN, _UDP_UNCONNECTED = "0A", "07"
 
 def heard_beyond_loopback(pids: Iterable[int]) -> set[str]:
     """The addresses with ports, as 0.0.0.0:5060, at which these processes hear others than this machine."""
-    inodes = {inode for pid in pids for inode in _sockets_of(pid)}
+    inodes = {inode for pid in pids for inode in sockets_of(pid)}
     heard = set()
     for table, state in (
         ("tcp", _TCP_LISTEN),
@@ -26,13 +27,13 @@ def heard_beyond_loopback(pids: Iterable[int]) -> set[str]:
     return heard
 
 
-def _sockets_of(pid: int) -> set[str]:
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of a process's sockets."""
     links = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            links.append(os.readlink(entry))
-        except OSError:
-            continue
+    with suppress(OSError):  # the process may have ended, as what it has open may be closed meanwhile
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                links.append(os.readlink(entry))
     return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
 
 

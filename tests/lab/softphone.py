@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -99,6 +100,15 @@ class Dialog:
         """Press keys, as INFO, which no telephone network in between can lose."""
         for key in keys:
             self.request("INFO", body=f"Signal={key}\r\nDuration=100\r\n")
+            self.phone.await_(self._was_answered, lambda: "an answer to INFO")
+            time.sleep(0.12)  # keys pressed faster than a person can are taken for one
+
+    def _was_answered(self) -> bool:
+        """Whether the last request of this phone was."""
+        return any(
+            message.header("Call-ID") == self.call_id and message.status >= 200 and message.sequence[0] == self.sequence
+            for message in self.phone.received
+        )
 
     def refer(self, to: str, replaces: "Dialog | None" = None) -> None:
         """Transfer: to a number, or to the other party of another call of this phone (attended, semi-attended)."""

@@ -104,15 +104,19 @@ async def test_each_change_reaches_asterisk_at_once(copying: Copying) -> None:
 
 async def test_who_is_away_for_a_while_comes_back_by_himself(copying: Copying) -> None:
     step = await copying.entry("leadline-employee", "1")
-    until = (datetime.now(UTC) + timedelta(seconds=3)).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def after(seconds: float) -> str:
+        return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S.%f")
+
     await copying.execute(
         "INSERT INTO employee_duty (employee_id, away, away_until, substitute_id) "
-        f"VALUES (1, true, '{until}', 2), (2, false, NULL, NULL)",
+        f"VALUES (1, true, '{after(3600)}', 2), (2, false, NULL, NULL)",
         f"UPDATE phone_number SET last_talker_id = 3 WHERE number = '{OLHA}'",
     )
     await copying.await_entry("leadline-employee", "1", None)
     assert await copying.entry("leadline-employee", "1s") == await copying.entry("leadline-employee", "2")
     await copying.await_entry("leadline-number", OLHA, "1-3|Olha Melnychenko~u24~Ольга Мельниченко")
+    await copying.execute(f"UPDATE employee_duty SET away_until = '{after(2)}' WHERE employee_id = 1")
     await copying.await_entry("leadline-employee", "1", step)
 
 

@@ -111,6 +111,12 @@ def _lives(pid: int) -> bool:
         return False
 
 
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def test_the_first_run_a_call_ctrl_c_and_the_second_run(tmp_path: Path) -> None:
     with running(tmp_path) as (process, printed):
         started = children_of(process.pid)
@@ -168,7 +174,7 @@ def test_a_killed_run_takes_everything_with_it(tmp_path: Path) -> None:
 def test_when_a_part_ends_by_itself_all_ends_and_its_name_is_told(tmp_path: Path) -> None:
     with running(tmp_path) as (process, _printed):
         started = children_of(process.pid)
-        (server,) = (pid for pid in started if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        (server,) = (pid for pid in started if b"serve" in _command(pid))
         os.kill(server, signal.SIGKILL)
         assert process.wait(30) == 1
     assert "leadline serve has ended by itself" in (tmp_path / "output.txt").read_text()

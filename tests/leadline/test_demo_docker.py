@@ -102,13 +102,18 @@ ENGINE = """case "$*" in
 esac"""
 
 
+def told_pid(file: Path) -> str | None:
+    """What is in it, once it is there."""
+    return file.read_text().strip() or None if file.exists() else None
+
+
 def test_the_container_is_started_looked_for_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes = fake_docker(tmp_path, monkeypatch, ENGINE.replace("exec sleep", "echo $$ > $0.waiting; exec sleep"))
     # `make run` names its folder as seen from the checkout; the server and the engine get whole paths.
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "var" / "asterisk"
     with docker.DockerAsterisk(VALUES, Path("var/asterisk")) as asterisk:
-        await_value(lambda: True if (tmp_path / "docker.waiting").exists() else None, 10, "docker wait")
+        await_value(lambda: told_pid(tmp_path / "docker.waiting"), 10, "docker wait")
         assert asterisk.running
         docker.console(asterisk.project, "core show channels")
     assert not asterisk.running
@@ -139,7 +144,7 @@ with DockerAsterisk(AsteriskValues(ami_events_secret="x", phone_secrets={}), Pat
         assert demonstration.stdout is not None
         while demonstration.stdout.readline() not in ("up\n", ""):
             pass
-        await_value(lambda: (tmp_path / "docker.waiting").exists() or None, 10, "docker wait")
+        await_value(lambda: told_pid(tmp_path / "docker.waiting"), 10, "docker wait")
         assert " down\n" not in notes.read_text()
         demonstration.kill()
     await_value(lambda: " down\n" in notes.read_text() or None, 10, "the container to be taken down")

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from leadline.demo.scenarios import Account, Behaviour, Dialling, caller, litera
 from leadline.demo.sip_messages import SipAddress, SipMessage, read_address, read_log
 from leadline.demo.sipp import await_value, free_port, free_ports, port_is_free
 from leadline.demo.voice import Voice
-from tests.listening import heard_beyond_loopback
+from tests.listening import heard_beyond_loopback, sockets_of
 
 LOG = b"""----------------------------------------------- 2026-11-21 19:29:35.675800
 UDP message received [996] bytes :
@@ -42,14 +43,18 @@ ACK sip:101@127"""
 
 
 def children() -> set[int]:
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that ended meanwhile
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def udp_sockets(pid: int) -> set[tuple[str, str]]:
     """A process's UDP addresses and ports, as the kernel writes them: 0100007F is 127.0.0.1."""
-    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    inodes = sockets_of(pid)
     rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
-    bound = [row[1].split(":") for row in rows if f"socket:[{row[9]}]" in inodes]
+    bound = [row[1].split(":") for row in rows if row[9] in inodes]
     return {(address, port) for address, port in bound}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from leadline.demo.sipp import free_port
 from leadline.server import SPARE_FILES, _allow_open_files, panel_share, set_lasting_objects_aside
 from leads.store.migrate import upgrade
 
@@ -41,9 +42,8 @@ def test_a_database_without_tables_is_refused_with_the_mend(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["LEADLINE_PANEL_PORT", "LEADLINE_FASTAGI_PORT"])
 def test_a_port_in_use_is_named(url: str, name: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as probe:
-        other = str(probe.getsockname()[1])
-        probe.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        other = str(free_port(socket.SOCK_STREAM))
         ports = {"LEADLINE_PANEL_PORT": other, "LEADLINE_FASTAGI_PORT": other}
         run = serve(LEADLINE_DATABASE_URL=url, **{**ports, name: str(taken.getsockname()[1])})
     assert run.returncode == 2
