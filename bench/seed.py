@@ -40,16 +40,27 @@ OPERATORS = ("50", "66", "95", "99", "67", "68", "96", "97", "98", "63", "73", "
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 CHUNK = 20_000
 _MANY = 10_000_000
-_STEP = 77_777_777
-"""Coprime to the count of numbers, so that neighbours in the list are strangers by number."""
+_BITS = 27
+"""The count of numbers is below two to so many."""
 _SECOND = 60_000_000
 """Where second numbers begin; leads are fewer."""
 
 
 def number_of(index: int) -> str:
     """The main number of lead `index`."""
-    place = index * _STEP % (_MANY * len(OPERATORS))
+    place = _scattered(index)
+    while place >= _MANY * len(OPERATORS):
+        place = _scattered(place)
     return f"+380{OPERATORS[place // _MANY]}{place % _MANY:07}"
+
+
+def _scattered(place: int) -> int:
+    """Another place for each: neighbours by number are strangers by age, and in all that goes by the index."""
+    every = (1 << _BITS) - 1
+    for factor in (0x2C1B3C6D, 0x297A2D39):
+        place = place * factor & every
+        place ^= place >> 14
+    return place
 
 
 def lead_rows(count: int, employees: Sequence[int]) -> Iterator[dict[str, Any]]:

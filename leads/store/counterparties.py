@@ -162,7 +162,7 @@ async def _source(
         names = ["", *await folders(session)]
         groups = [_group(place, base, Counterparty.folder == name) for place, name in enumerate(names)]
         label = case({name: place for place, name in enumerate(names)}, value=Counterparty.folder, else_=0)
-    return Source(Counterparty.id, key, tuple(groups), base, conditions, label, in_use)
+    return Source(Counterparty.id, key, tuple(groups), base, base, conditions, label, in_use)
 
 
 def _by_columns(

@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    not_,
     or_,
     select,
 )
@@ -68,6 +69,14 @@ _STATES = {
     LeadState.CLOSED: (_CLOSED,),
     LeadState.ALL: (0, 1, _CLOSED),
 }
+_SEEN_STATES: dict[LeadState, tuple[ColumnElement[bool], ...]] = {
+    LeadState.OPEN: (Lead.closed_at.is_(None),),
+    LeadState.UNNAMED: (Lead.closed_at.is_(None), not_(Lead.named)),
+    LeadState.NAMED: (Lead.closed_at.is_(None), Lead.named.is_(True)),
+    LeadState.CLOSED: (Lead.closed_at.is_not(None), Lead.merged_into_id.is_(None)),
+    LeadState.ALL: (Lead.merged_into_id.is_(None),),
+}
+"""The same, in what a row holds: the number of a state SQLite makes anew each time that it looks at one."""
 _KEYS: dict[LeadOrder, InstrumentedAttribute[Any]] = {
     LeadOrder.NUMBER: Lead.main_number,
     LeadOrder.CREATED: Lead.created_at,
@@ -265,16 +274,17 @@ class _Shape:
             responsibles = [self.wanted.responsible_id]
         states = _STATES[self.wanted.state]
         chosen = self.statuses if self.wanted.status_id is None else [self.wanted.status_id]
-        filters: list[ColumnElement[bool]] = [Lead.list_state.in_(states), *self.inside, *more]
+        others: list[ColumnElement[bool]] = [*self.inside, *more]
+        if self.wanted.status_id is not None:
+            others.append(Lead.status_id == self.wanted.status_id)
+        elif self.inside:
+            others.append(Lead.status_id.in_(chosen))  # As the indexes have it before what is inside.
+        if responsibles is not None:
+            others.append(_either(responsibles))
+        filters = [Lead.list_state.in_(states), *others]
         if _CLOSED in states:
             # In this form it is looked up for closed leads only.
             filters.append(or_(Lead.list_state != _CLOSED, Lead.merged_into_id.is_(None)))
-        if self.wanted.status_id is not None:
-            filters.append(Lead.status_id == self.wanted.status_id)
-        elif self.inside:
-            filters.append(Lead.status_id.in_(chosen))  # As the indexes have it before what is inside.
-        if responsibles is not None:
-            filters.append(_either(responsibles))
         key = _KEYS.get(self.order, Lead.sort_name)
         label: ColumnElement[int] | None = None
         in_use: Select[Any] | None = None
@@ -320,6 +330,7 @@ class _Shape:
             key=key,
             groups=tuple(groups),
             filters=tuple(filters),
+            seen=(*_SEEN_STATES[self.wanted.state], *others),
             conditions=conditions,
             label=label,
             labels_in_use=in_use,

@@ -5,13 +5,10 @@ See leads.store.listing for when each of them is good, leads.store.list_walks fo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Column, ColumnElement, UnaryExpression, and_, case, false, func, literal, select, true
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.operators import custom_op
-from sqlalchemy.sql.visitors import replacement_traverse
 
 from leads.store.list_runs import page_of_run
 from leads.store.list_shapes import MOST_COUNTED, Condition, Index, Place, Source, Total
@@ -19,13 +16,14 @@ from leads.store.list_walks import (
     GROUPS_AT_ONCE,
     MOST_GROUPS_WALKED,
     Search,
+    Walk,
     count,
     groups_in_use,
     in_index,
     looked_at,
     rows_in,
     sort,
-    walk,
+    without_index,
 )
 
 _FIRST_WALK, _SECOND_WALK = 200, 1000
@@ -77,7 +75,9 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
         if len(source.groups) > MOST_GROUPS_WALKED and whole <= MOST_COUNTED:
             places = await sort(search, source, source.filters, whole)
         else:
-            places, _left = await walk(search, source, await groups_in_use(search, source), search.limit)
+            walk = Walk(search, source, await groups_in_use(search, source))
+            await walk.go_on(search.limit)
+            places = walk.places
         return places, Total(whole, True)
     rarest, few = await _rarest(search.session, source)
     finds = _found_by(search.session, source, rarest)
@@ -98,32 +98,32 @@ async def fetch(search: Search, source: Source) -> tuple[list[Place], Total]:
 async def _walk_far(search: Search, source: Source, rarest: Condition | None) -> tuple[list[Place], Total | None]:
     """Walk as far as the page probably reaches; no total, where sorting costs less or all of it is farther off."""
     all_held = in_index(source)
+    effort = _IN_INDEX if all_held else _LOOKING
     groups = await groups_in_use(search, source)
     usual = longest = (_IN_INDEX if all_held and groups and groups[0].held else _LOOKING).walk
-    budget = _FIRST_WALK
-    while True:
-        places, left = await walk(search, source, groups, budget)
+    walk = Walk(search, source, groups)
+    walked, further = 0, _FIRST_WALK
+    while further > 0:
+        left = await walk.go_on(further)
         if left is None:
-            return places, await _total_checked(search, source, places)
+            return walk.places, await _total_checked(search, source, walk.places)
         if left:
-            return places, None
-        ahead = budget * search.limit // max(len(places), 1)
-        if ahead > longest and budget == _FIRST_WALK and rarest is not None:
+            break
+        walked += further
+        whole = walked * search.limit // max(len(walk.places), 1)
+        if whole > longest and walked == _FIRST_WALK and rarest is not None:
             run = await page_of_run(search, source, rarest, (_LOOKING.few, _LOOKING.more), usual)
             if run is not None:
                 return run, await _total_checked(search, source, run)
-        if ahead > longest == usual and budget >= _SECOND_WALK:
-            if rarest and await _at_most(search.session, rarest, (_IN_INDEX if all_held else _LOOKING).more):
-                return places, None
-            longest *= 2  # Half as long as it would take to sort so many.
-        if ahead <= longest:
-            budget = min(max(ahead * 3 // 2, budget * 2), longest)
-        elif budget < _SECOND_WALK:
-            budget = _SECOND_WALK
-        elif budget < longest:
-            budget = longest
+        if whole > longest == usual and walked >= _SECOND_WALK:
+            if rarest and await _at_most(search.session, rarest, effort.more):
+                break
+            longest = max(longest, effort.more // 2)  # Half as long as it would take to sort so many.
+        if whole > longest and walked < _SECOND_WALK:
+            further = _SECOND_WALK - walked
         else:
-            return places, None
+            further = min(max((whole - walked) * 5 // 4, walked) if whole <= longest else walked * 3, longest - walked)
+    return walk.places, None
 
 
 def _indexed(source: Source) -> list[Condition]:
@@ -160,27 +160,16 @@ def _found_by(session: AsyncSession, source: Source, driver: Condition | None) -
     if driver.rest is not None:
         checks.append(driver.rest)
     on_postgres = session.get_bind().dialect.name == "postgresql"
+    filters = source.seen
     match driver.index:
         case Index.COVERING:
-            found = driver.check
+            found, filters = driver.check, source.filters
         case Index.IDS_ONCE:
             found = driver.check if on_postgres else source.id == driver.ids.subquery().c.id
         case _:
             found = source.id.in_(driver.ids)
-    met = and_(true(), *source.filters, *checks)
-    return [found, case((met, true()), else_=false()) if on_postgres else _without_index(source, met)]
-
-
-def _without_index(source: Source, met: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The same condition, for which SQLite uses no index: https://www.sqlite.org/optoverview.html (unary +)."""
-    of_list = source.id.class_.__table__
-
-    def hide(element: Any, **_kw: Any) -> Any:
-        if isinstance(element, Column) and element.table is of_list:
-            return UnaryExpression(element, operator=custom_op("+"), type_=element.type)
-        return None
-
-    return replacement_traverse(met, {}, hide)
+    met = and_(true(), *filters, *checks)
+    return [found, case((met, true()), else_=false()) if on_postgres else without_index(source, met)]
 
 
 async def _total_checked(search: Search, source: Source, places: Sequence[Place]) -> Total:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, GenerativeSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store.list_shapes import Condition, Group, Place, Run, Segments, Source
-from leads.store.list_walks import Search, groups_in_use, walk
+from leads.store.list_walks import Search, Walk, groups_in_use
 
 _MIX, _MIXED, _CUT = 2_654_435_761, 2**31 - 1, 16
 """An id (31 bits) times its own mixture, without the lower bits: a hundred thousand of them do not overflow a sum."""
@@ -28,11 +28,10 @@ async def page_of_run(
     run = matches.run
     if run is None or run.key is not source.key or not await _stands_together(search.session, run, matches, *between):
         return None
-    groups = [_within(search, group, run) for group in await groups_in_use(search, source)]
-    for budget in (search.limit, longest):
-        places, left = await walk(search, source, groups, budget)
-        if left is None:
-            return places
+    walk = Walk(search, source, [_within(search, group, run) for group in await groups_in_use(search, source)])
+    for budget in (search.limit, longest - search.limit):
+        if await walk.go_on(budget) is None:
+            return walk.places
     return None
 
 

@@ -87,14 +87,16 @@ class Condition:
 class Source:
     """A list, or a part of one.
 
-    `filters` say the same as all segments together. `label` is that of a row's group, None where there is only one.
-    `labels_in_use` finds the labels of groups that hold rows, where many may be empty.
+    `filters` say the same as all segments together, in columns of the indexes; `seen` says it in those of a row, where
+    some of the indexes' are made of others each time that a row is looked at. `label` is that of a row's group, None
+    where there is only one. `labels_in_use` finds the labels of groups that hold rows, where many may be empty.
     """
 
     id: InstrumentedAttribute[int]
     key: InstrumentedAttribute[Any]
     groups: tuple[Group, ...]
     filters: tuple[ColumnElement[bool], ...]
+    seen: tuple[ColumnElement[bool], ...]
     conditions: tuple[Condition, ...] = ()
     label: ColumnElement[int] | None = None
     labels_in_use: Select[Any] | None = None

@@ -3,16 +3,20 @@
 Which of them is good when, leads.store.list_paths decides.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     GenerativeSelect,
     Select,
     Subquery,
+    UnaryExpression,
     and_,
     case,
     func,
@@ -24,8 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
+from sqlalchemy.sql.visitors import replacement_traverse
 
-from leads.store.list_shapes import MOST_COUNTED, Group, Index, Place, Source
+from leads.store.list_shapes import MOST_COUNTED, Group, Index, Place, Segments, Source
 
 GROUPS_AT_ONCE = 4
 """Groups that are sorted by one statement; each further one takes twice as many."""
@@ -47,39 +54,76 @@ def in_index(source: Source) -> bool:
     return all(condition.index is Index.COVERING for condition in source.conditions)
 
 
-async def walk(search: Search, source: Source, groups: Sequence[Group], budget: int) -> tuple[list[Place], int | None]:
-    """Follow the order through these groups for at most `budget` rows.
+class Walk:
+    """A walk along the order of a source, from the start of a search through the groups ahead of it.
 
-    Returns: what was found, and how many rows more might have been walked through; None where the page is complete.
+    It goes on where it stopped, and `places` has what it found so far.
     """
-    session, start = search.session, search.start
-    all_held = bool(source.conditions) and in_index(source)
-    places: list[Place] = []
-    for number, group in enumerate(groups):
-        if source.conditions and number == MOST_GROUPS_WALKED:
-            return places, budget
-        wanted = search.limit - len(places)
-        most = budget if source.conditions else wanted
-        after = () if start is None or start.rank != group.rank else (_beyond(source, start, search.descending),)
-        held = group.held if all_held else None
-        segments = [(*after, *segment) for segment in (held or group.segments)()]  # SQLite begins at the first.
+
+    def __init__(self, search: Search, source: Source, groups: Sequence[Group]) -> None:
+        self.places: list[Place] = []
+        self._search = search
+        self._source = source
+        self._groups = deque(groups)
+        self._most_groups = MOST_GROUPS_WALKED if source.conditions else len(groups)
+        self._start = search.start
+        self._all_held = bool(source.conditions) and in_index(source)
+
+    async def go_on(self, budget: int) -> int | None:
+        """Look through at most `budget` rows more.
+
+        Returns: how many rows more might have been walked through, 0 for none; None where the page is complete.
+        """
+        while self._groups:
+            if self._most_groups == 0:
+                return budget
+            group, start = self._groups[0], self._start
+            after = () if start is None or start.rank != group.rank else (self._beyond(start),)
+            segments = [(*after, *segment) for segment in self._segments_of(group)]  # SQLite begins at the first.
+            stop = await self._place_at(group, segments, budget) if self._source.conditions else None
+            await self._take(group, segments, stop, budget)
+            if len(self.places) == self._search.limit:
+                return None
+            if stop is not None:
+                self._start = stop
+                return 0
+            if self._source.conditions:
+                # Many segments take longer to count than the one condition that they are together.
+                stretch = segments[0] if len(segments) == 1 else (*after, *group.together())
+                budget -= await count(self._search.session, self._source, stretch, budget)
+            self._groups.popleft()
+            self._most_groups -= 1
+        return None
+
+    def _segments_of(self, group: Group) -> Segments:
+        held = group.held if self._all_held else None
+        return (held or group.segments)()
+
+    def _beyond(self, start: Place) -> ColumnElement[bool]:
+        return _beyond(self._source, start, self._search.descending)
+
+    async def _place_at(self, group: Group, segments: Sequence[Sequence[Any]], number: int) -> Place | None:
+        """The place of the row of that number in a group, from 1; None where it has no such row."""
+        at = _ordered(self._source, segments, self._search, number).limit(1).offset(number - 1)
+        row = (await self._search.session.execute(at)).first()
+        return None if row is None else Place(group.rank, group.label, row[0], row[1])
+
+    async def _take(self, group: Group, segments: list[Any], stop: Place | None, most: int) -> None:
+        """Add the rows of a group that the source wants, as far as `stop`, which is the row of number `most`."""
+        search, source = self._search, self._source
+        wanted = search.limit - len(self.places)
         if not source.conditions:
-            shown: Select[Any] | CompoundSelect[Any] = _ordered(source, segments, search, most)
-        elif held is not None:
-            shown = _met(source, segments, search, most).limit(wanted)
+            shown: Select[Any] | CompoundSelect[Any] = _ordered(source, segments, search, wanted)
         else:
-            shown = _checked(source, _ordered(source, segments, search, most), search, wanted)
-        rows = (await session.execute(shown)).all()
-        places.extend(Place(group.rank, group.label, row[0], row[1]) for row in rows)
-        if len(places) == search.limit:
-            return places, None
-        if source.conditions:
-            # Many segments take longer to count than the one condition that they are together.
-            stretch = segments[0] if len(segments) == 1 else (*after, *group.together())
-            budget -= await count(session, source, stretch, budget)
-            if budget == 0:
-                return places, 0
-    return places, None
+            if stop is not None:
+                within = _up_to(source, stop, search.descending)
+                segments = [(*segment[:1], within, *_without_end(source, segment[1:], search)) for segment in segments]
+            window = partial(_window, source, segments, search, most)
+            held = self._all_held and group.held is not None
+            shown = _met(source, window, search) if held else _checked(source, window(), search)
+            shown = shown.limit(wanted)
+        rows = (await search.session.execute(shown)).all()
+        self.places.extend(Place(group.rank, group.label, row[0], row[1]) for row in rows)
 
 
 def _groups_ahead(source: Source, search: Search) -> list[Group]:
@@ -128,20 +172,45 @@ def _directed(*columns: Any, descending: bool) -> list[Any]:
     return [column.desc() if descending else column for column in columns]
 
 
-def _checked(source: Source, ordered: Select[Any] | CompoundSelect[Any], search: Search, limit: int) -> Select[Any]:
+def _window(source: Source, segments: Sequence[Sequence[Any]], search: Search, most: int, *also: Any) -> Subquery:
+    """The rows that a walk looks through, of which PostgreSQL is told the number, SQLite the place of the last.
+
+    So SQLite looks at no more of them than the page needs; of an ordered and limited window it sorts all rows once
+    more before it gives the first.
+    """
+    if search.session.get_bind().dialect.name == "postgresql":
+        return _ordered(source, segments, search, most, *also).subquery()
+    parts = [select(source.key.label("key"), source.id.label("id"), *also).where(*segment) for segment in segments]
+    return (parts[0] if len(parts) == 1 else union_all(*parts)).subquery()
+
+
+def _checked(source: Source, window: Subquery, search: Search) -> Select[Any]:
     """The rows of a window that meet the conditions."""
-    window = ordered.subquery()
     checks = [condition.check for condition in source.conditions]
     shown = looked_at(search.session, select(window.c.key, window.c.id), window, source.id, checks)
-    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending)).limit(limit)
+    return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending))
 
 
-def _met(source: Source, segments: Sequence[Sequence[ColumnElement[bool]]], search: Search, most: int) -> Select[Any]:
+def _met(source: Source, window_with: Callable[[Any], Subquery], search: Search) -> Select[Any]:
     """The rows of a window that meet filters and conditions, of which its index holds all that they ask for."""
-    asked = and_(*source.filters, *(condition.check for condition in source.conditions)).label("met")
-    window = _ordered(source, segments, search, most, asked).subquery()
+    asked = and_(*source.filters, *(condition.check for condition in source.conditions))
+    if search.session.get_bind().dialect.name != "postgresql":
+        asked = without_index(source, asked)
+    window = window_with(asked.label("met"))
     shown = select(window.c.key, window.c.id).where(window.c.met)
     return shown.order_by(*_directed(window.c.key, window.c.id, descending=search.descending))
+
+
+def without_index(source: Source, met: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same condition, for which SQLite uses no index: https://www.sqlite.org/optoverview.html (unary +)."""
+    of_list = source.id.class_.__table__
+
+    def hide(element: Any, **_kw: Any) -> Any:
+        if isinstance(element, Column) and element.table is of_list:
+            return UnaryExpression(element, operator=operators.custom_op("+"), type_=element.type)
+        return None
+
+    return replacement_traverse(met, {}, hide)
 
 
 def looked_at(
@@ -207,6 +276,32 @@ def _beyond(source: Source, start: Place, descending: bool) -> ColumnElement[boo
     here = tuple_(source.key, source.id)
     there = tuple_(literal(start.key, source.key.type), literal(start.id, source.id.type))
     return here < there if descending else here > there
+
+
+def _up_to(source: Source, stop: Place, descending: bool) -> ColumnElement[bool]:
+    """What does not stand after `stop` within its group."""
+    if stop.key is None:
+        return source.id >= stop.id if descending else source.id <= stop.id
+    here = tuple_(source.key, source.id)
+    there = tuple_(literal(stop.key, source.key.type), literal(stop.id, source.id.type))
+    return here >= there if descending else here <= there
+
+
+def _without_end(source: Source, segment: Sequence[Any], search: Search) -> list[ColumnElement[bool]]:
+    """The conditions of a segment but for those that end it by the key: a stop within it ends it before.
+
+    With several ends SQLite takes another index, or passes the stop.
+    """
+    ends = (operators.gt, operators.ge) if search.descending else (operators.lt, operators.le)
+
+    def is_end(side: ColumnElement[bool]) -> bool:
+        return isinstance(side, BinaryExpression) and side.operator in ends and side.left.compare(source.key.expression)
+
+    kept: list[ColumnElement[bool]] = []
+    for condition in segment:
+        all_of = isinstance(condition, BooleanClauseList) and condition.operator is operators.and_
+        kept += [side for side in (condition.clauses if all_of else [condition]) if not is_end(side)]
+    return kept
 
 
 async def count(session: AsyncSession, source: Source, finds: Sequence[ColumnElement[bool]], most: int) -> int:
