@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 from leadline.demo.sipp import free_port, keep_to_ports
+from leads.store import daily_plans
 from leads.store.engine import Database
 from leads.store.migrate import upgrade
 from tests.compiled import share_compiled
@@ -123,6 +124,14 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """What was imported stays: a collection of garbage need not go through all of it again and again."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def planning_without_long_pauses() -> Iterator[None]:
+    """Nobody works beside a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(daily_plans, "_PAUSES", 1)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

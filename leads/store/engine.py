@@ -229,9 +229,14 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-async def breathe(began: float) -> None:
-    """Between the batches of a long work: leave the database to others for as long as it was ours since `began`."""
-    await asyncio.sleep(max(time.monotonic() - began, SHORTEST_PAUSE))
+async def breathe(began: float, times: int = 1) -> None:
+    """Between the batches of a long work: leave the database to others for as long as it was ours since `began`.
+
+    Args:
+        began: by time.monotonic().
+        times: as often as that, for work that nobody waits for.
+    """
+    await asyncio.sleep(max((time.monotonic() - began) * times, SHORTEST_PAUSE))
 
 
 def lock_key(word: str) -> int:

@@ -24,6 +24,7 @@ from tests.leads.holding import watch
 from tests.leads.planning import HOT, NUMBER, OTHER, UNPROMISING, WARM, ZONE, Desk
 
 TODAY = date(2026, 3, 3)
+PAUSES = daily_plans._PAUSES  # As it is before tests are made quick.
 
 
 @pytest.fixture
@@ -121,6 +122,22 @@ async def test_the_load_is_not_counted_while_others_wait(desk: Desk, monkeypatch
     assert await _run(desk) == 20
     assert [one for one in seen.statements if "count(" in one] == []
     assert min(seen.pauses) >= SHORTEST_PAUSE
+
+
+async def test_others_have_nine_times_as_long_as_the_job(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily_plans, "AT_ONCE", 7)
+    card = {"name": "x", "status_id": HOT, "created_at": desk.now, "updated_at": desk.now}
+    async with desk.database.write() as session:
+        await session.execute(insert(Lead), [card] * 20)
+    pauses: list[int] = []
+
+    async def breathe(_began: float, times: int) -> None:
+        pauses.append(times)
+
+    monkeypatch.setattr(daily_plans, "breathe", breathe)
+    monkeypatch.setattr(daily_plans, "_PAUSES", PAUSES)
+    assert await _run(desk) == 20
+    assert pauses == [9] * 3
 
 
 async def test_two_servers_and_one_that_died_midway_do_each_day_once(
