@@ -91,7 +91,7 @@ class Form:
     """The fields of one form: what was typed, what is wrong with it, and what somebody else saved meanwhile.
 
     `errors` maps a field's name to a message in the viewer's language; the macros of templates/forms.html show them.
-    `theirs` maps a field to what the database holds now, after a conflict.
+    `theirs` maps a field to what the database holds now, after a conflict; `overtaken` tells that there was one.
     """
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
@@ -99,18 +99,19 @@ class Form:
         self._fields = fields
         self.errors: dict[str, str] = {}
         self.theirs: dict[str, str] = {}
+        self.overtaken = False
 
     @classmethod
     def filled(cls, **values: object) -> "Form":
-        """A form to begin with; None is empty, True is ticked, a list is a repeated field."""
+        """A form to begin with; None and False are nothing, True is ticked, a list is a repeated field."""
         fields: dict[str, list[str]] = {}
         for name, value in values.items():
             if isinstance(value, (list, tuple)):
                 fields[name] = ["" if item is None else str(item) for item in value]
-            elif value is True:
-                fields[name] = ["1"]
-            elif value is not None and value is not False:
-                fields[name] = [str(value)]
+            elif value is None or value is False:
+                fields[name] = []  # Known to be nothing, which somebody else may have made of something.
+            else:
+                fields[name] = ["1" if value is True else str(value)]
         return cls(fields)
 
     def value(self, name: str) -> str:
@@ -130,16 +131,19 @@ class Form:
             shown: how a field's value is said, where it is a key or a code.
         """
         form = self.replaced(version=current.value("version"))
+        form.overtaken = True
         for name in current._fields:
-            if name != "version" and current.values(name) != self.values(name):
+            # An empty text is sent, a tick that is not set is not: both are nothing.
+            saved, typed = ([] if values == [""] else values for values in (current.values(name), self.values(name)))
+            if name != "version" and saved != typed:
                 say = (shown or {}).get(name, str)
-                form.theirs[name] = ", ".join(say(value) for value in current.values(name) if value)
+                form.theirs[name] = ", ".join(say(value) for value in saved if value)
         return form
 
     def replaced(self, **values: object) -> "Form":
         """The same form with some fields set anew, as after a conflict."""
         form = Form({**self._fields, **Form.filled(**values)._fields})
-        form.errors, form.theirs = self.errors, self.theirs
+        form.errors, form.theirs, form.overtaken = self.errors, self.theirs, self.overtaken
         return form
 
     def fail(self, name: str, message: str) -> None:

@@ -44,7 +44,8 @@ async def save_choice(request: web.Request) -> web.Response:
         async with panel.database.write() as session:
             await save_planning_choice(session, form.version(), made)
     except SavedMeanwhileError:
-        return _page(request, form.against(await _saved(request)), 409)
+        names = dict(_day_names())
+        return _page(request, form.against(await _saved(request), {"working_day": lambda day: names[day]}), 409)
     return redirect(request, PAGE, flash=_("Saved."))
 
 
@@ -61,7 +62,11 @@ async def _saved(request: web.Request) -> Form:
 
 
 def _page(request: web.Request, form: Form, status: int = 200) -> web.Response:
-    names = get_day_names("wide", "stand-alone", locale=current_locale().language)
-    days = [(str(number + 1), names[number].capitalize()) for number in range(7)]
     zone = panel_of(request).zone.key
-    return render(request, "planning/choice.html", status=status, form=form, days=days, zone=zone)
+    return render(request, "planning/choice.html", status=status, form=form, days=_day_names(), zone=zone)
+
+
+def _day_names() -> list[tuple[str, str]]:
+    """The days of the week, each as the form has it and in words."""
+    names = get_day_names("wide", "stand-alone", locale=current_locale().language)
+    return [(str(number + 1), names[number].capitalize()) for number in range(7)]

@@ -1,5 +1,7 @@
 """Which calls are recorded, and for how long recordings are kept; for administrators (C12)."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -7,7 +9,7 @@ from leads.admin.context import admin_only, panel_of
 from leads.admin.forms import Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import N_, _
-from leads.admin.rendering import redirect, render
+from leads.admin.rendering import number_text, redirect, render
 from leads.domain.recordings import RecordedCalls
 from leads.store import company, recordings
 from leads.store.recordings import RecordingChoice
@@ -60,7 +62,7 @@ async def save_choice(request: web.Request) -> web.Response:
             return redirect(request, PAGE, flash=_("Saved."))
     async with panel.database.read() as session:
         if status == 409:
-            form = form.against(await _saved(session), {"calls": lambda value: _(CHOICES[RecordedCalls(value)])})
+            form = form.against(await _saved(session), await _said(session))
         return await _page(request, session, form, status)
 
 
@@ -77,6 +79,17 @@ async def _page(request: web.Request, session: AsyncSession, form: Form, status:
         unusable=[str(folder.root) for folder in folders.values() if not folder.is_usable()],
         has_folder=bool(folders),
     )
+
+
+async def _said(session: AsyncSession) -> dict[str, Callable[[str], str]]:
+    """How the choice is said where it is a code or a key."""
+    numbers = {str(did.id): number_text(did.number) for did in await company.dids(session)}
+    phones = {str(phone.id): phone.number for phone in await company.phones(session)}
+    return {
+        "calls": lambda value: _(CHOICES[RecordedCalls(value)]),
+        "did": lambda key: numbers.get(key, key),
+        "phone": lambda key: phones.get(key, key),
+    }
 
 
 async def _saved(session: AsyncSession) -> Form:

@@ -55,8 +55,7 @@ async def save(request: web.Request) -> web.Response:
                 await save_source(session, source_id, form.version(), name, active)
         except SavedMeanwhileError:
             source = await _find(request)
-            yes_or_no = {"active": lambda value: _("In use") if value else ""}
-            return _card(request, form.against(_form_from(source), yes_or_no), source, status=409)
+            return _card(request, form.against(_form_from(source)), source, status=409)
         except GoneError:
             raise _no_such_source() from None
         except (TakenError, IntegrityError):

@@ -166,6 +166,32 @@ async def test_the_second_of_two_who_save_one_employee_is_told(
     assert (await admin.post(path, mine | {"version": "2"})).status == 303
 
 
+async def test_a_right_that_somebody_took_away_is_not_given_back_unseen(admin: Visitor, company: Company) -> None:
+    path = f"/company/employees/{company.maria}"
+    page = (await admin.get(path)).text
+    fields = {
+        "version": "1",
+        "name": "Марія Коваленко",
+        "login": "maria",
+        "role": "employee",
+        "active": "1",
+        "ring_seconds": "20",
+        "phone_number": "102",
+        "phone_endpoint": "PJSIP/102",
+        "phone_mode": "utf8",
+        "phone_length": "24",
+    }
+    assert 'name="version" value="1"' in page
+    assert (await admin.post(path, fields | {"may_export": "1"})).status == 303
+    assert (await admin.post(path, fields | {"version": "2"})).status == 303
+    late = await admin.post(path, fields | {"version": "2", "may_export": "1"})
+    assert late.status == 409
+    assert "<q>without a tick</q>" in late.text
+    same = await admin.post(path, fields | {"version": "2", "password": PASSWORD})
+    assert same.status == 409
+    assert "Somebody else saved this meanwhile." in same.text
+
+
 async def test_a_change_of_phones_alone_counts_as_a_save(database: Database, company: Company, clock: Clock) -> None:
     async with database.write() as session:
         await store.save_employee(session, company.yurii, 1, _edit(phones=()), clock())

@@ -64,3 +64,16 @@ def test_a_conflict_keeps_the_typed_and_shows_the_saved() -> None:
     assert conflict.value("name") == "mine"
     assert conflict.version() == 2
     assert conflict.theirs == {"name": "theirs", "phone": "no. 101, no. 102"}
+
+
+def test_a_conflict_shows_what_was_emptied_and_unticked() -> None:
+    form = Form({"version": ["1"], "name": ["same"], "days": ["30"], "may_export": ["1"], "label": [""]})
+    saved = Form.filled(version=2, name="same", days=None, may_export=False, label=None, may_listen=True)
+    conflict = form.against(saved)
+    assert conflict.theirs == {"days": "", "may_export": "", "may_listen": "1"}
+
+
+def test_whoever_saves_the_same_as_somebody_else_is_told_too() -> None:
+    form = Form({"version": ["1"], "name": ["same"]}).against(Form.filled(version=2, name="same"))
+    assert form.theirs == {}
+    assert form.overtaken

@@ -251,7 +251,9 @@ async def test_the_company_chooses_how_it_plans(admin: Visitor, database: Databa
     async with database.read() as session:
         choice = (await session.scalars(select(PlanningSetting))).one()
     assert (choice.planning, choice.daily_cap, choice.working_days) == (False, 20, "126")
-    late = await admin.post("/company/planning", fields | {"daily_cap": 9})
+    late = await admin.post("/company/planning", fields | {"daily_cap": 9, "planning": 1, "working_day": [1, 2]})
     assert late.status == 409
+    assert "<q>without a tick</q>" in late.text
+    assert "<q>Monday, Tuesday, Saturday</q>" in late.text
     wrong = await admin.post("/company/planning", fields | {"working_day": [], "version": 2})
     assert "Choose at least one day of the week." in wrong.text
