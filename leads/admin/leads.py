@@ -222,7 +222,7 @@ async def save(request: web.Request) -> web.Response:
 def _filled(card: LeadCard) -> Form:
     return Form.filled(
         version=card.version,
-        name=card.name if card.named else "",
+        name=card.typed_name,
         number=[number_text(number) for number in card.numbers],
         email=card.email,
         address=card.address,
@@ -286,10 +286,9 @@ async def _beside(session: AsyncSession, form: Form, edit: LeadEdit, card: LeadC
     people, words = dict(await employees(session)), dict(pages.language_choices())
     form = form.replaced(version=card.version, responsible_seen=card.responsible_id or "")
     responsible = form.identifier("responsible_id")
-    name = card.name if card.named else ""
     pages.put_beside(
         form,
-        ("name", edit.name, name, name),
+        ("name", edit.name, card.typed_name, card.typed_name),
         ("email", edit.email, card.email, card.email),
         ("address", edit.address, card.address, card.address),
         ("comment", edit.comment, card.comment, card.comment),

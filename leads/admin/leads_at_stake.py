@@ -37,7 +37,7 @@ def from_lead(lead: LeadCard) -> Form:
     return Form.filled(
         lead_id=lead.id,
         lead_version=lead.version,
-        name=lead.name if lead.named else "",
+        name=lead.typed_name,
         number=[number_text(number) for number in lead.numbers],
         email=lead.email,
         address=lead.address,

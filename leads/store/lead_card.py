@@ -64,6 +64,11 @@ class LeadCard:
     created_at: datetime
     last_call_at: datetime | None
 
+    @property
+    def typed_name(self) -> str:
+        """What a person typed for a name, also without a letter; nothing where the lead is called by its number."""
+        return "" if not self.named and self.name in self.numbers[:1] else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class LeadEdit:

@@ -175,7 +175,7 @@ async def update_lead(
 def edit_of(card: LeadCard) -> LeadEdit:
     """The card as an edit that changes nothing."""
     return LeadEdit(
-        name=card.name if card.name != card.numbers[0] else "",
+        name=card.typed_name,
         numbers=card.numbers,
         email=card.email,
         address=card.address,

@@ -115,8 +115,10 @@ async def _unite_numbers(session: AsyncSession, survivor: Lead, gone: Lead, jour
 async def _unite_fields(session: AsyncSession, survivor: Lead, gone: Lead, journal: Journal) -> None:
     """Fill the survivor's empty fields; its status stays."""
     name, named = merged_name(survivor.name, survivor.named, gone.name, gone.named)
+    if not named and name in {row.number for row in survivor.numbers}:
+        name = survivor.main_number
     merged = {
-        "name": name if named else survivor.main_number,
+        "name": name,
         "email": merged_text(survivor.email, gone.email),
         "address": merged_text(survivor.address, gone.address),
         "comment": merged_comment(survivor.comment, gone.comment),

@@ -61,8 +61,10 @@ def _derived(connection: Connection, lead_id: int) -> dict[str, str]:
     numbers = connection.scalars(
         select(PhoneNumber.number).where(PhoneNumber.lead_id == lead_id).order_by(PhoneNumber.position, PhoneNumber.id)
     ).all()
-    name, named, email = connection.execute(select(Lead.name, Lead.named, Lead.email).where(Lead.id == lead_id)).one()
-    name = name if named else numbers[0]
+    columns = Lead.name, Lead.named, Lead.main_number, Lead.email
+    name, named, main_number, email = connection.execute(select(*columns).where(Lead.id == lead_id)).one()
+    # What a person typed without a letter names nobody (L13), yet is his.
+    name = numbers[0] if not named and name == main_number else name
     return {
         "name": name,
         "sort_name": sort_key(name),

@@ -71,6 +71,16 @@ async def test_a_lead_is_made_found_and_edited(admin: Visitor, company: Company)
     assert "Нове Ім'я" not in _text((await admin.get("/leads?state=unnamed")).text)
 
 
+async def test_a_name_without_a_letter_stays_though_it_names_nobody(admin: Visitor) -> None:
+    card = await _make(admin, name="007", number=["0501234567"])
+    page = await admin.get(card)
+    assert "Without a name" in _text(page.text)
+    assert 'id="name" name="name" type="text" value="007"' in page.text
+    changed = {**FIELDS, "name": "007", "number": ["0501234567"], "version": _version(page.text), "comment": "бар"}
+    assert (await admin.post(card, changed)).status == 303
+    assert 'type="text" value="007"' in (await admin.get(card)).text
+
+
 async def test_the_second_of_two_is_told_and_loses_nothing(
     admin: Visitor, yurii: Visitor, company: Company, clock: Clock
 ) -> None:

@@ -155,8 +155,11 @@ async def test_a_lead_that_somebody_did_anything_with_is_his(life: Life, made: d
     assert (saved.closed, [lead.id for _number, lead in saved.kept]) == ((), [1])
 
 
-async def test_a_supervisor_opens_a_lead_again_with_the_numbers_that_are_free(life: Life) -> None:
-    lead_id = await life.lead(status_id=3)
+@pytest.mark.parametrize(("typed", "called"), [("Лід", "Лід"), ("007", "007"), ("", OFFICE)])
+async def test_a_supervisor_opens_a_lead_again_with_the_numbers_that_are_free(
+    life: Life, typed: str, called: str
+) -> None:
+    lead_id = await life.lead(status_id=3, name=typed)
     company = (await life.company(MOBILE)).id
     with pytest.raises(NoNumberFreeError):
         await life.reopen(lead_id)
@@ -167,6 +170,7 @@ async def test_a_supervisor_opens_a_lead_again_with_the_numbers_that_are_free(li
     await life.reopen(lead_id)
     lead = await life.get(lead_id)
     assert (lead.closed_at, lead.counterparty_id, lead.status_id, lead.main_number) == (None, None, 1, OFFICE)
+    assert lead.name == called
     assert await life.numbers(lead_id) == [(OFFICE, True)]
     async with life.database.read() as session:
         rows = await history(session, lead_id=lead_id)
