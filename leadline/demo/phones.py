@@ -11,7 +11,7 @@ from leadline.demo.scenarios import Account, Behaviour, Dialling
 from leadline.demo.sip_messages import SipMessage, read_address
 from leadline.demo.sipp import PhoneError, Sipp, await_value, free_port
 
-_REGISTER_SECONDS = 5.0
+_REGISTER_SECONDS = 15.0
 _ASKED_SECONDS = 1.0
 _EXPIRES = 3600
 # The trunk is known by this address, and a machine reaches all of its own addresses from here.

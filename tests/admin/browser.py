@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from tests.admin.conftest import PASSWORD
+
+# A busy machine is no fault of what is tested; what is there at once costs no time.
+expect.set_options(timeout=20_000)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The panel in a real browser: signing in, live calls under typed text, hostile names, small screens (X1, X2, X3)."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -95,7 +96,8 @@ async def test_clocks_tick_in_the_browser(desk: Window, database: Database, comp
     call_id = await add_call(database, clock, "1.1")
     clock.move(seconds=65)
     await desk.sign_in("admin")
-    await expect(desk.page.locator(f"#call-{call_id} .tick")).to_have_text("1:07")
+    # Whichever second it shows when it is looked at: not the one with which the page came.
+    await expect(desk.page.locator(f"#call-{call_id} .tick")).to_have_text(re.compile("^1:(0[6-9]|[1-5][0-9])$"))
 
 
 async def test_a_lost_connection_is_said_and_mended(

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from playwright.async_api import Browser, Page, Request
+from playwright.async_api import Browser, Page, Request, expect
+
+# A busy machine is no fault of what is tested; what is there at once costs no time.
+expect.set_options(timeout=20_000)
 
 EXPECTED = ("the server responded with a status of 4",)
 """What Chromium says of answers that are refusals on purpose."""
@@ -41,7 +44,6 @@ class Desks:
         """One more window, signed in anew."""
         context = await self._browser.new_context(viewport={"width": width, "height": 900}, locale="en-US")
         desk = Desk(await context.new_page(), self._address)
-        desk.page.set_default_timeout(10_000)
         desk.page.on("console", lambda said: _note(desk, said.type, said.text))
         desk.page.on("pageerror", lambda error: desk.complaints.append(str(error)))
         desk.page.on("requestfailed", lambda request: _note_failed(desk, request))

@@ -23,6 +23,7 @@ from leadline.demo.server_process import ServerProcess
 from leadline.demo.sipp import await_value, free_port, free_ports
 from leads.store.engine import Database
 from leads.store.migrate import upgrade
+from tests.lab.signed_in import await_phone
 
 LAB_MARK = pytest.mark.lab
 
@@ -55,8 +56,7 @@ class Pbx:
 
     def await_phone(self, number: str) -> None:
         """Wait until the PBX would ring a phone that has signed in."""
-        state = f"dialplan eval function DEVICE_STATE(PJSIP/{number})"
-        await_value(lambda: "NOT_INUSE" in self.instance.cli(state) or None, 10, f"phone {number} to be there")
+        await_phone(self.instance, number)
 
     def await_idle(self, seconds: float = 10.0) -> None:
         """Wait until no channel is left; one that stays behind is a fault, but of this test alone."""
@@ -199,6 +199,7 @@ class Phones:
         phone = self._open.get(number)
         if phone is None:
             phone = self._open[number] = Phone(self.pbx.account(number), self.pbx.sip, behaviour)
+            self.pbx.await_phone(number)
         elif behaviour is not None:
             phone.behave(behaviour)
         return phone

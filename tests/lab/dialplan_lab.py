@@ -16,6 +16,7 @@ from leads.domain.directory import DisplayMode, Extension
 from leads.domain.reasons import Reason, ReasonCode
 from routing.decision import Decision, Ring, Step, StepKind
 from tests.lab.scripted_agi import ScriptedAgi
+from tests.lab.signed_in import await_phone
 
 CALLER = "+380501234567"
 WHY = Reason(ReasonCode.CALLER_HIDDEN)
@@ -74,7 +75,9 @@ class DialplanLab:
 
     def phone(self, number: str, behaviour: Behaviour | None = None) -> Phone:
         """A phone that is signed in."""
-        return Phone(self.account(number), self.pbx, behaviour)
+        phone = Phone(self.account(number), self.pbx, behaviour)
+        await_phone(self.asterisk, number)
+        return phone
 
     def account(self, number: str) -> Account:
         return Account(number, self.values.phone_secrets[number])

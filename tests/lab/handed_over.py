@@ -18,4 +18,4 @@ def await_handed_over(asterisk: AsteriskInstance, transferer: str, caller: str) 
         together = [row for row in rows if row[-2] in theirs - {""}]
         return len(together) > 1 and not any(row[0].startswith(f"PJSIP/{transferer}-") for row in together)
 
-    await_value(lambda: is_done() or None, 5, f"{caller} to be handed over by {transferer}")
+    await_value(lambda: is_done() or None, 20, f"{caller} to be handed over by {transferer}")

@@ -15,7 +15,7 @@ def recordings_in(folder: Path) -> set[Path]:
 
 def await_written(asterisk: AsteriskInstance) -> None:
     """Wait until Asterisk holds no recording open."""
-    await_value(lambda: not _open_recordings(asterisk) or None, 5, "the end of writing")
+    await_value(lambda: not _open_recordings(asterisk) or None, 20, "the end of writing")
 
 
 def _open_recordings(asterisk: AsteriskInstance) -> set[str]:

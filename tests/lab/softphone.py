@@ -20,7 +20,7 @@ from leadline.demo.sip_messages import SipAddress, read_address
 from leadline.demo.sipp import free_port
 
 _LOCAL = "127.0.0.1"
-_SECONDS = 10.0
+_SECONDS = 20.0
 _SDP = (
     "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n"
     "m=audio {rtp} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"

@@ -80,7 +80,7 @@ def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None
     assert processes_with(tmp_path)
     owner.kill()
     owner.wait()
-    await_value(lambda: not processes_with(tmp_path) or None, 5, "Asterisk to end with its owner")
+    await_value(lambda: not processes_with(tmp_path) or None, 20, "Asterisk to end with its owner")
 
 
 def test_it_does_not_run_as_root(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_frozen_one_says_nothing_and_can_go_on(tmp_path: Path) -> None:
             assert ami.recv(1) == b"A"
         assert instance.cli("core show version").startswith("Asterisk 22")
         os.kill(instance.pid, signal.SIGKILL)
-        await_value(lambda: not instance.running or None, 5, "the holder of the namespaces to end with Asterisk")
+        await_value(lambda: not instance.running or None, 20, "the holder of the namespaces to end with Asterisk")
 
 
 def test_it_hears_nobody_but_this_machine(tmp_path: Path) -> None:

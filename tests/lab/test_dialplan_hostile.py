@@ -35,7 +35,7 @@ class Listener:
         self._bytes = bytearray()
         login = f"Action: Login\r\nUsername: leadline-events\r\nSecret: {lab.values.ami_events_secret}\r\n\r\n"
         self._socket.sendall(login.encode())
-        await_value(lambda: self.events("FullyBooted") or None, 5, "the login at AMI")
+        await_value(lambda: self.events("FullyBooted") or None, 20, "the login at AMI")
 
     def events(self, kind: str | None = None) -> list[dict[str, str]]:
         try:
@@ -142,7 +142,7 @@ def test_a_hostile_number_reads_no_other_key_of_the_database(lab: DialplanLab, t
 
 def _nothing_forged(lab: DialplanLab, ami: Listener) -> None:
     lab.await_quiet()
-    await_value(lambda: ami.events("Hangup") or None, 5, "the end of the call in AMI")
+    await_value(lambda: ami.events("Hangup") or None, 20, "the end of the call in AMI")
     for event in ami.events():
         assert event.get("Event") != "Forged"
         assert event.get("Uniqueid") != "1.1"

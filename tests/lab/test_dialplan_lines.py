@@ -144,7 +144,7 @@ def test_click_to_call_reaches_the_number_without_its_signs(lab: DialplanLab, ne
     with lab.phone("101") as phone:
         answer = originate(lab, "PJSIP/101", ORIGINATE, "050/123&45,67")
         assert "Success" in answer
-        await_value(lambda: invites(network)[before:] or None, 5, "the call to the network")
+        await_value(lambda: invites(network)[before:] or None, 20, "the call to the network")
         assert phone.calls()[0].answered_at is not None
         lab.asterisk.cli("channel request hangup all")
         phone.await_end()
@@ -164,7 +164,7 @@ def test_the_check_leaves_its_result_in_the_database(lab: DialplanLab, answer: s
         text = lab.asterisk.cli(f"database get {CHECKED[0]} {CHECKED[1]}")
         return text.removeprefix("Value: ") if text.startswith("Value: ") else None
 
-    found = await_value(checked, 5, "the result of the check")
+    found = await_value(checked, 20, "the result of the check")
     assert found.startswith("42 ")
     assert found.endswith(" plan") is (answer == "L1||")
     assert result is None or found == result

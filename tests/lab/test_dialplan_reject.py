@@ -56,7 +56,7 @@ async def phone_control(lab: DialplanLab) -> AsyncIterator[PhoneControl]:
     control.on_connected(connected.set)
     running = asyncio.create_task(control.run())
     try:
-        await asyncio.wait_for(connected.wait(), 5)
+        await asyncio.wait_for(connected.wait(), 20)
         yield PhoneControl(
             control, reject_context=REJECT, originate_context=ORIGINATE, display=lambda name, _l, _e: name
         )
@@ -72,7 +72,7 @@ def ringing_at(lab: DialplanLab, number: str) -> Ring:
         rows = lab.asterisk.channel_rows()
         return next(((row[0], row[-1]) for row in rows if row[0].startswith(f"PJSIP/{number}-")), None)
 
-    name, uniqueid = await_value(channel, 5, f"{number} to ring")
+    name, uniqueid = await_value(channel, 20, f"{number} to ring")
     return Ring(
         *("main", uniqueid, uniqueid, name, f"PJSIP/{number}"),
         *(None, CALLER, None, False, None, RingState.RINGING),
@@ -97,7 +97,7 @@ def await_its_answer(phone: Phone) -> None:
     def sent() -> bool | None:
         return any(m.sent and m.status == 200 for call in phone.calls() for m in call.messages) or None
 
-    await_value(sent, 5, "the phone's answer")
+    await_value(sent, 20, "the phone's answer")
 
 
 def talked(outcome: Outcome) -> bool:

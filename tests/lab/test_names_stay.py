@@ -73,7 +73,7 @@ class Company:
             channels = self.pbx.instance.channel_rows()
             return bool(channels) and all(row[4] == "Up" and row[-2] for row in channels)
 
-        await_value(lambda: all_talk() or None, 5, "the conversation in Asterisk")
+        await_value(lambda: all_talk() or None, 20, "the conversation in Asterisk")
 
     def hang_up(self) -> None:
         for phone in self.phones.values():
@@ -295,7 +295,7 @@ def test_park_and_retrieve(company: Company) -> None:
     taker = company.phone("101")
     _outside, first = company.talking()
     first.refer("70")
-    await_value(lambda: "71" in company.pbx.instance.cli("parking show default").split() or None, 5, "a parked call")
+    await_value(lambda: "71" in company.pbx.instance.cli("parking show default").split() or None, 20, "a parked call")
     taken = taker.call("71")
     taken.await_display(LATIN, CALLER)
 

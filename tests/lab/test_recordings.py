@@ -232,6 +232,7 @@ def test_a_colleague_who_calls_out_pauses_too(scene: Scene, files: Files) -> Non
     line = scene.line().answer()
     caller.await_answer()
     with Voice(line.messages()):
+        await_value(lambda: files.new() or None, 20, "the recording")
         caller.dtmf("*41")
         before = files.seconds()
         talk_for(1)

@@ -16,6 +16,8 @@ from leadline.demo.sipp import PhoneError, Sipp, await_value
 from tests.lab.stage.scripts import TOLD, called, calling
 
 LOCAL = "127.0.0.1"
+SECONDS = 20.0
+"""What comes at once may take so long on a busy machine."""
 _TAG = re.compile(r";tag=([^;>]+)")
 
 
@@ -85,7 +87,7 @@ class Talk:
             time.sleep(0.12)  # keys pressed faster than a person can are taken for one
 
     def _await_answers(self, method: str, count: int) -> None:
-        self._await(lambda: self._answered(method) >= count, 5, f"an answer to {method}")
+        self._await(lambda: self._answered(method) >= count, SECONDS, f"an answer to {method}")
 
     def _answered(self, method: str) -> int:
         return sum(m.answers == method and m.status is not None and not m.sent for m in self.messages())
@@ -111,7 +113,7 @@ class Talk:
         self._await_answers("REFER", 1)
         done = "terminated"
         self._await(
-            lambda: any((m.header("Subscription-State") or "").startswith(done) for m in self.messages()), 20, done
+            lambda: any((m.header("Subscription-State") or "").startswith(done) for m in self.messages()), SECONDS, done
         )
         if not any(m.method == "BYE" for m in self.messages()):
             self.bye()
@@ -129,7 +131,7 @@ class Talk:
         self._end.tell(self.call_id, "bye")
         self.await_over()
 
-    def await_over(self, seconds: float = 20) -> None:
+    def await_over(self, seconds: float = SECONDS) -> None:
         """Wait until the conversation is over, whoever ends it."""
         self._await(lambda: any(m.method == "BYE" for m in self.messages()), seconds, "BYE")
 
@@ -143,22 +145,22 @@ class Ringing(Talk):
 
     def answer(self) -> "Ringing":
         self._end.tell(self.call_id, "answer")
-        self._await(lambda: any(m.method == "ACK" for m in self.messages()), 5, "ACK")
+        self._await(lambda: any(m.method == "ACK" for m in self.messages()), SECONDS, "ACK")
         return self
 
     def refuse(self, status: int, contact: str = "") -> None:
         """Refuse; with 302, `contact` is the number to which the phone sends the call."""
         uri = f"<sip:{contact}@{self._pbx[0]}:{self._pbx[1]}>" if contact else ""
         self._end.tell(self.call_id, str(status), uri)
-        self._await(lambda: self.seen.end == "refused", 5, "the refusal")
+        self._await(lambda: self.seen.end == "refused", SECONDS, "the refusal")
 
-    def await_cancelled(self, seconds: float = 20) -> None:
+    def await_cancelled(self, seconds: float = SECONDS) -> None:
         """Wait until Asterisk stops ringing."""
         self._await(lambda: self.seen.end == "cancelled", seconds, "CANCEL")
 
     def await_decided(self) -> PhoneCall:
         """Wait until it rings no longer; who called may have gone a moment before this phone hears of it."""
-        self._await(lambda: self.seen.end != "ringing", 5, "the end of the ringing")
+        self._await(lambda: self.seen.end != "ringing", SECONDS, "the end of the ringing")
         return self.seen
 
     def heard(self) -> Interval:
@@ -183,7 +185,7 @@ class Caller(Talk):
             arguments=("-m", "1", "-aa", "-mp", str(port + 2)),
         )
         end = _End(sipp, port)
-        first = await_value(lambda: next(iter(sipp.messages()), None), 5, "the INVITE")
+        first = await_value(lambda: next(iter(sipp.messages()), None), SECONDS, "the INVITE")
         super().__init__(end, first.call_id, pbx)
         self.user = user
 
@@ -192,19 +194,19 @@ class Caller(Talk):
         return call_outcomes(self.messages())[0]
 
     def await_ringing(self) -> "Caller":
-        self._await(lambda: self.seen.ringing, 10, "ringing")
+        self._await(lambda: self.seen.ringing, SECONDS, "ringing")
         return self
 
-    def await_answer(self, seconds: float = 10) -> "Caller":
+    def await_answer(self, seconds: float = SECONDS) -> "Caller":
         self._await(lambda: self.seen.answered_at, seconds, "an answer")
         return self
 
     def cancel(self) -> None:
         """Give up before the answer."""
         self._end.tell(self.call_id, "cancel")
-        self._await(lambda: self.seen.status == 487, 5, "487")
+        self._await(lambda: self.seen.status == 487, SECONDS, "487")
 
-    def await_refusal(self, seconds: float = 20) -> int:
+    def await_refusal(self, seconds: float = SECONDS) -> int:
         """Wait until the call is refused, and say how."""
         self._await(lambda: self.seen.status and self.seen.status >= 300, seconds, "a refusal")
         assert self.seen.status
@@ -230,7 +232,7 @@ class Phone:
             Sipp(called(user, port + 2), pbx=pbx, local=(LOCAL, port), arguments=("-aa", "-mp", str(port + 2))), port
         )
         try:
-            await_value(lambda: _is_open(port) or None, 5, f"phone {user} to listen")
+            await_value(lambda: _is_open(port) or None, SECONDS, f"phone {user} to listen")
         except PhoneError as error:
             raise PhoneError(f"{error}\n{self._end.sipp.report()[-4000:]}") from None
 
@@ -240,7 +242,7 @@ class Phone:
         ids = dict.fromkeys(m.call_id for m in messages if number is None or f":{number}@" in m.start_line)
         return [Ringing(self._end, call_id, self._pbx) for call_id in ids]
 
-    def await_call(self, count: int = 1, number: str | None = None, seconds: float = 10) -> Ringing:
+    def await_call(self, count: int = 1, number: str | None = None, seconds: float = SECONDS) -> Ringing:
         """Wait until it was rung `count` times; the last of these."""
         await_value(
             lambda: len(self.calls(number)) >= count or None,
