@@ -139,6 +139,40 @@ async def test_what_one_typed_is_nobody_elses(chromium: str, address: str, compa
         assert await page.evaluate("sessionStorage.length") == 0
 
 
+async def test_a_note_that_is_kept_takes_no_half_typed_card_with_it(
+    chromium: str, address: str, company: Company
+) -> None:
+    async with window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = desk.page
+        await desk.goto("/leads/new?number=0501234567")
+        await page.get_by_role("button", name="Make the lead").click()
+        await page.get_by_label("Name", exact=True).fill("Олег")
+        await page.get_by_role("button", name="Add a number").click()
+        await page.keyboard.type("0671112233")
+        await page.get_by_text("Plan a call").click()
+        await page.get_by_label("What to talk about").fill("про двері")
+        await page.locator("[name=note]").fill("любить чай")
+        await page.get_by_role("button", name="Keep the note").click()
+        await expect(page.get_by_role("status").first).to_contain_text("The note is kept.")
+        await expect(page.get_by_text(AGAIN)).to_have_count(2)
+        await expect(page.get_by_label("Name", exact=True)).to_have_value("Олег")
+        await expect(page.locator("[name=number]").nth(1)).to_have_value("0671112233")
+        await expect(page.get_by_label("What to talk about")).to_have_value("про двері")
+        # What was restored is typed still: a second form costs none of it either.
+        await page.locator("[name=note]").fill("і каву")
+        await page.get_by_role("button", name="Keep the note").click()
+        await expect(page.get_by_text("і каву").first).to_be_visible()
+        await page.locator("main form .actions .button-primary").first.click()
+        await expect(page.locator("h1")).to_have_text("Олег")
+        await expect(page.get_by_label("What to talk about")).to_have_value("про двері")
+        await expect(page.get_by_text(AGAIN)).to_have_count(1)
+        await desk.goto("/leads")
+        await page.get_by_role("link", name="Олег").click()
+        await expect(page.get_by_text(AGAIN)).to_have_count(0)
+        assert desk.complaints == []
+
+
 async def test_a_version_that_was_seen_stays_with_what_was_typed(chromium: str, address: str, company: Company) -> None:
     async with window(chromium, address) as desk:
         await desk.sign_in("admin")
