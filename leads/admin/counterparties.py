@@ -33,7 +33,7 @@ from leads.admin.leads_at_stake import (
     what_was_saved,
 )
 from leads.admin.lists import Asked, read_list
-from leads.admin.planning import card_plans, planning_of, step_text
+from leads.admin.planning import caller_rings, card_plans, planning_of, step_text
 from leads.admin.refusals import no_such_counterparty, no_such_lead
 from leads.admin.rendering import redirect, render
 from leads.admin.seen import seen_counterparty
@@ -186,6 +186,7 @@ async def _write(request: web.Request, counterparty_id: int | None, form: Form, 
             planning=planning_of(panel, form),
             decided=decided_in(form),
             becoming=becoming,
+            rings=counterparty_id is not None and caller_rings(request, CallPerson(counterparty_id=counterparty_id)),
         )
     except NoSuchCardError:
         raise no_such_lead() if becoming else no_such_counterparty() from None
@@ -229,13 +230,14 @@ async def _saved(request: web.Request, saved: Saved) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
         mine = await counterparty_is_visible(session, saved.id, viewer.scope)
+        mine = mine or caller_rings(request, CallPerson(counterparty_id=saved.id))
         flash = " ".join(filter(None, (await what_was_saved(session, viewer, saved), step_text(saved.step))))
     return redirect(request, f"/counterparties/{saved.id}" if mine else "/counterparties", flash=flash)
 
 
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> CounterpartyCard:
     counterparty_id = int(request.match_info["id"])
-    calls_him = panel_of(request).questions.caller_rings(viewer.id, counterparty_id=counterparty_id)
+    calls_him = caller_rings(request, CallPerson(counterparty_id=counterparty_id))
     return await seen_counterparty(session, counterparty_id, None if calls_him else viewer.scope)
 
 

@@ -36,6 +36,7 @@ from leads.admin.i18n import N_, Locale, _, accepted_language, use_locale
 from leads.admin.passwords import TooBusyError
 from leads.admin.refusals import strange_form
 from leads.admin.rendering import render, use_csrf_token
+from leads.admin.typed_texts import typed_texts
 from leads.domain.visibility import may_export, scope_of
 from leads.store import access, audit
 
@@ -47,6 +48,8 @@ _UPLOAD: web.RequestKey[MultipartReader] = web.RequestKey("upload", MultipartRea
 UNREADABLE_PARTS = (ValueError, AssertionError, HttpProcessingError)
 """What reading the parts of a form with a file raises when no browser wrote it."""
 _SAFE = {"GET", "HEAD"}
+_OUT_OF_REACH = (404, 409)
+"""What answers a form whose own page cannot be shown again: the card is gone, or not the viewer's any more."""
 _REFUSALS = {
     Access.SUPERVISOR: N_("Only supervisors and administrators can open this page."),
     Access.EXPORT: N_("You may not export. An administrator can give supervisors that right."),
@@ -342,6 +345,15 @@ def _error_page(
         message = _("The mistake is on our side and has been logged. Your administrator can find it in the log.")
     if status == 413:
         message = standard[413]
-    response = render(request, "error.html", status=status, code=status, title=titles.get(status, ""), message=message)
+    form = request.get(_FORM) if status in _OUT_OF_REACH and VIEWER in request else None
+    response = render(
+        request,
+        "error.html",
+        status=status,
+        code=status,
+        title=titles.get(status, ""),
+        message=message,
+        typed=[] if form is None else typed_texts(form),
+    )
     response.headers.update({name: headers[name] for name in ("Allow", "Retry-After") if name in headers})
     return response

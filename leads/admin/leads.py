@@ -14,7 +14,7 @@ from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
 from leads.admin.lists import Asked, read_list
-from leads.admin.planning import card_plans, planning_of, step_text
+from leads.admin.planning import caller_rings, card_plans, planning_of, step_text
 from leads.admin.refusals import no_such_lead
 from leads.admin.rendering import number_text, redirect, render, status_word
 from leads.admin.seen import seen_lead
@@ -183,7 +183,9 @@ async def save(request: web.Request) -> web.Response:
     """Save what was typed, or show why not, with nothing of it lost."""
     panel, viewer = panel_of(request), viewer_of(request)
     form = form_of(request)
-    lead_id = int(request.match_info["id"])
+    lead_id, merge_with = int(request.match_info["id"]), form.identifier("merge")
+    # Whose caller rings has his card open before; another's lead he does not get at by way of it.
+    rings = merge_with is None and caller_rings(request, CallPerson(lead_id=lead_id))
     edit = _read_edit(form, panel)
     refused: Exception | None = None
     if not form.errors:
@@ -196,9 +198,9 @@ async def save(request: web.Request) -> web.Response:
                 by=viewer.id,
                 clock=panel.clock,
                 region=panel.region,
-                scope=viewer.scope,
+                scope=None if rings else viewer.scope,
                 planning=planning_of(panel, form),
-                merge_with=form.identifier("merge"),
+                merge_with=merge_with,
                 never_leads=numbers_without_leads(panel.directory.current),
             )
         except NoSuchCardError:
@@ -306,14 +308,14 @@ async def _saved(request: web.Request, lead_id: int, flash: str) -> web.Response
     panel, viewer = panel_of(request), viewer_of(request)
     async with panel.database.read() as session:
         mine = await lead_is_visible(session, lead_id, viewer.scope)
-    if mine:
+    if mine or caller_rings(request, CallPerson(lead_id=lead_id)):
         return redirect(request, f"/leads/{lead_id}", flash=flash)
     return redirect(request, "/leads", flash=_("Saved. The lead is in somebody else's hands now."))
 
 
 async def _load(session: AsyncSession, request: web.Request, viewer: Viewer) -> LeadCard:
     lead_id = int(request.match_info["id"])
-    calls_him = panel_of(request).questions.caller_rings(viewer.id, lead_id=lead_id)
+    calls_him = caller_rings(request, CallPerson(lead_id=lead_id))
     return await seen_lead(session, lead_id, None if calls_him else viewer.scope)
 
 

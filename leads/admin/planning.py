@@ -90,7 +90,8 @@ async def plan(request: web.Request) -> web.Response:
     person = person_of_card(request)
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     async with panel.database.read() as session:
-        await refuse_stranger(session, viewer, person)
+        if not caller_rings(request, person):
+            await refuse_stranger(session, viewer, person)
         calendar = await company_calendar(session, panel.zone)
     edit = _read(form, panel, viewer, calendar)
     status = 422
@@ -198,6 +199,13 @@ def person_of_card(request: web.Request) -> CallPerson:
     return CallPerson(lead_id=key) if request.path.startswith("/leads/") else CallPerson(counterparty_id=key)
 
 
+def caller_rings(request: web.Request, person: CallPerson) -> bool:
+    """Whether the person rings the viewer's phone: then the card is open to him, and what he types there is kept."""
+    return panel_of(request).questions.caller_rings(
+        viewer_of(request).id, lead_id=person.lead_id, counterparty_id=person.counterparty_id
+    )
+
+
 async def refuse_stranger(session: AsyncSession, viewer: Viewer, person: CallPerson) -> None:
     """Answer that there is nobody, where there is nobody whom the viewer may see."""
     if await may_see(session, viewer, person):
@@ -219,7 +227,8 @@ async def _find(request: web.Request) -> PlanRow:
         planned = await find_plan(session, int(request.match_info["id"]))
         if planned is None:
             raise web.HTTPNotFound(text=_("There is no such planned call, or it is not yours to see."))
-        await refuse_stranger(session, viewer_of(request), _person_of(planned))
+        if not caller_rings(request, _person_of(planned)):
+            await refuse_stranger(session, viewer_of(request), _person_of(planned))
     return planned
 
 

@@ -11,7 +11,7 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.planning import may_see, person_of_card, read_day, refuse_stranger
+from leads.admin.planning import caller_rings, may_see, person_of_card, read_day, refuse_stranger
 from leads.admin.rendering import redirect, render
 from leads.admin.seen import seen_call
 from leads.domain.planning import Calendar
@@ -70,7 +70,7 @@ async def give(request: web.Request) -> web.Response:
     person = person_of_card(request)
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     async with panel.database.read() as session:
-        if not _rings(request, person):
+        if not caller_rings(request, person):
             await refuse_stranger(session, viewer, person)
         calendar = await company_calendar(session, panel.zone)
     text, due_on = form.text("task_text", required=True, longest=LONGEST, lines=True), _due(form, panel, calendar)
@@ -94,7 +94,7 @@ async def note(request: web.Request) -> web.Response:
     """Note something about a lead or counterparty."""
     person = person_of_card(request)
     async with panel_of(request).database.read() as session:
-        if not _rings(request, person):
+        if not caller_rings(request, person):
             await refuse_stranger(session, viewer_of(request), person)
     return await _keep_note(request, person, person.card, None)
 
@@ -160,15 +160,8 @@ async def _keep_note(request: web.Request, person: CallPerson, back: str, call_i
     return await _to_card(request, kept, _("The note is kept."))
 
 
-def _rings(request: web.Request, person: CallPerson) -> bool:
-    """Whether the person rings the viewer's phone: then the card is open to him, for notes and tasks too."""
-    return panel_of(request).questions.caller_rings(
-        viewer_of(request).id, lead_id=person.lead_id, counterparty_id=person.counterparty_id
-    )
-
-
 async def _to_card(request: web.Request, person: CallPerson, flash: str) -> web.Response:
     """To the card on which it is, which another one than the one that was typed on may be."""
     async with panel_of(request).database.read() as session:
-        mine = _rings(request, person) or await may_see(session, viewer_of(request), person)
+        mine = caller_rings(request, person) or await may_see(session, viewer_of(request), person)
     return redirect(request, person.card if mine else "/day", flash=flash)

@@ -201,6 +201,7 @@ async def save_counterparty(
     planning: Planning | None = None,
     decided: Decided | None = None,
     becoming: Becoming | None = None,
+    rings: bool = False,
 ) -> Saved:
     """Save what a person made of a card, or make a new one, and close the leads whose numbers it takes.
 
@@ -215,6 +216,7 @@ async def save_counterparty(
         scope: whose cards he may see; None for all.
         decided: what he said of the leads that have these numbers; None closes all that he may close.
         becoming: the lead that this counterparty is made from; it closes in any case.
+        rings: it calls him at this moment, so that he may see this one card, whosever it is.
         planning: what a change of status needs to plan the next call; without it none is planned.
 
     Raises:
@@ -230,7 +232,7 @@ async def save_counterparty(
         have = set() if counterparty_id is None else await numbers_on(session, counterparty_id)
         await lock_with_leads(session, every | have, None if becoming is None else becoming.lead_id)
         lead = None if becoming is None else await open_lead(session, becoming.lead_id, becoming.version, scope)
-        card = await _open(session, counterparty_id, version, scope, now)
+        card = await _open(session, counterparty_id, version, None if rings else scope, now)
         if edit.status_id is None:
             edit = replace(edit, status_id=card.status_id or await first_status(session))
         before, status_before, pinned = all_numbers(card), card.status_id, pinned_numbers(card)

@@ -182,6 +182,53 @@ async def test_the_name_is_routings_and_the_card_follows_with_its_note(
     assert (await yurii.post(f"/leads/{lead}/notes", {"note": "too late"})).status == 404
 
 
+async def test_who_is_rung_saves_the_callers_card_and_no_other(
+    yurii: Visitor, asked: Questions, database: Database, clock: Clock, company: Company
+) -> None:
+    lead = await add_lead(database, clock, company.maria)
+    other = {"version": "1", "name": "Чужий", "status_id": "1", "number": "0671112233", "responsible_seen": ""}
+    await yurii.post("/leads", other | {"responsible_id": company.maria})
+    asked.take([RING])
+    async with told(yurii) as events:
+        while "Asks for tiles" not in await events.next("questions"):
+            pass
+        card = (await yurii.get(f"/leads/{lead}")).text
+        typed = {"version": "1", "name": "Ольга", "status_id": "1", "number": CALLER, "comment": "Плитка"}
+        typed |= {"responsible_id": str(company.maria), "responsible_seen": str(company.maria)}
+        assert f'action="/leads/{lead}"' in card
+        forged = typed | {"number": "0671112233", "merge": str(lead + 1)}
+        assert (await yurii.post(f"/leads/{lead}", forged)).status == 404
+        assert (await yurii.post(f"/leads/{lead + 1}", typed)).status == 404
+        assert (await yurii.post(f"/leads/{lead}", typed)).location == f"/leads/{lead}"
+        planned = await yurii.post(f"/leads/{lead}/plan", {"plan_day": "2026-03-10", "plan_note": "про плитку"})
+        assert planned.location == f"/leads/{lead}"
+    assert "Плитка" in (await yurii.get(f"/leads/{lead}")).text
+    asked.take([replace(RING, state=RingState.OVER)])
+    late = await yurii.post(f"/leads/{lead}", typed | {"version": "2", "comment": "Запізно"})
+    assert late.status == 404
+    assert "Запізно" in late.text
+
+
+async def test_who_is_rung_by_a_counterparty_saves_its_card(
+    yurii: Visitor, asked: Questions, database: Database, clock: Clock, company: Company
+) -> None:
+    async with database.write() as session:
+        card = Counterparty(name="ТОВ", responsible_id=company.maria, created_at=clock(), updated_at=clock())
+        card.numbers = [PhoneNumber(number=CALLER)]
+        session.add(card)
+        await session.flush()
+        address = f"/counterparties/{card.id}"
+    typed = {"version": "1", "name": "ТОВ «Плитка»", "number": CALLER, "responsible_id": company.maria}
+    assert (await yurii.post(address, typed)).status == 404
+    asked.take([RING])
+    async with told(yurii) as events:
+        while address not in await events.next("questions"):
+            pass
+        assert (await yurii.post(address, typed)).location == address
+    asked.take([replace(RING, state=RingState.OVER)])
+    assert (await yurii.post(address, typed | {"version": "2"})).status == 404
+
+
 async def test_the_question_waits_for_no_database(
     yurii: Visitor, asked: Questions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,30 @@ async def _comes_back(admin: Visitor, path: str, sent: PageForm, wrong: Input) -
         assert _values(again, name) == _values(sent, name), (*at, name)
 
 
+async def test_a_card_that_is_given_away_while_it_is_typed_costs_none_of_it(
+    admin: Visitor, yurii: Visitor, company: Company
+) -> None:
+    lead = await _make(admin, name="Лід", responsible_id=str(company.yurii))
+    await yurii.get(lead)
+    given = {**LEAD, "name": "Лід", "version": "1", "responsible_id": str(company.maria)}
+    assert (await admin.post(lead, given)).status == 303
+    typed = {**LEAD, "name": "Нове ім’я", "comment": "довгий\nрядок <b>", "version": "1"}
+    texts = ("Нове ім’я", "довгий\nрядок <b>")
+    for path, fields, kept in (
+        (lead, typed, texts),
+        (f"{lead}/notes", {"note": "любить чай"}, ("любить чай",)),
+        (f"{lead}/tasks", {"task_text": "послати прайс", "task_employee": company.yurii}, ("послати прайс",)),
+        (f"{lead}/plan", {"plan_day": "2026-12-25", "plan_note": "про двері"}, ("про двері",)),
+    ):
+        answer = await yurii.post(path, fields)
+        assert answer.status == 404, path
+        assert "What you typed is not saved" in answer.text, path
+        for text in kept:
+            assert text in unescape(answer.text), path
+    assert "<b>" not in (await yurii.post(lead, typed)).text
+    assert "Лід" not in answer.text
+
+
 async def test_a_lead_that_is_closed_while_its_card_is_typed_costs_none_of_it(admin: Visitor) -> None:
     lead = await _make(admin, name="Лід")
     typed = {**LEAD, "name": "Нове ім’я", "comment": "довгий\nрядок", "address": "Київ", "version": "1"}
