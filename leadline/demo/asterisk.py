@@ -7,6 +7,7 @@ the kernel ends Asterisk, everything Asterisk started, and the mounts.
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -138,11 +139,19 @@ class AsteriskInstance:
         self.kill()
 
     def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
-        if self._process is not None:
+        """End it as a power cut would (SIGKILL); its ports are free then."""
+        if self._process is None:
+            return
+        with contextlib.ExitStack() as stack:
+            asterisk: list[int] = []
+            with contextlib.suppress(AsteriskError, OSError):  # it may have ended already
+                asterisk.append(os.pidfd_open(self.pid))
+                stack.callback(os.close, asterisk[0])
             self._process.kill()
             self._process.wait(_STOP_SECONDS)
-            self._process = None
+            # The kernel ends it a moment after the one that holds its namespaces.
+            select.select(asterisk, [], [], _STOP_SECONDS if asterisk else 0)
+        self._process = None
 
     def restart(self) -> None:
         """Stop and start again with whatever configuration `etc` now holds."""

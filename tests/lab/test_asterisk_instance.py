@@ -16,7 +16,7 @@ import pytest
 from dialplan.render import PHONES, AsteriskValues
 from leadline.demo.asterisk import AsteriskError, AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
-from leadline.demo.sipp import await_value, free_port
+from leadline.demo.sipp import await_value, free_port, port_is_free
 from tests.listening import heard_beyond_loopback
 
 
@@ -81,6 +81,15 @@ def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None
     owner.kill()
     owner.wait()
     await_value(lambda: not processes_with(tmp_path) or None, 20, "Asterisk to end with its owner")
+
+
+def test_one_that_was_killed_has_left_its_ports(tmp_path: Path) -> None:
+    """Started anew at once, it would find them taken, and run without SIP."""
+    chosen = values()
+    with make(tmp_path / "one", chosen) as instance:
+        instance.start()
+        instance.kill()
+        assert port_is_free(socket.SOCK_DGRAM, "127.0.0.1", chosen.sip_port)
 
 
 def test_it_does_not_run_as_root(tmp_path: Path) -> None:

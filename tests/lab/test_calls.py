@@ -22,7 +22,7 @@ ACCOUNTANT = "+380631234500"
 
 RINGS_ON = Behaviour(status=None)
 BUSY = Behaviour(status=486, ring_seconds=0.1)
-CLOCKS_DIFFER = 0.3
+CLOCKS_DIFFER = 0.7
 """Seconds by which two programs may tell one moment differently on a loaded machine."""
 
 
@@ -52,8 +52,8 @@ def assert_times_agree(row: dict[str, object], outcome: Outcome, answered: Phone
 def test_an_unknown_caller_is_answered_and_becomes_a_lead_of_who_answered(
     leadline_server: LeadlineServer, phones: Phones, call: Call
 ) -> None:
-    olena, andriy = phones("101", RINGS_ON), phones("102", Behaviour(ring_seconds=0.5))
-    outcome = call(STRANGER, MAIN, talk_seconds=1).wait_one()
+    olena, andriy = phones("101", RINGS_ON), phones("102", Behaviour(ring_seconds=1.0))
+    outcome = call(STRANGER, MAIN, talk_seconds=1.5).wait_one()
     answered = andriy.await_end()
     (row,) = leadline_server.await_ended_calls()
     (lead,) = leadline_server.await_rows("SELECT * FROM lead WHERE id = ?", row["lead_id"])
@@ -210,6 +210,7 @@ def test_after_the_responsible_is_changed_the_next_call_goes_to_the_other(
 ) -> None:
     olena, andriy = phones("101", Behaviour(ring_seconds=0.1)), phones("102", Behaviour(ring_seconds=0.1))
     call(MELNYCHENKO, MAIN, talk_seconds=0.2).wait_one()
+    leadline_server.await_ended_calls()
     leadline_server.execute("UPDATE lead SET responsible_id = 2 WHERE main_number = ?", MELNYCHENKO)
     call(MELNYCHENKO, MAIN, talk_seconds=0.2).wait_one()
     assert (len(olena.calls()), len(andriy.calls())) == (1, 1)
