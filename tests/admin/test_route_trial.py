@@ -34,7 +34,7 @@ async def route_trial(
         )
         session.add_all([lead, Did(number="+380441234567", label="Main", group_id=company.sales)])
     await directory.refresh()
-    lookup = await CallerLookup.open(database.url.render_as_string(hide_password=False))
+    lookup = await CallerLookup.open(database.url.render_as_string(hide_password=False), deadline=20)
     yield trial_of(RoutingService(lookup, directory, region="UA", default_extension="103", name_language="uk"))
     await lookup.close()
 

@@ -95,7 +95,7 @@ async def test_the_look_up_tells_it_and_the_change_is_noted_once(desk: Desk, dat
         changes = (await session.scalars(select(NumberChange.number).where(NumberChange.number == CALLER))).all()
         responsible = await session.scalar(select(Lead.responsible_id))
     assert len(changes) == before + 1
-    lookup = await CallerLookup.open(database_url)
+    lookup = await CallerLookup.open(database_url, deadline=20)
     answer = await lookup.find(CALLER)
     await lookup.close()
     assert [(one.last_talker_id, one.responsible_id) for one in answer.people] == [(2, responsible)]
@@ -167,7 +167,7 @@ async def test_the_closed_lead_that_a_call_opens_is_the_one_that_the_look_up_tol
         session.add_all(
             Lead(**closed, closed_at=NOW - timedelta(days=day), numbers=[PhoneNumber(number=CALLER)]) for day in (1, 2)
         )
-    lookup = await CallerLookup.open(database_url)
+    lookup = await CallerLookup.open(database_url, deadline=20)
     told = (await lookup.find(CALLER)).people
     await lookup.close()
     await desk.write(RINGING)

@@ -35,7 +35,7 @@ def life(database: Database) -> Life:
 async def test_a_pinned_number_is_the_pinned_ones_for_everybody(life: Life) -> None:
     await life.staff()
     first, second = await life.company(MOBILE), await life.company(MOBILE, HOME)
-    lookup = await CallerLookup.open(str(life.database.url.render_as_string(hide_password=False)))
+    lookup = await CallerLookup.open(str(life.database.url.render_as_string(hide_password=False)), deadline=20)
     try:
         assert [one.id for one in (await lookup.find(MOBILE)).people] == [first.id, second.id]
         async with life.database.read() as session:

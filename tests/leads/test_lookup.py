@@ -219,7 +219,7 @@ async def test_closing_tells_those_who_wait_behind_a_busy_disk(sqlite_url: str) 
 
 
 async def test_a_locked_database_is_an_answer(sqlite_url: str) -> None:
-    lookup = await CallerLookup.open(sqlite_url)
+    lookup = await CallerLookup.open(sqlite_url, deadline=20)
     await lookup.find(None)
     await lookup.close()
     path = sqlite_url.removeprefix("sqlite+aiosqlite:///")
@@ -228,7 +228,7 @@ async def test_a_locked_database_is_an_answer(sqlite_url: str) -> None:
     locker.execute("BEGIN EXCLUSIVE")
     locker.execute("UPDATE directory_version SET version = 77")
     locker.execute("COMMIT")
-    lookup = await CallerLookup.open(sqlite_url)
+    lookup = await CallerLookup.open(sqlite_url, deadline=20)
     with pytest.raises(LookupUnavailable, match="locked"):
         await lookup.find(LEAD_NUMBER)
     locker.close()
@@ -249,7 +249,7 @@ async def test_a_writer_does_not_disturb(sqlite_url: str) -> None:
 
 
 async def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
-    lookup = await CallerLookup.open(f"sqlite+aiosqlite:///{tmp_path}/missing.db")
+    lookup = await CallerLookup.open(f"sqlite+aiosqlite:///{tmp_path}/missing.db", deadline=20)
     with pytest.raises(LookupUnavailable, match="unable to open"):
         await lookup.find(None)
     assert os.listdir(tmp_path) == []
