@@ -102,3 +102,42 @@ async def test_contact_persons_are_added_and_removed_on_the_page(chromium: str, 
         await expect(page.locator(".person")).to_have_count(1)
         await expect(page.locator(".facts")).to_contain_text("+380 67 111 2233")
         assert desk.complaints == []
+
+
+async def test_long_words_of_the_companys_own_push_nothing_out_of_sight(
+    chromium: str, address: str, company: Company
+) -> None:
+    status, who = "Передзвонити після консультації з керівником", "Іваненко-Петренко Олександра Миколаївна, бухгалтер"
+    async with window(chromium, address, width=390) as phone, window(chromium, address) as desk:
+        await desk.sign_in("admin")
+        page = desk.page
+        await desk.goto("/company/statuses/leads/new")
+        await page.get_by_label("Name").fill(status)
+        await page.get_by_role("button", name="Save").click()
+        await desk.goto("/leads/new?number=0501234567")
+        await page.get_by_label("Name", exact=True).fill("Щербань Юрій")
+        await page.get_by_label("Status").select_option(status)
+        await page.get_by_role("button", name="Make the lead").click()
+        await expect(page.locator("h1")).to_have_text("Щербань Юрій")
+        card = page.url.removeprefix(address)
+        await desk.goto("/counterparties/new")
+        await page.fill("#name", "ТОВ")
+        await page.get_by_role("button", name="Add a contact person").click()
+        await page.keyboard.type(who)
+        await page.get_by_label("Numbers, one on each line").first.fill("0671112233")
+        await page.locator("main form .actions .button-primary").click()
+        await expect(page.locator("h1")).to_have_text("ТОВ")
+        number = await page.locator(".facts .number").bounding_box()
+        facts = await page.locator(".facts").first.bounding_box()
+        assert number is not None
+        assert facts is not None
+        assert number["x"] + number["width"] <= facts["x"] + facts["width"]
+
+        await phone.sign_in("admin")
+        await phone.goto(card)
+        assert not await phone.scrolls_sideways()
+        await phone.goto("/leads")
+        assert not await phone.scrolls_sideways()
+        name = await phone.page.get_by_role("link", name="Щербань Юрій").bounding_box()
+        assert name is not None
+        assert name["height"] < 60  # two lines at most
