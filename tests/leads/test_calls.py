@@ -20,7 +20,7 @@ from leads.store import engine
 from leads.store.board import calls_left_running
 from leads.store.calls import MOST_AT_ONCE, RecordedDecision
 from leads.store.engine import Database
-from leads.store.migrate import upgrade_database
+from leads.store.migrate import upgrade, upgrade_database
 from leads.store.models import Call, Lead, PhoneNumber, RoutingDecision
 from tests.conftest import PostgresServer
 from tests.leads.views import CALLER, DID, NOW, RINGING, ended, outgoing, talking
@@ -175,10 +175,11 @@ async def test_a_locked_database_is_told(sqlite_template: Any, tmp_path: Any, mo
 async def test_a_postgresql_that_hangs_is_told_and_loses_nothing(
     own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "COMMAND_SECONDS", 0.5)
-    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
-    database = Database(await own_server.create("calls", "template0"))
-    await upgrade_database(database)
+    url = await own_server.create("calls", "template0")
+    await upgrade(url)
+    monkeypatch.setattr(engine, "COMMAND_SECONDS", 1.5)
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 1.5)
+    database = Database(url)
     desk = await Desk(database).open()
     await desk.write(RINGING)
     own_server.signal(signal.SIGSTOP)

@@ -295,7 +295,7 @@ async def _ask_until_refused(lookup: CallerLookup) -> None:
 
 @pytest.mark.postgres
 async def test_a_postgresql_that_stops_and_dies_costs_one_deadline(own_server: PostgresServer, own_url: str) -> None:
-    lookup = await WatchedLookup.open(own_url)
+    lookup = await WatchedLookup.open(own_url, deadline=2)
     assert (await lookup.find(LEAD_NUMBER)).people[0].id == 1
 
     own_server.signal(signal.SIGSTOP)
@@ -322,7 +322,7 @@ async def test_a_postgresql_that_stops_and_dies_costs_one_deadline(own_server: P
 @pytest.mark.postgres
 async def test_a_postgresql_that_starts_later_is_found(own_server: PostgresServer, own_url: str) -> None:
     own_server.control("stop", "-m", "immediate")
-    lookup = await WatchedLookup.open(own_url)
+    lookup = await WatchedLookup.open(own_url, deadline=2)
     with pytest.raises(LookupUnavailable):
         await lookup.find(LEAD_NUMBER)
     own_server.start()
