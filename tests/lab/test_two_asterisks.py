@@ -41,13 +41,13 @@ class Company:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.server.panel_port}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.server.panel_port}/healthz", timeout=20) as answer:
                 return answer.status, json.load(answer)["parts"]
         except HTTPError as error:
             return error.code, json.load(error)["parts"]
 
     def figures(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.panel_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.panel_port}/metrics", timeout=20) as answer:
             return str(answer.read().decode())
 
     def check(self, **changed: str) -> dict[str, str]:
