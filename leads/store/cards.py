@@ -175,6 +175,25 @@ async def employee_name(session: AsyncSession, employee_id: int | None) -> str:
     return name
 
 
+async def chosen_name(session: AsyncSession, chosen: int | None, present: int | None) -> str:
+    """The name of whom a person chose to be responsible: who is it already, or somebody who works here (K2).
+
+    A form that was open while somebody left would give him work that nobody sees.
+
+    Raises:
+        WrongFieldError: there is no such employee at work.
+    """
+    if chosen not in (None, present) and not await works_here(session, chosen):
+        raise WrongFieldError("responsible_id", str(chosen))
+    return await employee_name(session, chosen)
+
+
+async def works_here(session: AsyncSession, employee_id: int | None) -> bool:
+    """Whether there is such an employee, who has not left."""
+    here = select(Employee.id).where(Employee.id == employee_id, Employee.active)
+    return await session.scalar(here) is not None
+
+
 async def history(
     session: AsyncSession,
     *,

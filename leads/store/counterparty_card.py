@@ -349,7 +349,8 @@ async def _apply(
         card.source_id = edit.source_id
     if card.responsible_id != edit.responsible_id:
         before = await cards.employee_name(session, card.responsible_id)
-        journal.note("responsible", before, await cards.employee_name(session, edit.responsible_id))
+        after = await cards.chosen_name(session, edit.responsible_id, card.responsible_id)
+        journal.note("responsible", before, after)
     card.name, card.folder, card.email = edit.name.strip(), edit.folder.strip(), edit.email.strip()
     card.address, card.comment = edit.address.strip(), edit.comment.strip()
     card.language, card.responsible_id = edit.language, edit.responsible_id
@@ -381,11 +382,14 @@ async def _apply_persons(
 ) -> None:
     present = {person.id: person for person in card.contact_persons}
     kept: list[ContactPerson] = []
-    for edit, numbers in persons:
+    for place, (edit, numbers) in enumerate(persons):
         person = present.pop(edit.id, None) if edit.id is not None else None
         before = "" if person is None else await describe(session, person)
         if person is None:
             person = ContactPerson(numbers=[])
+        chosen = edit.responsible_id
+        if chosen not in (None, person.responsible_id) and not await cards.works_here(session, chosen):
+            raise WrongFieldError(f"person_responsible.{place}", str(chosen))
         person.name, person.email = edit.name.strip(), edit.email.strip()
         person.language, person.responsible_id = edit.language, edit.responsible_id
         cards.set_numbers(person.numbers, numbers)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from leads.domain.clock import Clock
 from leads.domain.planning import PlanState
-from leads.store.cards import CardError, NoSuchCardError
+from leads.store.cards import CardError, NoSuchCardError, works_here
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.counterparty_import import edit_of as edit_of_counterparty
 from leads.store.engine import Database, lock_numbers
@@ -132,7 +132,7 @@ async def _restore_lead(
     if card.closed_at is not None:  # It is read-only; one that was merged has not even numbers any more.
         return False
     present = edit_of_lead(card)
-    wanted = replace(present, **_restored(asdict(present), item))
+    wanted = replace(present, **await _still_possible(database, _restored(asdict(present), item)))
     if wanted == present:
         return False
     await save_lead(database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning)
@@ -146,7 +146,7 @@ async def _restore_counterparty(
     async with database.read() as session:
         card = await load_counterparty(session, item.counterparty_id, None)
     present = edit_of_counterparty(card)
-    values = _restored(asdict(present), item)
+    values = await _still_possible(database, _restored(asdict(present), item))
     if "persons" in values:
         values["persons"] = tuple(PersonEdit(**{**one, "numbers": tuple(one["numbers"])}) for one in values["persons"])
     wanted: CounterpartyEdit = replace(present, **values)
@@ -156,6 +156,16 @@ async def _restore_counterparty(
         database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning
     )
     return True
+
+
+async def _still_possible(database: Database, values: dict[str, Any]) -> dict[str, Any]:
+    """What can be restored: nothing goes back to somebody who has left."""
+    before = values.get("responsible_id")
+    if before is not None:
+        async with database.read() as session:
+            if not await works_here(session, before):
+                del values["responsible_id"]
+    return values
 
 
 def _restored(present: dict[str, Any], item: ImportItem) -> dict[str, Any]:

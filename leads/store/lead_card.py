@@ -308,7 +308,7 @@ async def _apply(
     old_status = await session.scalar(select(LeadStatus.name).where(LeadStatus.id == lead.status_id))
     chosen = lead.responsible_id if edit.responsible_id == UNCHANGED else edit.responsible_id
     old_responsible = await cards.employee_name(session, lead.responsible_id)
-    responsible = await cards.employee_name(session, chosen)
+    responsible = await cards.chosen_name(session, chosen, lead.responsible_id)
     old_numbers = ", ".join(row.number for row in lead.numbers)
     changed = [
         journal.note("name", lead.name, name),

@@ -53,7 +53,7 @@ async def give_leads(
     Leads that are not there, or that the person may not see, are passed over without a word.
 
     Raises:
-        WrongFieldError: there is no such employee.
+        WrongFieldError: there is no such employee at work.
     """
     given = closed = theirs = 0
     wanted = sorted(set(lead_ids))
@@ -72,9 +72,9 @@ async def give_some(
     """Give those of the leads that meet the conditions now, at most MOST_AT_ONCE of them.
 
     Raises:
-        WrongFieldError: there is no such employee.
+        WrongFieldError: there is no such employee at work.
     """
-    name = await cards.employee_name(session, giving.responsible_id)
+    name = await cards.chosen_name(session, giving.responsible_id, None)
     found = await session.execute(
         select(Lead.id, Lead.responsible_id, Lead.closed_at)
         .where(Lead.id.in_(ids), Lead.merged_into_id.is_(None), *conditions)

@@ -57,8 +57,14 @@ def _stories(draw: st.DrawFn) -> list[Story]:
     return stories
 
 
+async def _works(database: Database, *, still: bool) -> None:
+    async with database.write() as session:
+        await session.execute(update(Employee).where(Employee.id == GONE).values(active=still))
+
+
 async def _tell(database: Database, stories: list[Story]) -> None:
     now = BEGAN
+    await _works(database, still=True)
 
     def clock() -> datetime:
         nonlocal now
@@ -75,6 +81,7 @@ async def _tell(database: Database, stories: list[Story]) -> None:
         if story.called:
             async with database.write() as session:
                 await session.execute(update(Lead).where(Lead.id == lead).values(last_call_at=clock()))
+    await _works(database, still=False)
 
 
 async def _close(database: Database, story: Story, clock: object) -> None:
@@ -104,7 +111,7 @@ async def _files(importer: Importer) -> dict[str, str]:
 async def test_files_come_back_from_an_empty_database_and_change_nothing_in_a_full_one(
     importer: Importer, database: Database, company: Company, order: tuple[str, str]
 ) -> None:
-    gone = Employee(id=GONE, name="Давній", role=Role.EMPLOYEE, active=False, created_at=BEGAN)
+    gone = Employee(id=GONE, name="Давній", role=Role.EMPLOYEE, created_at=BEGAN)
     async with database.write() as session:
         session.add_all([gone, Source(id=1, name="Сайт")])
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from leads.domain.numbers import Number, NumberKind
 from leads.domain.people import Person, PersonKind
@@ -159,3 +159,33 @@ async def test_the_last_administrator_stays(admin: Visitor, company: Company) ->
     assert answer.status == 422
     assert "make another administrator first" in answer.text
     assert (await admin.get("/company/employees")).status == 200
+
+
+async def test_a_form_that_was_open_while_he_left_gives_him_nothing(
+    admin: Visitor, database: Database, company: Company
+) -> None:
+    lead: dict[str, Any] = {"name": "Лід", "number": "0501234567", "status_id": "1", "responsible_seen": ""}
+    card: dict[str, Any] = {"name": "ТОВ", "number": "0441234567"}
+    person: dict[str, Any] = dict.fromkeys(("person_id", "person_email", "person_language", "person_numbers"), "")
+    his = {"responsible_id": company.yurii}
+    to_him = {"person_name": "Ольга", "person_responsible": company.yurii}
+    assert (await admin.post("/leads", lead | his)).location == "/leads/1"
+    assert (await admin.post("/leads", lead | {"number": "0671112233", "responsible_id": company.maria})).status == 303
+    assert (await admin.post("/counterparties", card)).location == "/counterparties/1"
+    async with database.write() as session:
+        await session.execute(update(Employee).where(Employee.id == company.yurii).values(active=False))
+        card["version"] = await session.scalar(select(Counterparty.version))
+    hers = lead | his | {"number": "0671112233", "version": "1", "comment": "не загубити"}
+    for address, fields in (
+        ("/leads/2", hers),
+        ("/leads", hers | {"number": "0501110000"}),
+        ("/counterparties/1", card | his | {"comment": "не загубити"}),
+        ("/counterparties/1", card | person | to_him | {"comment": "не загубити"}),
+    ):
+        answer = await admin.post(address, fields)
+        assert answer.status == 422, address
+        assert "Choose one of the list." in answer.text, address
+        assert "не загубити" in answer.text, address
+    assert (await admin.post("/leads/give", {"lead": "2", "to": company.yurii})).status == 400
+    # What is still his can be saved for another reason.
+    assert (await admin.post("/leads/1", lead | his | {"version": "1", "comment": "ще його"})).status == 303
