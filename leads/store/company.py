@@ -362,6 +362,10 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
         if key is not None and await session.get(table, key) is None:
             raise GoneError
     did = Did() if did_id is None else await opened(session, await find_did(session, did_id), version)
+    if edit.responsible_id not in (None, did.responsible_id):
+        chosen = await session.get(Employee, edit.responsible_id)
+        if chosen is None or not chosen.active:
+            raise GoneError
     did.number, did.label = edit.number, edit.label
     did.group_id, did.queue, did.queue_seconds = edit.group_id, edit.queue, edit.queue_seconds
     did.default_extension_id, did.responsible_id = edit.default_extension_id, edit.responsible_id

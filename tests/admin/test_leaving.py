@@ -187,5 +187,7 @@ async def test_a_form_that_was_open_while_he_left_gives_him_nothing(
         assert "Choose one of the list." in answer.text, address
         assert "не загубити" in answer.text, address
     assert (await admin.post("/leads/give", {"lead": "2", "to": company.yurii})).status == 400
+    number = {"version": "1", "number": "0441239999", "queue_seconds": "30"}
+    assert (await admin.post("/company/numbers/new", number | his)).status == 422
     # What is still his can be saved for another reason.
     assert (await admin.post("/leads/1", lead | his | {"version": "1", "comment": "ще його"})).status == 303
