@@ -59,10 +59,18 @@ def _has_only(failed: Sequence[StoredCall]) -> list[ColumnElement[bool]]:
         Call.id.not_in([call.id for call in failed if call.id is not None]),
         ~and_(Call.direction == Direction.OUTBOUND, Call.phase == Phase.ENDED, Call.result == Result.FAILED),
     )
-    belongings = (exists().where(table.lead_id == Lead.id) for table in (Change, PlannedCall, Task, Note))
-    return [~others, *(~one for one in belongings)]
+    belongings = (exists().where(table.lead_id == Lead.id) for table in (Change, Task, Note))
+    planned = exists().where(PlannedCall.lead_id == Lead.id, ~_PLANNED_BY_ITSELF)
+    return [~others, ~planned, *(~one for one in belongings)]
 
 
+_PLANNED_BY_ITSELF = and_(
+    PlannedCall.made_by_id.is_(None),
+    PlannedCall.by_hand.is_(False),
+    PlannedCall.dialled_at.is_(None),
+    PlannedCall.version == 1,
+)
+"""By the daily job, for which a lead whose first call still rings is one like all; nobody has touched it since."""
 _OPEN = select(
     Lead.id, Lead.created_at, Lead.named, Lead.responsible_by_hand, Lead.first_talk_call, Lead.version
 ).where(Lead.closed_at.is_(None))

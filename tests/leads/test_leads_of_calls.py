@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -11,6 +12,7 @@ from sqlalchemy import insert, select, update
 from leads.domain.calls import CallView, Direction, Phase, Result, Role, Transfer, TransferType
 from leads.domain.views import ended_unseen
 from leads.store import models, people_of_calls
+from leads.store.daily_plans import plan_day
 from leads.store.engine import Database
 from leads.store.models import Change, Employee, Lead, LeadStatus, PhoneNumber
 from leads.store.planning_tables import PlannedCall
@@ -157,10 +159,21 @@ _TOUCHES = {
     "talked": update(Lead).values(first_talk_call="pbx 0.1"),
     "older": update(Lead).values(created_at=NOW - timedelta(days=2)),
     "made by hand": insert(Change).values(at=NOW, lead_id=1, field="created"),
-    "planned": insert(PlannedCall).values(lead_id=1, day=NOW.date(), set_at=NOW, made_at=NOW),
+    "planned": insert(PlannedCall).values(lead_id=1, day=NOW.date(), set_at=NOW, made_at=NOW, made_by_id=1),
+    "planned and called": insert(PlannedCall).values(
+        lead_id=1, day=NOW.date(), set_at=NOW, made_at=NOW, dialled_at=NOW, dialled_by_id=1
+    ),
     "to be done": insert(Task).values(lead_id=1, made_at=NOW),
     "noted": insert(Note).values(lead_id=1, at=NOW, text="?"),
 }
+
+
+async def test_what_the_daily_job_planned_while_it_rang_keeps_no_lead(desk: Desk) -> None:
+    """The job plans for every lead that there is; nobody has done anything with this one."""
+    await desk.write(outgoing())
+    assert await plan_day(desk.database, ZoneInfo("UTC"), lambda: NOW) == 1
+    await desk.write(ended(outgoing(), Result.FAILED))
+    assert ((await desk.call()).lead_id, await desk.leads()) == (None, [])
 
 
 @pytest.mark.parametrize("touch", _TOUCHES)
