@@ -235,9 +235,9 @@ class AsteriskInstance:
             if self.control.exists():
                 with contextlib.suppress(AsteriskError):
                     # One that ends while it boots closes the console without a word.
-                    if "fully booted" in self.cli(
-                        "core waitfullybooted", seconds=max(0.1, deadline - time.monotonic())
-                    ):
+                    booted = self.cli("core waitfullybooted", seconds=max(0.1, deadline - time.monotonic()))
+                    # It says so a moment before it knows the last of its commands, as how to stop.
+                    if "fully booted" in booted and self.cli("core show version").startswith("Asterisk"):
                         return
             time.sleep(0.02)
         report = self._last_words()
