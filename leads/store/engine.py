@@ -87,9 +87,12 @@ class Database:
                     },
                 },
             )
-        if self._file is not None:
+        if self._file is None:
+            engine = create_async_engine(self.url)
+        else:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(self.url)
+            # Who reads next gets the connection that was used last, which has its statements and the file at hand.
+            engine = create_async_engine(self.url, pool_use_lifo=True)
         _prepare_sqlite(engine.sync_engine)
         return engine
 

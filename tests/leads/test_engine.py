@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, func, insert, literal_column, select, text, update
@@ -179,6 +180,19 @@ async def test_a_cancelled_writers_turn_lasts_as_long_as_its_thread(
     goes_on.set()
     await database.run_write(lambda _connection: came.append("next"))
     assert came == ["cancelled", "next"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_readers_one_after_another_have_one_connection(database: Database) -> None:
+    """One that has not read for long looks up the file's pages, and reads its statements, anew."""
+
+    async def used() -> Any:
+        async with database.read() as session:
+            return (await (await session.connection()).get_raw_connection()).driver_connection
+
+    async with database.read() as one, database.read() as other:
+        assert await one.scalar(text("SELECT 1")) == await other.scalar(text("SELECT 1"))
+    assert len({id(await used()) for _ in range(3)}) == 1
 
 
 async def test_memory_is_one_database_for_all() -> None:
