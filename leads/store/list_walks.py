@@ -93,6 +93,8 @@ class Walk:
                 budget -= await count(self._search.session, self._source, stretch, budget)
             self._groups.popleft()
             self._most_groups -= 1
+            if budget == 0:  # There are merged leads among those that were counted.
+                return 0
         return None
 
     def _segments_of(self, group: Group) -> Segments:

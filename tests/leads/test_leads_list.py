@@ -200,6 +200,25 @@ async def test_pages_together_are_the_sorted_list(database: Database, effort: st
         _check(there, back, expected[::-1] if descending else expected)
 
 
+async def test_a_walk_stops_where_merged_leads_make_up_its_length(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are counted with the others of their group, and shown in none."""
+    for which in ("_LOOKING", "_IN_INDEX"):
+        monkeypatch.setattr(list_paths, which, list_paths.Effort(1, 10_000, 10_000))
+    monkeypatch.setattr(list_paths, "_FIRST_WALK", 5)
+    leads = await _fill(database)
+    merged = [lead.id for lead in leads if lead.id % 5]
+    async with database.write() as session:
+        await session.execute(update(Lead).where(Lead.id.in_(merged)).values(closed_at=NOW, merged_into_id=5))
+    wanted = LeadFilter(search="805", state=LeadState.ALL)
+    left = [lead for lead in leads if lead.id not in merged]
+    for order, descending in itertools.product(LeadOrder, (False, True)):
+        expected = _expected(left, wanted, order)
+        there, back = await _pages(database, wanted, order, descending, None)
+        _check(there, back, expected[::-1] if descending else expected)
+
+
 async def test_each_column_narrows_every_order(database: Database, effort: str) -> None:
     leads = await _fill(database)
     orders = (LeadOrder.NAME, LeadOrder.CREATED) if effort == "walks" else (LeadOrder.SOURCE, LeadOrder.LAST_CALL)
