@@ -183,15 +183,15 @@ async def chosen_name(session: AsyncSession, chosen: int | None, present: int | 
     Raises:
         WrongFieldError: there is no such employee at work.
     """
-    if chosen not in (None, present) and not await works_here(session, chosen):
+    if not await may_become_responsible(session, chosen, present):
         raise WrongFieldError("responsible_id", str(chosen))
     return await employee_name(session, chosen)
 
 
-async def works_here(session: AsyncSession, employee_id: int | None) -> bool:
-    """Whether there is such an employee, who has not left."""
-    here = select(Employee.id).where(Employee.id == employee_id, Employee.active)
-    return await session.scalar(here) is not None
+async def may_become_responsible(session: AsyncSession, chosen: int | None, present: int | None = None) -> bool:
+    """Whether it is nobody, or who is responsible already, or an employee who has not left."""
+    here = select(Employee.id).where(Employee.id == chosen, Employee.active)
+    return chosen in (None, present) or await session.scalar(here) is not None
 
 
 async def history(

@@ -15,6 +15,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from leads.domain.directory import DisplayMode, Role
 from leads.store import access, audit
+from leads.store.cards import may_become_responsible
 from leads.store.models import Did, Employee, EmployeeMobile, Extension, GroupMember, IgnoredNumber, RingGroup, Source
 from leads.store.phone_book_tables import PhoneBookKey
 from leads.store.search import sort_key
@@ -362,10 +363,8 @@ async def save_did(session: AsyncSession, did_id: int | None, version: int, edit
         if key is not None and await session.get(table, key) is None:
             raise GoneError
     did = Did() if did_id is None else await opened(session, await find_did(session, did_id), version)
-    if edit.responsible_id not in (None, did.responsible_id):
-        chosen = await session.get(Employee, edit.responsible_id)
-        if chosen is None or not chosen.active:
-            raise GoneError
+    if not await may_become_responsible(session, edit.responsible_id, did.responsible_id):
+        raise GoneError
     did.number, did.label = edit.number, edit.label
     did.group_id, did.queue, did.queue_seconds = edit.group_id, edit.queue, edit.queue_seconds
     did.default_extension_id, did.responsible_id = edit.default_extension_id, edit.responsible_id

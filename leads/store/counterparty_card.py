@@ -387,9 +387,8 @@ async def _apply_persons(
         before = "" if person is None else await describe(session, person)
         if person is None:
             person = ContactPerson(numbers=[])
-        chosen = edit.responsible_id
-        if chosen not in (None, person.responsible_id) and not await cards.works_here(session, chosen):
-            raise WrongFieldError(f"person_responsible.{place}", str(chosen))
+        if not await cards.may_become_responsible(session, edit.responsible_id, person.responsible_id):
+            raise WrongFieldError(f"person_responsible.{place}", str(edit.responsible_id))
         person.name, person.email = edit.name.strip(), edit.email.strip()
         person.language, person.responsible_id = edit.language, edit.responsible_id
         cards.set_numbers(person.numbers, numbers)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from leads.domain.clock import Clock
 from leads.domain.planning import PlanState
-from leads.store.cards import CardError, NoSuchCardError, works_here
+from leads.store.cards import CardError, NoSuchCardError, may_become_responsible
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.counterparty_import import edit_of as edit_of_counterparty
 from leads.store.engine import Database, lock_numbers
@@ -163,7 +163,7 @@ async def _still_possible(database: Database, values: dict[str, Any]) -> dict[st
     before = values.get("responsible_id")
     if before is not None:
         async with database.read() as session:
-            if not await works_here(session, before):
+            if not await may_become_responsible(session, before):
                 del values["responsible_id"]
     return values
 

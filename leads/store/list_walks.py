@@ -78,7 +78,9 @@ class Walk:
             if self._most_groups == 0:
                 return budget
             group, start = self._groups[0], self._start
-            after = () if start is None or start.rank != group.rank else (self._beyond(start),)
+            after: tuple[ColumnElement[bool], ...] = ()
+            if start is not None and start.rank == group.rank:
+                after = (_beyond(self._source, start, self._search.descending),)
             segments = [(*after, *segment) for segment in self._segments_of(group)]  # SQLite begins at the first.
             stop = await self._place_at(group, segments, budget) if self._source.conditions else None
             await self._take(group, segments, stop, budget)
@@ -100,9 +102,6 @@ class Walk:
     def _segments_of(self, group: Group) -> Segments:
         held = group.held if self._all_held else None
         return (held or group.segments)()
-
-    def _beyond(self, start: Place) -> ColumnElement[bool]:
-        return _beyond(self._source, start, self._search.descending)
 
     async def _place_at(self, group: Group, segments: Sequence[Sequence[Any]], number: int) -> Place | None:
         """The place of the row of that number in a group, from 1; None where it has no such row."""
