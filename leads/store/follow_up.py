@@ -19,6 +19,8 @@ from leads.store.stored_calls import StoredCall
 BEFORE_BUTTON = timedelta(seconds=5)
 AFTER_BUTTON = timedelta(seconds=60)
 """A call that begins within these of a click on the Call button is that button's."""
+LONGEST_TALK = timedelta(days=1)
+"""Whoever called in vain may be talked with already; calls that began longer ago are over, and need no look."""
 
 
 def follow_up(connection: Connection, calls: Sequence[StoredCall]) -> None:
@@ -62,12 +64,16 @@ def _key(call: StoredCall, person: str, became: dict[int | None, int]) -> int | 
 def _missed(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
     started = time_for(connection, call.columns["started_at"])
     made = time_for(connection, call.columns["ended_at"] or call.columns["started_at"])
-    return (key, call.person.contact_person_id, key, call.judgement.provisional_id, made, started, key, started)
+    talk_after = (key, time_for(connection, call.columns["started_at"] - LONGEST_TALK), started)
+    return (
+        *(key, call.person.contact_person_id, key, call.judgement.provisional_id, made, started),
+        *(talk_after * 2),
+    )
 
 
 def _called_back(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
-    began = time_for(connection, call.conversed_at)
-    return (began, call.judgement.talker_id, key, began)
+    ended = time_for(connection, call.talked_until)
+    return (ended, call.judgement.talker_id, key, ended)
 
 
 def _fulfilment(connection: Connection, call: StoredCall, key: int) -> tuple[Any, ...]:
@@ -103,12 +109,19 @@ def _counterparties_of_closed(connection: Connection, calls: Sequence[StoredCall
 
 
 def _statements(sql: str) -> dict[str, str]:
-    return {person: sql.format(person=person) for person in ("lead", "counterparty")}
+    """The statement for each kind of person; `became` is the column by which leads that ended are his."""
+    return {
+        person: sql.format(person=person, became=became, talk_after=_TALK_AFTER)
+        for person, became in (("lead", "merged_into_id"), ("counterparty", "counterparty_id"))
+    }
 
 
 _LEAD = Lead.metadata.tables["lead"].c
 _CLOSED = select(_LEAD.id, _LEAD.counterparty_id).where(
     _LEAD.id.in_(bindparam("leads", expanding=True)), _LEAD.closed_at.is_not(None), _LEAD.counterparty_id.is_not(None)
+)
+_TALK_AFTER = (
+    "started_at > ? AND COALESCE(ended_at, started_at) > ? AND role = 'call' AND phase = 3 AND result = 'answered'"
 )
 _FULFIL = _statements("""
     UPDATE planned_call
@@ -128,17 +141,16 @@ _FULFIL_SHARED = """
         WHERE number.number = ?
     )
 """
-# A call that was missed before a conversation that is on record already needs no calling back. Whose it is: a contact
-# person's own responsible before the counterparty's (K1), and before our number's.
+# A missed call needs no calling back once somebody talked with the person after it began, in whatever order calls come
+# on record: the conversation may have gone on already, by another number. One with a lead that a counterparty was
+# counts, too. Whose it is: a contact person's own responsible before the counterparty's (K1), and before our number's.
 _MISSED = _statements("""
     INSERT INTO task ({person}_id, kind, employee_id, text, made_at, reason, missed, missed_at, attempts)
     SELECT ?, 'missed', COALESCE(
         (SELECT responsible_id FROM contact_person WHERE id = ?), (SELECT responsible_id FROM {person} WHERE id = ?), ?
     ), '', ?, '', 1, ?, 0
-    WHERE NOT EXISTS (
-        SELECT 1 FROM call
-        WHERE {person}_id = ? AND started_at > ? AND role = 'call' AND phase = 3 AND result = 'answered'
-    )
+    WHERE NOT EXISTS (SELECT 1 FROM call WHERE {person}_id = ? AND {talk_after})
+    AND NOT EXISTS (SELECT 1 FROM lead JOIN call ON lead_id = lead.id WHERE lead.{became} = ? AND {talk_after})
     ON CONFLICT ({person}_id) WHERE kind = 'missed' AND done_at IS NULL DO UPDATE SET
         missed = task.missed + 1, employee_id = COALESCE(task.employee_id, excluded.employee_id),
         missed_at = CASE WHEN excluded.missed_at > task.missed_at THEN excluded.missed_at ELSE task.missed_at END

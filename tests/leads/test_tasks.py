@@ -1,7 +1,7 @@
 """Tasks and notes: a missed call is one task until a conversation, others are given and done (P6 to P8)."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -11,6 +11,7 @@ from leads.domain.directory import Role
 from leads.domain.follow_up import TaskKind
 from leads.store.belongings import move_belongings
 from leads.store.callers import find_caller
+from leads.store.closing import Choice, choose_counterparty
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
@@ -155,6 +156,39 @@ async def test_calls_that_are_told_late_count_by_their_own_time(desk: Desk) -> N
     await desk.miss()
     await desk.write(old_talk)
     assert (await _task(desk)).done_at is None
+
+
+@pytest.mark.parametrize("answered_after", [10, 90], ids=["talking already", "still waiting"])
+@pytest.mark.parametrize("missed_is_told", ["first", "last"])
+async def test_a_conversation_that_goes_on_after_a_missed_call_began_answers_it(
+    desk: Desk, answered_after: int, missed_is_told: str
+) -> None:
+    await desk.lead(NUMBER, OTHER)
+    begun = desk.now
+    talk = talking(desk.view(), answered_at=begun + timedelta(seconds=answered_after))
+    talk = ended(talk, ended_at=begun + timedelta(minutes=5))
+    desk.move(minutes=1)
+    missed = ended(desk.view(OTHER))
+    desk.move(minutes=4)
+    for view in (missed, talk) if missed_is_told == "first" else (talk, missed):
+        await desk.write(view)
+    assert [task.done_at is None for task in await _tasks(desk)] in ([], [False])
+    await desk.miss(OTHER)
+    assert sum(task.done_at is None for task in await _tasks(desk)) == 1
+
+
+async def test_a_missed_call_that_is_told_late_is_answered_by_the_conversation_with_the_lead_that_he_was(
+    desk: Desk,
+) -> None:
+    lead = await desk.lead()
+    missed = ended(desk.view(), recovered=True)
+    desk.move(minutes=5)
+    await desk.talk()
+    await choose_counterparty(desk.database, lead, 1, Choice(await desk.counterparty(OTHER)), by=1, clock=desk.clock)
+    await desk.write(missed)
+    assert await _tasks(desk) == []
+    await desk.miss()
+    assert [task.done_at for task in await _tasks(desk)] == [None]
 
 
 async def test_a_call_that_was_thought_missed_but_was_answered(desk: Desk) -> None:
