@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from gettext import NullTranslations
-from itertools import product
 from typing import TypeVar
 
 from leads.admin.cards import is_email
@@ -31,9 +30,10 @@ _USUAL_LONGEST = 200
 _CUT = 60
 _WHOLE = re.compile(r"\A(\+?[0-9]{7,15})\.0\Z")
 """A number that a program took for a fraction, as programs for tables do where some cells of a column are empty."""
-_TIMES = tuple(
-    f"{day}{clock}"
-    for day, clock in product(("%Y-%m-%d", "%d.%m.%Y"), (" %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", ""))
+_TIME = re.compile(
+    r"(?:(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)|(?P<day2>\d\d?)\.(?P<month2>\d\d?)\.(?P<year2>\d{4}))"
+    r"(?:(?: +|T)(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))? ?(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
 )
 
 
@@ -45,7 +45,8 @@ class RowError(Exception):
 class Words:
     """What keys are called in a file, in lower case, in every language; `never_leads` are numbers that make no lead.
 
-    `gone` are those of the people who have left: only what is closed is still theirs. Times are those of `zone`.
+    `gone` are those of the people who have left: only what is closed is still theirs. Times that tell no offset are
+    those of `zone`, the company's: two people in different zones read one file alike.
     """
 
     statuses: Mapping[str, int]
@@ -264,13 +265,12 @@ def _moment(values: _Values, column: Column, zone: tzinfo) -> datetime | None:
     text = values.text(column)
     if not text:
         return None
-    for form in _TIMES:
-        try:
-            moment = datetime.strptime(text, form).replace(tzinfo=zone).astimezone(UTC)
-        except (ValueError, OverflowError):
-            continue
+    try:
+        moment = _read_time(text, zone).astimezone(UTC)
         if 1970 < moment.year < 2200:
             return moment
+    except (ValueError, OverflowError):
+        pass
     values.wrong.append(
         _(
             "%(column)s: “%(text)s” is no time. Write it like 2026-12-31 18:00.",
@@ -279,6 +279,21 @@ def _moment(values: _Values, column: Column, zone: tzinfo) -> datetime | None:
         )
     )
     return None
+
+
+def _read_time(text: str, zone: tzinfo) -> datetime:
+    """A written time, of its own offset or else of this zone; one of all a file's times is not worth a strptime.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if (found := _TIME.fullmatch(text)) is None:
+        raise ValueError(text)
+    part = found.groupdict(default="0")
+    year, month, day = (int(part[name]) or int(part[f"{name}2"]) for name in ("year", "month", "day"))
+    hour, minute, second = (int(part[name]) for name in ("hour", "minute", "second"))
+    own = found["offset"] and datetime.strptime(found["offset"], "%z").tzinfo
+    return datetime(year, month, day, hour, minute, second, tzinfo=own or zone)
 
 
 def _refusal(line: int, row: Row, mapped: Mapped, reason: str) -> Refusal:

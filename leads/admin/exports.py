@@ -7,11 +7,11 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aiohttp import web
 
-from leads.admin.context import Panel, Viewer, export_only, panel_of, viewer_of
+from leads.admin.context import Panel, export_only, panel_of, viewer_of
 from leads.admin.counterparties import asked_counterparties
 from leads.admin.csv_columns import (
     HEADERS,
@@ -70,7 +70,7 @@ async def export_leads(request: web.Request) -> web.StreamResponse:
     async def rows() -> AsyncIterator[list[Row]]:
         yield [lead_header()]
         async for leads in chunks:
-            yield [lead_row(lead, names, sources, people, viewer) for lead in leads]
+            yield [lead_row(lead, names, sources, people) for lead in leads]
 
     return await csv_response(request, Kind.LEADS, rows())
 
@@ -93,7 +93,7 @@ async def export_counterparties(request: web.Request) -> web.StreamResponse:
     async def rows() -> AsyncIterator[list[Row]]:
         yield [counterparty_header()]
         async for cards in chunks:
-            yield [row for card in cards for row in counterparty_rows(card, names, sources, people, viewer)]
+            yield [row for card in cards for row in counterparty_rows(card, names, sources, people)]
 
     return await csv_response(request, Kind.COUNTERPARTIES, rows())
 
@@ -111,7 +111,7 @@ def lead_header() -> Row:
     return [*_headings(head), _(OTHER_NUMBERS), *_headings([*OF_EVERY_CARD, *times])]
 
 
-def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labels, viewer: Viewer) -> Row:
+def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labels) -> Row:
     """One lead."""
     return [
         lead.name,
@@ -123,9 +123,9 @@ def lead_row(lead: ExportedLead, statuses: Labels, sources: Labels, people: Labe
         statuses.get(lead.status_id, ""),
         sources.get(lead.source_id or 0, ""),
         people.get(lead.responsible_id or 0, ""),
-        _time(lead.last_call_at, viewer),
-        _time(lead.created_at, viewer),
-        _time(lead.closed_at, viewer),
+        _time(lead.last_call_at),
+        _time(lead.created_at),
+        _time(lead.closed_at),
     ]
 
 
@@ -135,9 +135,7 @@ def counterparty_header() -> Row:
     return [*_headings(head), _(OTHER_NUMBERS), *_headings([*OF_EVERY_CARD, Column.CREATED, Column.CARD])]
 
 
-def counterparty_rows(
-    card: ExportedCounterparty, statuses: Labels, sources: Labels, people: Labels, viewer: Viewer
-) -> list[Row]:
+def counterparty_rows(card: ExportedCounterparty, statuses: Labels, sources: Labels, people: Labels) -> list[Row]:
     """A counterparty's own row, and one for each of its contact persons below it."""
     own = [
         card.name,
@@ -151,7 +149,7 @@ def counterparty_rows(
         statuses.get(card.status_id or 0, ""),
         sources.get(card.source_id or 0, ""),
         people.get(card.responsible_id or 0, ""),
-        _time(card.created_at, viewer),
+        _time(card.created_at),
         card.mark,
     ]
     return [own, *(_person_row(card, person, people) for person in card.persons)]
@@ -205,5 +203,15 @@ def _numbers(numbers: Sequence[str]) -> tuple[str, str]:
     return (numbers[0] if numbers else "", ", ".join(numbers[1:]))
 
 
-def _time(moment: datetime | None, viewer: Viewer) -> str:
-    return f"{moment.astimezone(viewer.zone):%Y-%m-%d %H:%M}" if moment else ""
+def _time(moment: datetime | None) -> str:
+    """A moment in the viewer's zone; with its offset where whoever takes it for the company's would miss it.
+
+    That is where the viewer lives elsewhere, and in the hour that comes twice when summer time ends.
+    """
+    if moment is None:
+        return ""
+    locale = current_locale()
+    own = moment.astimezone(locale.zone)
+    companys = own.replace(tzinfo=locale.company or locale.zone, fold=0)
+    is_plain = companys.astimezone(UTC) == own.astimezone(UTC)
+    return own.replace(tzinfo=None if is_plain else own.tzinfo).isoformat(" ", "minutes")

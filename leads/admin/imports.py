@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from aiohttp import BodyPartReader, MultipartReader, web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.admin.context import Panel, Viewer, admin_only, panel_of, viewer_of, with_file
+from leads.admin.context import Panel, admin_only, panel_of, viewer_of, with_file
 from leads.admin.csv_columns import (
     COLUMNS,
     HEADERS,
@@ -127,7 +127,7 @@ async def start(request: web.Request) -> web.Response:
     if form.errors:
         return await _preview_page(request, found, form, 422)
     async with panel.database.read() as session:
-        words = await _words(session, panel, viewer, found.kind)
+        words = await _words(session, panel, found.kind)
     order = Order(found.kind, found.file, mapped, words, known == "update", viewer.id, await _planning(panel))
     batch_id = await panel.imports.start(order)
     # A second click finds the import that the first one began in the list.
@@ -196,7 +196,7 @@ async def _load(session: AsyncSession, request: web.Request, panel: Panel) -> Ba
     return batch
 
 
-async def _words(session: AsyncSession, panel: Panel, viewer: Viewer, kind: Kind) -> Words:
+async def _words(session: AsyncSession, panel: Panel, kind: Kind) -> Words:
     directory = panel.directory.current
     everybody, present = await employees(session), await employees(session, active=True)
     return Words(
@@ -208,7 +208,7 @@ async def _words(session: AsyncSession, panel: Panel, viewer: Viewer, kind: Kind
         languages=language_spellings(panel.catalogs),
         never_leads=numbers_without_leads(directory),
         region=panel.region,
-        zone=viewer.zone,
+        zone=panel.zone,
     )
 
 
@@ -259,6 +259,7 @@ async def _preview_page(request: web.Request, found: Upload, form: Form, status:
         file=found.file,
         kind=found.kind,
         columns=columns,
+        zone=panel_of(request).zone.key,
         choices=[(column, _(HEADERS[column])) for column in COLUMNS[found.kind]],
     )
 

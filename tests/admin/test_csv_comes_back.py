@@ -1,9 +1,11 @@
 """What a list is saved as is the same list when it is read back, whatever stands in its cells (L10)."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import strategies as st
+from sqlalchemy import select, update
 
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
@@ -11,7 +13,7 @@ from leads.store.engine import Database
 from leads.store.exports import exported_counterparties, exported_leads
 from leads.store.lead_card import LeadEdit
 from leads.store.leads import LeadFilter, LeadOrder, LeadState
-from leads.store.models import Source
+from leads.store.models import Employee, Lead, PhoneNumber, Source
 from tests.admin.conftest import Clock
 from tests.admin.csv_cards import LANGUAGES, LINES, NAMES, PLAIN, RISKY, clear, counts_of, for_all, make_lead
 from tests.admin.importing import Importer
@@ -180,3 +182,68 @@ async def test_counterparties_come_back_as_they_went(importer: Importer, databas
         assert await held() == before
 
     await for_all(_counterparty_edits(), check, 5)
+
+
+@pytest.mark.parametrize("zones", [("Europe/Kyiv", "Europe/Kyiv"), ("Asia/Tokyo", None), (None, "America/New_York")])
+async def test_times_come_back_whoever_reads_them(
+    importer: Importer, database: Database, zones: tuple[str | None, str | None]
+) -> None:
+    """By people of other zones, and in the hour that comes twice when summer time ends: no closed lead comes twice."""
+    moments = [datetime(2025, 10, 25, 22, tzinfo=UTC) + timedelta(minutes=half * 30) for half in range(12)]
+    async with database.write() as session:
+        for place, moment in enumerate(moments):
+            number = f"+3805000000{place:02}"
+            lead = Lead(name="Іван", status_id=1, main_number=number, updated_at=moment, sort_name="іван")
+            lead.created_at = moment - timedelta(days=1)
+            lead.closed_at = lead.last_call_at = moment
+            lead.numbers.append(PhoneNumber(number=number, on_active_lead=False))
+            session.add(lead)
+
+    async def held() -> list[tuple[object, ...]]:
+        async with database.read() as session:
+            found = select(Lead.main_number, Lead.created_at, Lead.last_call_at, Lead.closed_at)
+            return [tuple(row) for row in await session.execute(found.order_by(Lead.main_number))]
+
+    async def live_in(zone: str | None) -> None:
+        async with database.write() as session:
+            await session.execute(update(Employee).values(time_zone=zone))
+
+    before = await held()
+    await live_in(zones[0])
+    content = (await importer.visitor.get("/leads/export.csv?state=all", Accept_Language="en")).text
+    await live_in(zones[1])
+    assert counts_of(await importer.bring(content)) == [0, 0, len(moments), 0]
+    async with database.write() as session:
+        await clear(session)
+    assert counts_of(await importer.bring(content)) == [len(moments), 0, 0, 0]
+    assert await held() == before
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2025-03-03 11:00", "2025-03-03 09:00"),
+        ("3.3.2025 11:00:59", "2025-03-03 09:00"),
+        ("03.03.2025", "2025-03-02 22:00"),
+        ("2025-03-03T11:00+05:30", "2025-03-03 05:30"),
+        ("2025-03-03 11:00:00 -0100", "2025-03-03 12:00"),
+        ("2025-03-03T11:00Z", "2025-03-03 11:00"),
+        ("2025-07-03 11:00", "2025-07-03 08:00"),
+        ("2025-03-03 24:00", None),
+        ("2025-02-29", None),
+        ("2025-03-03 11:00+25:00", None),
+        ("2025-03-03 11", None),
+        ("٢٠٢٥-03-03 11:00", None),
+        ("0001-01-01 00:00", None),
+    ],
+)
+async def test_a_time_without_an_offset_is_the_companys(
+    importer: Importer, database: Database, written: str, moment: str | None
+) -> None:
+    async with database.write() as session:
+        await session.execute(update(Employee).values(time_zone="Asia/Tokyo"))
+    page = await importer.bring(f"Name,Number,Closed\nІван,0501234567,{written}\n")
+    async with database.read() as session:
+        closed = await session.scalar(select(Lead.closed_at))
+    assert (closed and f"{closed:%Y-%m-%d %H:%M}") == moment
+    assert ("is no time" in page) == (moment is None)
