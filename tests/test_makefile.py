@@ -102,6 +102,14 @@ def test_where_pip_cannot_fetch_packages_the_ways_around_are_named(checkout: Pat
     assert "PIP_CERT" in done.stderr
 
 
+def test_a_path_that_setuptools_cannot_take_is_named_before_anything_is_done(checkout: Path) -> None:
+    elsewhere = checkout.rename(checkout.with_name("le$ad"))
+    done = run("tools/setup", "venv", cwd=elsewhere)
+    assert done.returncode != 0
+    assert f"path holds a $: {elsewhere}" in done.stderr
+    assert not (elsewhere / "var").exists()
+
+
 def test_a_missing_package_without_root_is_named_with_the_command_that_installs_it(checkout: Path) -> None:
     fake_command(checkout / "bin", "id", "echo 1000")
     fake_command(checkout / "bin", "python3.11", 'case "$*" in *ensurepip*) exit 1;; esac; exit 0')
