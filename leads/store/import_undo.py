@@ -21,7 +21,7 @@ from leads.store.imports import Counts
 from leads.store.lead_card import load_lead, save_lead
 from leads.store.lead_import import edit_of as edit_of_lead
 from leads.store.lock_order import locked_in_order
-from leads.store.models import Base, ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.models import Base, ContactPerson, Counterparty, CounterpartyStatus, Lead, LeadStatus, PhoneNumber
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import Planning
 
@@ -132,7 +132,7 @@ async def _restore_lead(
     if card.closed_at is not None:  # It is read-only; one that was merged has not even numbers any more.
         return False
     present = edit_of_lead(card)
-    wanted = replace(present, **await _still_possible(database, _restored(asdict(present), item)))
+    wanted = replace(present, **await _still_possible(database, LeadStatus, present, _restored(asdict(present), item)))
     if wanted == present:
         return False
     await save_lead(database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning)
@@ -146,7 +146,7 @@ async def _restore_counterparty(
     async with database.read() as session:
         card = await load_counterparty(session, item.counterparty_id, None)
     present = edit_of_counterparty(card)
-    values = await _still_possible(database, _restored(asdict(present), item))
+    values = await _still_possible(database, CounterpartyStatus, present, _restored(asdict(present), item))
     if "persons" in values:
         values["persons"] = tuple(PersonEdit(**{**one, "numbers": tuple(one["numbers"])}) for one in values["persons"])
     wanted: CounterpartyEdit = replace(present, **values)
@@ -158,13 +158,24 @@ async def _restore_counterparty(
     return True
 
 
-async def _still_possible(database: Database, values: dict[str, Any]) -> dict[str, Any]:
-    """What can be restored: nothing goes back to somebody who has left."""
-    before = values.get("responsible_id")
-    if before is not None:
-        async with database.read() as session:
-            if not await may_become_responsible(session, before):
-                del values["responsible_id"]
+async def _still_possible(
+    database: Database, statuses: type[LeadStatus] | type[CounterpartyStatus], present: Any, values: dict[str, Any]
+) -> dict[str, Any]:
+    """What can be restored: nothing goes back to somebody who has left, or to a status that is gone."""
+    async with database.read() as session:
+        status = values.get("status_id")
+        if status is not None and await session.get(statuses, status) is None:
+            del values["status_id"]
+        if not await may_become_responsible(session, values.get("responsible_id")):
+            del values["responsible_id"]
+        if "persons" in values:
+            charge = {one.id: one.responsible_id for one in present.persons}
+            values["persons"] = [
+                one
+                if await may_become_responsible(session, one["responsible_id"])
+                else {**one, "responsible_id": charge.get(one["id"])}
+                for one in values["persons"]
+            ]
     return values
 
 

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from leads.admin.context import PANEL
-from leads.store.counterparty_card import load_counterparty
+from leads.domain.statuses import StatusSet
+from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.daily_plans import plan_day
 from leads.store.engine import Database
 from leads.store.import_tables import ImportBatch
@@ -15,9 +16,11 @@ from leads.store.lead_card import LeadEdit, load_lead
 from leads.store.merging import merge_leads
 from leads.store.models import Counterparty, Lead, PhoneNumber
 from leads.store.planning_tables import PlannedCall
+from leads.store.statuses import remove_status
 from tests.admin.conftest import Clock, Company
 from tests.admin.csv_cards import HEAD, counts_of, make_lead
 from tests.admin.importing import Importer, text_of
+from tests.leads.handing import hand_all_over
 
 EDIT = LeadEdit("Щербань", ("0501234567",), "", "", "", None, 1, None, None)
 
@@ -126,3 +129,46 @@ async def test_counterparties_come_with_their_contact_persons_and_close_leads(
     async with database.read() as session:
         # The first has a lead closed to it and was saved since; the other goes.
         assert [one.name for one in await session.scalars(select(Counterparty))] == ["ТОВ «Ромашка»"]
+
+
+async def test_what_goes_back_to_somebody_who_has_left_stays_with_whom_the_file_gave_it(
+    importer: Importer, database: Database, company: Company, clock: Clock
+) -> None:
+    """All else is as before; cards that the file made, and that a leaver handed on, were worked on."""
+    known = await make_lead(database, replace(EDIT, responsible_id=company.yurii))
+    person = PersonEdit(None, "Ія", "", None, company.yurii, ("0671112233",))
+    edit = CounterpartyEdit("ТОВ", "", "", "", "", None, company.yurii, ("0441234567",), (person,))
+    saved = await save_counterparty(database, None, 0, edit, by=None, clock=clock, region="UA")
+    leads = f"{HEAD[:-2]};Responsible\nІнша;0501234567;Марія Коваленко\nНова;0509999999;Щербань Юрій\n"
+    companies = (
+        "Name;Contact person;Number;E-mail;Responsible\n"
+        "ТОВ;;0441234567;tov@b.ua;Марія Коваленко\nТОВ;Ія;0671112233;iia@b.ua;Марія Коваленко\n"
+    )
+    assert counts_of(await importer.bring(leads, known="update")) == [1, 1, 0, 0]
+    assert counts_of(await importer.bring(companies, "counterparties", known="update")) == [0, 1, 0, 0]
+    await hand_all_over(database, company.yurii, 1, company.boss, by=company.admin, clock=clock)
+    for batch, kept in ((1, 1), (2, 0)):
+        assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 303
+        await importer.app[PANEL].imports.wait()
+        page = text_of((await importer.visitor.get(f"/imports/{batch}")).text)
+        assert ("because somebody worked on them 1" in page) == bool(kept)
+    async with database.read() as session:
+        lead = await load_lead(session, known, None)
+        card = await load_counterparty(session, saved.id, None)
+    assert (lead.name, lead.responsible_id) == ("Щербань", company.maria)
+    assert (card.email, card.responsible_id) == ("", company.maria)
+    assert [(one.email, one.responsible_id) for one in card.persons] == [("", company.maria)]
+    assert (await _leads(database))["+380509999999"].responsible_id == company.boss
+
+
+async def test_a_status_that_is_gone_keeps_nothing_else_from_being_undone(
+    importer: Importer, database: Database, clock: Clock
+) -> None:
+    known = await make_lead(database, replace(EDIT, status_id=3))
+    await importer.bring(f"{HEAD[:-2]};Status\nІнша;0501234567;Hot\n", known="update")
+    await remove_status(database, StatusSet.LEADS, 3, 1, 2, by=None, now=clock())
+    assert (await importer.visitor.post("/imports/1/undo")).status == 303
+    await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        lead = await load_lead(session, known, None)
+    assert (lead.name, lead.status_id) == ("Щербань", 1)
