@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, get_month_names
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "uk": "Українська", "ru": "Русский"}
 _FOLDER = Path(__file__).parent / "locale"
+_NO_TIME = Markup("–")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +44,26 @@ _locale: ContextVar[Locale] = ContextVar("locale")
 @cache
 def load_catalogs() -> Mapping[str, gettext.NullTranslations]:
     """Read the .po files of every language, once; the words in the code are English, so English needs none."""
-    catalogs: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
-    for language in LANGUAGES:
-        for path in sorted((_FOLDER / language).glob("*.po")):
-            with path.open("rb") as source:
-                catalog = read_po(source, locale=language, domain=path.stem, abort_invalid=True)
-            compiled = io.BytesIO()
-            write_mo(compiled, catalog)
-            compiled.seek(0)
-            words = gettext.GNUTranslations(compiled)
-            if language in catalogs:
-                catalogs[language].add_fallback(words)
-            else:
-                catalogs[language] = words
-    return catalogs
+    return {language: _words(language) for language in LANGUAGES}
+
+
+def _words(language: str) -> gettext.NullTranslations:
+    """All that a language's files say, in one catalog: fallbacks from file to file are slow to ask."""
+    files = sorted((_FOLDER / language).glob("*.po"))
+    if not files:
+        return gettext.NullTranslations()
+    together = Catalog(locale=language)
+    for path in files:
+        with path.open("rb") as source:
+            catalog = read_po(source, locale=language, domain=path.stem, abort_invalid=True)
+        for message in catalog:
+            # What several files say is said by the first of them.
+            if message.id and message.string and message.id not in together:
+                together[message.id] = message
+    compiled = io.BytesIO()
+    write_mo(compiled, together)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
 
 
 def accepted_language(header: str) -> str:
@@ -104,18 +113,33 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 def short_time(moment: datetime) -> str:
     """Write a moment briefly in the viewer's zone: only the time when it was today, the year only when it differs."""
     locale = current_locale()
-    local, today = moment.astimezone(locale.zone), locale.now.astimezone(locale.zone)
-    clock = format_time(local, "HH:mm", locale=locale.language)
-    if local.date() == today.date():
-        return clock
-    day = format_date(local, "d MMM" if local.year == today.year else "d MMM y", locale=locale.language)
-    return f"{day}, {clock}"
+    return _briefly(moment.astimezone(locale.zone), locale)
 
 
 def long_time(moment: datetime) -> str:
     """Write a moment in full, to the second, in the viewer's zone."""
     locale = current_locale()
-    return format_datetime(moment.astimezone(locale.zone), "d MMMM y, HH:mm:ss", locale=locale.language)
+    return _in_full(moment.astimezone(locale.zone), locale.language)
+
+
+def _briefly(local: datetime, locale: Locale) -> str:
+    today = locale.now.astimezone(locale.zone)
+    clock = f"{local.hour:02}:{local.minute:02}"
+    if local.date() == today.date():
+        return clock
+    day = f"{local.day} {_month_names('abbreviated', locale.language)[local.month]}"
+    return f"{day}, {clock}" if local.year == today.year else f"{day} {local.year}, {clock}"
+
+
+def _in_full(local: datetime, language: str) -> str:
+    day = f"{local.day} {_month_names('wide', language)[local.month]} {local.year}"
+    return f"{day}, {local.hour:02}:{local.minute:02}:{local.second:02}"
+
+
+@cache
+def _month_names(width: Literal["abbreviated", "wide"], language: str) -> Mapping[int, str]:
+    """The months as they stand in a date. A list shows many times: Babel, asked for each, would take half of a page."""
+    return dict(get_month_names(width, locale=language))
 
 
 def local_day(moment: datetime) -> date:
@@ -156,7 +180,8 @@ def month_text(day: date) -> str:
 def time_element(moment: datetime | None) -> Markup:
     """A <time> element: brief to read, exact for machines and on hover; a dash where there is no time."""
     if moment is None:
-        return Markup("–")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), escape(long_time(moment)), escape(short_time(moment))
-    )
+        return _NO_TIME
+    locale = current_locale()
+    local = moment.astimezone(locale.zone)
+    exact, full, brief = moment.isoformat(timespec="seconds"), _in_full(local, locale.language), _briefly(local, locale)
+    return Markup(f'<time datetime="{exact}" title="{full}">{brief}</time>')  # noqa: S704 - digits and names of months

@@ -1,15 +1,21 @@
 """The panel speaks English, Ukrainian and Russian, all of it (X2)."""
 
+import gettext
 import re
+from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import babel.core
 import pytest
+from babel.dates import format_date, format_datetime, format_time
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leads.admin import i18n
 from leads.admin.audit_words import FIELDS, KINDS
@@ -21,6 +27,7 @@ Speaking = Callable[[i18n.Locale], None]
 FOLDER = Path(i18n.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 PLACES = re.compile(r"%\((\w+)\)s")
+ZONES = ("UTC", "Europe/Kyiv", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Kiritimati")
 
 
 def _messages() -> set[str]:
@@ -66,6 +73,34 @@ def test_translations_fill_the_same_places(language: str) -> None:
             assert set(PLACES.findall(text)) <= set(PLACES.findall(message)) | {"count"}, message
 
 
+@pytest.mark.parametrize("language", ["uk", "ru"])
+def test_what_several_files_say_is_said_by_the_first_of_them(language: str, speaking: Speaking) -> None:
+    speaking(i18n.Locale(language, i18n.load_catalogs()[language], ZoneInfo("UTC"), datetime.now(UTC)))
+    said: dict[str, str] = {}
+    for path in sorted((FOLDER / "locale" / language).glob("*.po")):
+        with path.open("rb") as source:
+            for message in read_po(source, locale=language):
+                if message.id and isinstance(message.id, str):
+                    said.setdefault(message.id, str(message.string))
+    assert {message: i18n._(message) for message in said} == said
+
+
+def test_a_word_is_looked_up_once_in_whatever_file_it_stands(
+    speaking: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+    look_up = gettext.GNUTranslations.gettext
+
+    def counted(words: gettext.GNUTranslations, message: str) -> str:
+        asked[message] += 1
+        return look_up(words, message)
+
+    monkeypatch.setattr(gettext.GNUTranslations, "gettext", counted)
+    speaking(i18n.Locale("uk", i18n.load_catalogs()["uk"], ZoneInfo("UTC"), datetime.now(UTC)))
+    assert [i18n._(message) for message in ("Statuses", "Our own word")] == ["Статуси", "Our own word"]
+    assert asked == {"Statuses": 1, "Our own word": 1}
+
+
 @pytest.mark.parametrize(
     ("header", "language"),
     [
@@ -100,6 +135,45 @@ def test_times_are_brief_and_in_the_viewers_zone(speaking: Speaking) -> None:
     assert i18n.short_time(now) == "00:30"
     assert i18n.short_time(datetime(2026, 3, 2, 21, 59, tzinfo=UTC)) == "2 Mar, 23:59"
     assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025, 23:59"
+
+
+@given(
+    language=st.sampled_from(list(i18n.LANGUAGES)),
+    zone=st.sampled_from(ZONES).map(ZoneInfo),
+    now=st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    ago=st.one_of(st.timedeltas(timedelta(days=-2), timedelta(days=2)), st.timedeltas(timedelta(days=-20000))),
+)
+def test_times_are_written_as_babel_writes_them(language: str, zone: ZoneInfo, now: datetime, ago: timedelta) -> None:
+    try:
+        moment = now - ago
+        local, today = moment.astimezone(zone), now.astimezone(zone)
+    except OverflowError:
+        return
+    full = format_datetime(local, "d MMMM y, HH:mm:ss", locale=language)
+    brief = format_time(local, "HH:mm", locale=language)
+    if local.date() != today.date():
+        pattern = "d MMM" if local.year == today.year else "d MMM y"
+        brief = f"{format_date(local, pattern, locale=language)}, {brief}"
+    before = i18n.current_locale()
+    i18n.use_locale(i18n.Locale(language, i18n.load_catalogs()[language], zone, now))
+    try:
+        assert (i18n.short_time(moment), i18n.long_time(moment)) == (brief, full)
+        exact = moment.isoformat(timespec="seconds")
+        assert i18n.time_element(moment) == f'<time datetime="{exact}" title="{full}">{brief}</time>'
+    finally:
+        i18n.use_locale(before)
+
+
+@pytest.mark.parametrize("language", list(i18n.LANGUAGES))
+def test_babel_is_not_asked_for_each_time_of_a_list(
+    language: str, speaking: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
+    speaking(i18n.Locale(language, i18n.load_catalogs()[language], ZoneInfo("Europe/Kyiv"), now))
+    i18n.time_element(datetime(2025, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(babel.core.Locale, "parse", lambda *_args, **_more: pytest.fail("Babel was asked"))
+    for month in range(1, 13):
+        assert "<time" in i18n.time_element(datetime(2025, month, 1, tzinfo=UTC))
 
 
 def test_a_sentence_that_ends_with_a_month_cut_short_has_one_stop(speaking: Speaking) -> None:
