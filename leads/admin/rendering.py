@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -54,8 +55,11 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
         duration=duration,
         share=share,
         number=number_element,
+        numbers=numbers_element,
+        responsible=responsible_element,
         word=word,
         status=status_word,
+        status_badge=status_badge,
     )
 
 
@@ -110,7 +114,26 @@ def number_element(number: str | None) -> Markup:
         return Markup("–")
     if len(number) > LONGEST_NUMBER:
         return escape(number)
-    return Markup('<span class="number">{}</span>').format(escape(number_text(number)))
+    return Markup(f'<span class="number">{escape(number_text(number))}</span>')  # noqa: S704 - it is escaped
+
+
+def numbers_element(numbers: Sequence[str]) -> Markup:
+    """The first of somebody's numbers, to be called, and how many more there are; a dash where there is none."""
+    if not numbers:
+        return Markup("<span>–</span>")
+    first, more = numbers[0], len(numbers) - 1
+    shown = f'<a class="soft" href="tel:{escape(first)}">{number_element(first)}</a>'
+    if more:
+        others = "".join(f"{number} " for number in numbers[1:])
+        shown += f' <span class="faint" title="{escape(others)}">+{more}</span>'
+    return Markup(f"<span>{shown}</span>")  # noqa: S704 - its parts are escaped
+
+
+def responsible_element(name: str | None) -> Markup:
+    """Who is responsible, or that nobody is."""
+    if name:
+        return escape(name)
+    return Markup(f'<span class="faint">{escape(i18n._("Nobody"))}</span>')  # noqa: S704 - it is escaped
 
 
 def word(value: object) -> str:
@@ -121,6 +144,12 @@ def word(value: object) -> str:
 def status_word(name: str) -> str:
     """A lead's status: ours in the viewer's language, the company's own as it is."""
     return i18n._(name) if name in FIRST_STATUSES else name
+
+
+def status_badge(name: str) -> Markup:
+    """A status that stands out in a list and on a card; most of all the one that is called first."""
+    accent = " badge-accent" if name == FIRST_STATUSES[0] else ""
+    return Markup(f'<span class="badge{accent}">{escape(status_word(name))}</span>')  # noqa: S704 - it is escaped
 
 
 def render(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:

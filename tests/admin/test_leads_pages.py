@@ -1,6 +1,8 @@
 """The pages of leads: lists and cards as people, and people who mean harm, meet them."""
 
+import gettext
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -10,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from leads.store.engine import Database
-from leads.store.models import Call, Change, Lead, LeadStatus, RoutingDecision
+from leads.store.models import Call, Change, Employee, Lead, LeadStatus, RoutingDecision, Source
 from leads.store.planning_tables import PlannedCall
 from leads.store.task_tables import Task
 from tests.admin.conftest import Clock, Company, Visitor
@@ -50,6 +52,55 @@ async def test_an_empty_list_says_what_to_do(admin: Visitor) -> None:
     assert "No leads yet" in page
     assert "New lead" in page
     assert "No lead fits" in _text((await admin.get("/leads?q=xyz")).text)
+
+
+async def test_a_list_shows_whatever_people_typed_as_they_typed_it(
+    admin: Visitor, company: Company, database: Database
+) -> None:
+    async with database.write() as session:
+        await session.execute(update(Employee).where(Employee.id == company.yurii).values(name='Юрій <"Ю"> & Ко'))
+        await session.execute(update(LeadStatus).where(LeadStatus.id == 1).values(name="<i>Свій</i>"))
+        session.add(Source(id=1, name="A & <B>"))
+        await session.flush()
+    numbers = ["050 123 45 67", "067 222 33 44", "063 111 22 33"]
+    await _make(admin, name='<b>"О\'Ніл"</b>', number=numbers, responsible_id=str(company.yurii))
+    await _make(admin, name="", number=["063 123 45 67"])
+    async with database.write() as session:
+        await session.execute(update(Lead).where(Lead.named).values(source_id=1))
+    page = (await admin.get("/leads?sort=created&order=asc")).text
+    first, second = re.findall(r"<tr>\s*<td.*?</tr>", page, flags=re.DOTALL)
+    for drawn in (
+        'aria-label="&lt;b&gt;&#34;О&#39;Ніл&#34;&lt;/b&gt;"',
+        ">&lt;b&gt;&#34;О&#39;Ніл&#34;&lt;/b&gt;</a></td>",
+        '<td data-label="Number"><span><a class="soft" href="tel:+380501234567"><span class="number">+380 50 123 4567'
+        '</span></a> <span class="faint" title="+380672223344 +380631112233 ">+2</span></span></td>',
+        '<td data-label="Status"><span class="badge">&lt;i&gt;Свій&lt;/i&gt;</span></td>',
+        '<td data-label="Responsible">Юрій &lt;&#34;Ю&#34;&gt; &amp; Ко</td>',
+        '<td data-label="Source">A &amp; &lt;B&gt;</td>',
+    ):
+        assert drawn in first
+    assert '<span class="unnamed"><span class="number">+380 63 123 4567</span></span>' in second
+    assert '<td data-label="Responsible"><span class="faint">Nobody</span></td>' in second
+
+
+async def test_the_words_of_a_lists_columns_are_looked_up_once_and_not_for_each_row(
+    admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+    look_up = gettext.NullTranslations.gettext
+
+    def counted(words: gettext.NullTranslations, message: str) -> str:
+        asked[message] += 1
+        return look_up(words, message)
+
+    monkeypatch.setattr(gettext.NullTranslations, "gettext", counted)
+    per_page = []
+    for number in ("0501234501", "0501234502", "0501234503"):
+        await _make(admin, number=[number])
+        asked.clear()
+        await admin.get("/leads")
+        per_page.append([asked[word] for word in ("Number", "Status", "Responsible", "Source", "Last call", "Created")])
+    assert per_page[0] == per_page[1] == per_page[2]
 
 
 async def test_a_lead_is_made_found_and_edited(admin: Visitor, company: Company) -> None:
