@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, literal, select, update
 from sqlalchemy.orm import selectinload
 
 from leads.domain.directory import Role
-from leads.store import list_paths
+from leads.store import lead_rows, list_paths
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads, status_counts
 from leads.store.listing import Request
@@ -380,6 +380,20 @@ async def test_a_key_of_before_with_an_invisible_sign_is_passed(database: Databa
                 break
             request = Request(2, after=page.after)
     assert sorted(seen) == sorted(lead.id for lead in leads)
+
+
+async def test_the_lines_of_a_page_are_read_by_statements_that_stand_ready(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads = await _fill(database, 5)
+    monkeypatch.setattr(lead_rows, "select", lambda *_columns: pytest.fail("a statement was made anew"))
+    ids = [lead.id for lead in reversed(leads)]
+    async with database.read() as session:
+        for wanted in (ids, ids[:2], [*ids[3:], 1_000_000]):
+            rows = await lead_rows.rows_of(session, wanted)
+            assert [row.id for row in rows] == [each for each in wanted if each in ids]
+        numbers = {lead.id: tuple(number.number for number in lead.numbers) for lead in leads}
+        assert {row.id: row.numbers for row in await lead_rows.rows_of(session, ids)} == numbers
 
 
 async def test_totals_are_exact_while_small(database: Database) -> None:
