@@ -58,7 +58,7 @@ def _words(language: str) -> gettext.NullTranslations:
             catalog = read_po(source, locale=language, domain=path.stem, abort_invalid=True)
         for message in catalog:
             # What several files say is said by the first of them.
-            if message.id and message.string and message.id not in together:
+            if message.id and message.string and not message.fuzzy and message.id not in together:
                 together[message.id] = message
     compiled = io.BytesIO()
     write_mo(compiled, together)
