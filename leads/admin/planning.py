@@ -208,11 +208,13 @@ def caller_rings(request: web.Request, person: CallPerson) -> bool:
 
 async def refuse_stranger(session: AsyncSession, viewer: Viewer, person: CallPerson) -> None:
     """Answer that there is nobody, where there is nobody whom the viewer may see."""
-    if await may_see(session, viewer, person):
-        return
-    if person.lead_id is not None:
-        raise no_such_lead()
-    raise no_such_counterparty()
+    if not await may_see(session, viewer, person):
+        raise nobody_there(person)
+
+
+def nobody_there(person: CallPerson) -> web.HTTPNotFound:
+    """The answer where a card is not, or is no longer."""
+    return no_such_lead() if person.lead_id is not None else no_such_counterparty()
 
 
 async def may_see(session: AsyncSession, viewer: Viewer, person: CallPerson) -> bool:

@@ -11,10 +11,11 @@ from leads.admin.context import Panel, Viewer, panel_of, viewer_of
 from leads.admin.forms import ID, Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.planning import caller_rings, may_see, person_of_card, read_day, refuse_stranger
+from leads.admin.planning import caller_rings, may_see, nobody_there, person_of_card, read_day, refuse_stranger
 from leads.admin.rendering import redirect, render
 from leads.admin.seen import seen_call
 from leads.domain.planning import Calendar
+from leads.store.cards import NoSuchCardError
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_settings import company_calendar
@@ -81,6 +82,8 @@ async def give(request: web.Request) -> web.Response:
                 person = await give_task(session, person, employee, text, due_on, by=viewer.id, now=panel.clock())
         except GoneError:
             form.fail("task_employee", _("Choose somebody who works here."))
+        except NoSuchCardError:
+            raise nobody_there(person) from None
         else:
             return await _to_card(request, person, _("The task is given."))
     async with panel.database.read() as session:
@@ -153,8 +156,11 @@ async def _keep_note(request: web.Request, person: CallPerson, back: str, call_i
     text = form.text("note", required=True, longest=LONGEST, lines=True)
     if form.errors:
         return render(request, "planning/note.html", status=422, form=form, card=back)
-    async with panel.database.write() as session:
-        kept = await add_note(session, person, text, by=viewer.id, now=panel.clock(), call_id=call_id)
+    try:
+        async with panel.database.write() as session:
+            kept = await add_note(session, person, text, by=viewer.id, now=panel.clock(), call_id=call_id)
+    except NoSuchCardError:
+        raise nobody_there(person) from None
     if call_id is not None:
         return redirect(request, back, flash=_("The note is kept."))
     return await _to_card(request, kept, _("The note is kept."))

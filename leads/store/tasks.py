@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from leads.domain.follow_up import TaskKind
+from leads.store.cards import NoSuchCardError
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead
@@ -136,6 +137,7 @@ async def give_task(
 
     Raises:
         GoneError: there is no such employee at work.
+        NoSuchCardError: the person was erased.
     """
     if await session.scalar(select(Employee.id).where(Employee.id == employee_id, Employee.active)) is None:
         raise GoneError
@@ -174,7 +176,11 @@ async def close_task(session: AsyncSession, task_id: int, reason: str, *, by: in
 async def add_note(
     session: AsyncSession, person: CallPerson, text: str, *, by: int, now: datetime, call_id: int | None = None
 ) -> CallPerson:
-    """Note something about a person, perhaps during a call; returns on whose card it is."""
+    """Note something about a person, perhaps during a call; returns on whose card it is.
+
+    Raises:
+        NoSuchCardError: the person was erased.
+    """
     person = await _present_card(session, person)
     session.add(
         Note(
@@ -190,14 +196,22 @@ async def add_note(
 
 
 async def _present_card(session: AsyncSession, person: CallPerson) -> CallPerson:
-    """Where a person is now: a lead that ended while somebody typed is read-only, what was typed goes where it went."""
-    ended = select(Lead.merged_into_id, Lead.counterparty_id).where(
-        Lead.id == person.lead_id, Lead.closed_at.is_not(None)
-    )
+    """Where a person is now: a lead that ended while somebody typed is read-only, what was typed goes where it went.
+
+    Raises:
+        NoSuchCardError: he was erased meanwhile.
+    """
     # A lead that ends at this moment is waited for.
-    await hold_persons(session, [person.lead_id])
-    row = (await session.execute(ended)).first()
+    await hold_persons(session, [person.lead_id], [person.counterparty_id if person.lead_id is None else None])
+    if person.lead_id is None:
+        if await session.scalar(select(Counterparty.id).where(Counterparty.id == person.counterparty_id)) is None:
+            raise NoSuchCardError(person)
+        return person
+    columns = (Lead.closed_at, Lead.merged_into_id, Lead.counterparty_id)
+    row = (await session.execute(select(*columns).where(Lead.id == person.lead_id))).first()
     if row is None:
+        raise NoSuchCardError(person)
+    if row.closed_at is None:
         return person
     if row.merged_into_id is not None:
         return await _present_card(session, CallPerson(lead_id=row.merged_into_id))

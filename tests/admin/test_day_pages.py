@@ -5,15 +5,23 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from html import unescape
+from itertools import product
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.admin import tasks
+from leads.admin.context import Viewer
 from leads.domain.calls import Phase, Result
 from leads.domain.follow_up import TaskKind
 from leads.store import day_lists
+from leads.store.counterparty_card import CounterpartyEdit, save_counterparty
 from leads.store.engine import Database
+from leads.store.erasing import erase, mentions_of, traces_of
 from leads.store.lead_card import LeadEdit, create_lead
+from leads.store.people_of_calls import CallPerson
 from leads.store.task_tables import Task
 from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company, Visitor
@@ -235,3 +243,31 @@ async def test_a_task_opens_the_card_until_it_is_done(
         task = await session.scalar(select(Task.id))
     assert (await yurii.post(f"/tasks/{task}/done", {})).location == "/day"
     assert (await yurii.get(theirs)).status == 404
+
+
+@pytest.mark.parametrize(("card", "form"), list(product(("leads", "counterparties"), ("tasks", "notes"))))
+async def test_whoever_is_erased_while_somebody_writes_of_him_is_not_there(
+    *, admin: Visitor, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch, card: str, form: str
+) -> None:
+    fixed: dict[str, Any] = {"by": None, "clock": clock, "region": "UA"}
+    if card == "leads":
+        key = await create_lead(database, LeadEdit("Іван", (NUMBER,), "", "", "", None, 1, None, None), **fixed)
+    else:
+        edit = CounterpartyEdit("ТОВ", "", "", "", "", None, None, (NUMBER,), ())
+        key = (await save_counterparty(database, None, 0, edit, **fixed)).id
+    address = f"/{card}/{key}"
+    await admin.get(address)
+    seen = tasks.refuse_stranger
+
+    async def seen_once_more(session: AsyncSession, viewer: Viewer, person: CallPerson) -> None:
+        await seen(session, viewer, person)
+        traces = await traces_of(session, lead_id=person.lead_id, counterparty_id=person.counterparty_id)
+        mentions = await mentions_of(session, traces)
+        await session.rollback()
+        async with database.write() as other:
+            await erase(other, traces, mentions, clock())
+
+    monkeypatch.setattr(tasks, "refuse_stranger", seen_once_more)
+    answer = await admin.post(f"{address}/{form}", {"task_text": "прайс", "note": "любить дуб"})
+    assert answer.status == 404
+    assert "no such" in answer.text
