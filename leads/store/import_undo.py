@@ -3,12 +3,13 @@
 What was called, closed, saved or used since stays as it is: people's work counts more than a tidy end.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
 from leads.domain.planning import PlanState
@@ -21,7 +22,16 @@ from leads.store.imports import Counts
 from leads.store.lead_card import load_lead, save_lead
 from leads.store.lead_import import edit_of as edit_of_lead
 from leads.store.lock_order import locked_in_order
-from leads.store.models import Base, ContactPerson, Counterparty, CounterpartyStatus, Lead, LeadStatus, PhoneNumber
+from leads.store.models import (
+    Base,
+    Call,
+    ContactPerson,
+    Counterparty,
+    CounterpartyStatus,
+    Lead,
+    LeadStatus,
+    PhoneNumber,
+)
 from leads.store.planning_tables import PlannedCall
 from leads.store.plans import Planning
 
@@ -132,7 +142,7 @@ async def _restore_lead(
     if card.closed_at is not None:  # It is read-only; one that was merged has not even numbers any more.
         return False
     present = edit_of_lead(card)
-    wanted = replace(present, **await _still_possible(database, LeadStatus, present, _restored(asdict(present), item)))
+    wanted = replace(present, **await _before(database, LeadStatus, present, item))
     if wanted == present:
         return False
     await save_lead(database, card.id, card.version, wanted, by=by, clock=clock, region=region, planning=planning)
@@ -146,7 +156,7 @@ async def _restore_counterparty(
     async with database.read() as session:
         card = await load_counterparty(session, item.counterparty_id, None)
     present = edit_of_counterparty(card)
-    values = await _still_possible(database, CounterpartyStatus, present, _restored(asdict(present), item))
+    values = await _before(database, CounterpartyStatus, present, item)
     if "persons" in values:
         values["persons"] = tuple(PersonEdit(**{**one, "numbers": tuple(one["numbers"])}) for one in values["persons"])
     wanted: CounterpartyEdit = replace(present, **values)
@@ -158,11 +168,15 @@ async def _restore_counterparty(
     return True
 
 
-async def _still_possible(
-    database: Database, statuses: type[LeadStatus] | type[CounterpartyStatus], present: Any, values: dict[str, Any]
+async def _before(
+    database: Database, statuses: type[LeadStatus] | type[CounterpartyStatus], present: Any, item: ImportItem
 ) -> dict[str, Any]:
-    """What can be restored: nothing goes back to somebody who has left, or to a status that is gone."""
+    """What goes back: fields that are still as the import left them, where they can still be as they were before.
+
+    Nothing goes back to somebody who has left, or to a status that is gone.
+    """
     async with database.read() as session:
+        values = _restored(asdict(present), item, await _numbers_in_use(session, item))
         status = values.get("status_id")
         if status is not None and await session.get(statuses, status) is None:
             del values["status_id"]
@@ -179,14 +193,38 @@ async def _still_possible(
     return values
 
 
-def _restored(present: dict[str, Any], item: ImportItem) -> dict[str, Any]:
+async def _numbers_in_use(session: AsyncSession, item: ImportItem) -> frozenset[str]:
+    """The numbers that the import added and that were used since: somebody called, or a lead was closed with them.
+
+    Without them whoever called would be nobody's, and the closed lead's person nowhere.
+    """
+    added = _numbers(item.after) - _numbers(item.before)
+    if not added:
+        return frozenset()
+    began = select(ImportBatch.started_at).where(ImportBatch.id == item.batch_id).scalar_subquery()
+    called = select(Call.outside_number).where(Call.outside_number.in_(added), Call.started_at >= began)
+    closed = select(PhoneNumber.number).join(Lead, Lead.id == PhoneNumber.lead_id)
+    closed = closed.where(PhoneNumber.number.in_(added), Lead.counterparty_id == item.counterparty_id)
+    used = {*await session.scalars(called), *await session.scalars(closed.where(Lead.closed_at >= began))}
+    return frozenset(number for number in used if number is not None)
+
+
+def _numbers(values: Mapping[str, Any] | None) -> set[str]:
+    """All numbers of a card's changed fields, and of its contact persons."""
+    values = values or {}
+    return {*values.get("numbers", ()), *(number for one in values.get("persons", ()) for number in one["numbers"])}
+
+
+def _restored(present: dict[str, Any], item: ImportItem, used: Collection[str]) -> dict[str, Any]:
     """The fields that are still as the import left them, as they were before; of numbers those that it added go."""
     before, after = item.before or {}, item.after or {}
     values: dict[str, Any] = {}
     for name, new in after.items():
         if name == "numbers":
-            added = set(new) - set(before[name])
+            added = set(new) - set(before[name]) - set(used)
             values[name] = tuple(number for number in present[name] if number not in added)
+        elif name == "persons" and any(number in used for one in new for number in one["numbers"]):
+            continue
         elif _plain(present[name]) == _plain(new):
             values[name] = before[name]
     return values

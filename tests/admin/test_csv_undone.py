@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from leads.admin.context import PANEL
+from leads.domain.calls import Phase
 from leads.domain.statuses import StatusSet
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, load_counterparty, save_counterparty
 from leads.store.daily_plans import plan_day
@@ -17,6 +18,7 @@ from leads.store.merging import merge_leads
 from leads.store.models import Counterparty, Lead, PhoneNumber
 from leads.store.planning_tables import PlannedCall
 from leads.store.statuses import remove_status
+from tests.admin.calls import add_call
 from tests.admin.conftest import Clock, Company
 from tests.admin.csv_cards import HEAD, counts_of, make_lead
 from tests.admin.importing import Importer, text_of
@@ -172,3 +174,34 @@ async def test_a_status_that_is_gone_keeps_nothing_else_from_being_undone(
     async with database.read() as session:
         lead = await load_lead(session, known, None)
     assert (lead.name, lead.status_id) == ("Щербань", 1)
+
+
+async def test_numbers_that_were_used_since_stay_where_the_file_brought_them(
+    importer: Importer, database: Database, clock: Clock
+) -> None:
+    """Somebody called from one, or it closed a lead: without a card it would be nobody's."""
+    called, own, lost = "+380670000001", "+380670000002", "+380670000003"
+    known = await make_lead(database, EDIT)
+    closed = await make_lead(database, replace(EDIT, numbers=(own,)))
+    edit = CounterpartyEdit("ТОВ", "", "", "", "", None, None, ("0441234567",), ())
+    saved = await save_counterparty(database, None, 0, edit, by=None, clock=clock, region="UA")
+    await importer.bring(f"Name;Number;Phone 2;Phone 3\nІнша;0501234567;{called};{lost}\n", known="update")
+    companies = (
+        "Name;Contact person;Number;Phone 2;E-mail\n"
+        f"ТОВ;;0441234567;{own};a@b.ua\nТОВ;Ія;+380670000004;+380670000005;\n"
+    )
+    await importer.bring(companies, "counterparties", known="update")
+    clock.move(minutes=1)
+    for place, (number, person) in enumerate(((called, {"lead_id": known}), ("+380670000004", {}))):
+        await add_call(database, clock, f"{place}.1", outside_number=number, phase=Phase.ENDED, **person)
+    for batch in (1, 2):
+        assert (await importer.visitor.post(f"/imports/{batch}/undo")).status == 303
+        await importer.app[PANEL].imports.wait()
+    async with database.read() as session:
+        lead = await load_lead(session, known, None)
+        card = await load_counterparty(session, saved.id, None)
+        ended = await session.get_one(Lead, closed)
+    assert (lead.name, lead.numbers) == ("Щербань", ("+380501234567", called))
+    assert (card.email, card.numbers) == ("", ("+380441234567", own))
+    assert [one.numbers for one in card.persons] == [("+380670000004", "+380670000005")]
+    assert ended.counterparty_id == saved.id
