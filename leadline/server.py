@@ -42,6 +42,7 @@ from leads.admin.hashing_processes import HashingProcesses
 from leads.admin.phone_books import PhoneNames
 from leads.admin.questions import Questions
 from leads.admin.recordings import Recordings
+from leads.roster.roster import LeadRoster
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.lookup import CallerLookup
@@ -142,6 +143,7 @@ async def _start(settings: Settings, parts: Parts, panel_connections: int) -> No
         await pbx.start(Shared(settings, database, directory, lookup, recorder, questions), parts)
     routing = make_service(settings, lookup, directory)
     fastagi = _make_fastagi(settings, routing, recorder, questions)
+    roster = LeadRoster(database)
     panel = create_panel(
         database,
         directory,
@@ -157,6 +159,7 @@ async def _start(settings: Settings, parts: Parts, panel_connections: int) -> No
         route_trial=trial_of(routing),
         phone_names=_phone_names(settings),
         hashing=HashingProcesses(),
+        roster=roster,
     )
     _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
     await _serve_panel(settings, panel_runner(panel, panel_connections), parts)
@@ -168,6 +171,7 @@ async def _start(settings: Settings, parts: Parts, panel_connections: int) -> No
     parts.run(forget_old_changes(database), "old notes of changes")
     parts.run(plan_every_day(database, settings.zone), "daily planning")
     parts.run(keep_retention(database), "retention")
+    parts.run(roster.keep(), "leads for lists")
 
 
 def _phone_names(settings: Settings) -> PhoneNames:

@@ -32,6 +32,7 @@ from leads.admin.session_watch import SessionWatch
 from leads.admin.throttle import Throttle
 from leads.domain.clock import Clock
 from leads.domain.directory import DisplayMode
+from leads.roster.roster import LeadRoster
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
 from leads.store.long_reads import LongReads
@@ -55,6 +56,7 @@ def create_panel(
     route_trial: RouteTrial | None = None,
     hashing: Hashing | None = None,
     phone_names: PhoneNames | None = None,
+    roster: LeadRoster | None = None,
 ) -> web.Application:
     """Make the panel's web application; serve it with `panel_runner`, which sets its limits.
 
@@ -73,6 +75,7 @@ def create_panel(
         phone_names: writes names as phones show them; without it they stay as they are.
         route_trial: tells where a call would go now; without it the page says that it cannot.
         hashing: checks passwords; without it threads of this process do.
+        roster: finds the pages of the list of leads; without it the database does.
     """
     app = web.Application(middlewares=[guard.guard], client_max_size=guard.LARGEST_BODY)
     assets = Assets()
@@ -80,6 +83,7 @@ def create_panel(
     app[PANEL] = Panel(
         database=database,
         directory=directory,
+        roster=roster or LeadRoster(database),
         live=LiveCalls(database, feed, asterisks),
         questions=questions or Questions(database, directory, region),
         zone=zone,

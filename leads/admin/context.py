@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from leads.admin.recordings import Recordings
     from leads.admin.route_trial import RouteTrial
     from leads.admin.sent_forms import SentForms
+    from leads.roster.roster import LeadRoster
     from leads.store.directory import DirectoryCache
     from leads.store.engine import Database
     from leads.store.long_reads import LongReads
@@ -82,6 +83,7 @@ class Panel:
 
     database: "Database"
     directory: "DirectoryCache"
+    roster: "LeadRoster"
     live: "LiveCalls"
     questions: "Questions"
     zone: ZoneInfo

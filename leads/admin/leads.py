@@ -77,7 +77,7 @@ async def show_list(
     wanted, asked = asked_leads(request, forgiving=True)
     asked.query.path = "/leads"
     async with panel.database.read() as session:
-        page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope)
+        page = await list_leads(session, wanted, asked.sort, asked.place, viewer.scope, find=panel.roster.find)
         people = await employees(session)
         people_here = await pages.people_choices(session)
         status_names = await pages.status_choices(session)

@@ -22,7 +22,7 @@ from leads.store.models import Employee
 
 NOT_NOTED = {
     *("lead", "counterparty", "contact_person", "phone_number", "change", "planned_call", "task", "note"),
-    *("call", "routing_decision", "recording", "recording_use", "number_change", "outage", "recovery"),
+    *("call", "routing_decision", "recording", "recording_use", "number_change", "lead_change", "outage", "recovery"),
     *("panel_session", "group_member", "working_time", "directory_version", "audit_entry"),
     *("planning_day", "lead_past"),
     *("import_batch", "import_item", "import_refusal", "handover", "sent_form"),

@@ -246,6 +246,18 @@ class NumberChange(Base):
     __table_args__ = (Index("ix_number_change_xid", "xid"), {"sqlite_autoincrement": True})
 
 
+class LeadChange(Base):
+    """A lead of which something changed that lists sort, filter or search by; noted as a NumberChange is."""
+
+    __tablename__ = "lead_change"
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    lead_id: Mapped[int]
+    at: Mapped[datetime]
+    xid: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (Index("ix_lead_change_xid", "xid").ddl_if(dialect="postgresql"), {"sqlite_autoincrement": True})
+
+
 class Change(Base):
     """One field of one card changed: who, when, from what, to what."""
 

@@ -16,9 +16,10 @@ may have an index that holds all that lists sort and filter by, and an order tha
 import base64
 import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, and_, false, or_, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,6 +50,21 @@ class Request:
     before: str | None = None
 
 
+class Listed(Protocol):
+    """A list in which places are found.
+
+    Attributes:
+        ranks: of its groups, by their labels.
+        by_time: whether it goes by moments.
+    """
+
+    ranks: Mapping[int, int]
+    by_time: bool
+
+    async def places(self, start: Place | None, descending: bool, limit: int) -> tuple[list[Place], Total]:
+        """The first `limit` places after `start`, and how many rows the whole list has."""
+
+
 async def read_page(session: AsyncSession, sources: Sequence[Source], request: Request) -> Page:
     """Read one page of the list that the sources make together; their groups rank alike, and no row is in two.
 
@@ -57,14 +73,18 @@ async def read_page(session: AsyncSession, sources: Sequence[Source], request: R
     if session.get_bind().dialect.name == "postgresql":
         # The plan that it makes for all values of a condition passes the whole table where one of them has no rows.
         await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    start = _read_cursor(request.before or request.after, sources)
+    return await page_of(_Sources(session, sources), request)
+
+
+async def page_of(listed: Listed, request: Request) -> Page:
+    """One page of any list; as read_page."""
+    start = _read_cursor(request.before or request.after, listed)
     backward = request.before is not None and start is not None
-    search = Search(session, start, request.descending != backward, request.size + 1)
-    places, total = await _merge(search, sources)
+    places, total = await listed.places(start, request.descending != backward, request.size + 1)
     more, places = len(places) > request.size, places[: request.size]
     if backward and not more:
         # The beginning is reached: a full first page, not the few rows that stood before the cursor.
-        return await read_page(session, sources, Request(request.size, request.descending))
+        return await page_of(listed, Request(request.size, request.descending))
     if backward:
         places.reverse()
     if not places:
@@ -85,16 +105,25 @@ def held_by(sources: Sequence[Source]) -> ColumnElement[bool]:
     )
 
 
-async def _merge(search: Search, sources: Sequence[Source]) -> tuple[list[Place], Total]:
-    found = [await fetch(search, source) for source in sources]
+class _Sources:
+    """The list that some sources make together."""
 
-    def by_place(place: Place) -> tuple[int, str | datetime, int]:
-        return place.rank, place.key if place.key is not None else "", place.id
+    def __init__(self, session: AsyncSession, sources: Sequence[Source]) -> None:
+        self._session, self._sources = session, sources
+        self.ranks: Mapping[int, int] = {group.label: group.rank for source in sources for group in source.groups}
+        self.by_time = bool(sources) and isinstance(sources[0].key.type, UtcDateTime)
 
-    places = list(heapq.merge(*(places for places, _total in found), key=by_place, reverse=search.descending))
-    number = sum(total.number for _places, total in found)
-    exact = all(total.exact for _places, total in found) and number <= MOST_COUNTED
-    return places[: search.limit], Total(min(number, MOST_COUNTED), exact)
+    async def places(self, start: Place | None, descending: bool, limit: int) -> tuple[list[Place], Total]:
+        search = Search(self._session, start, descending, limit)
+        found = [await fetch(search, source) for source in self._sources]
+
+        def by_place(place: Place) -> tuple[int, str | datetime, int]:
+            return place.rank, place.key if place.key is not None else "", place.id
+
+        places = list(heapq.merge(*(places for places, _total in found), key=by_place, reverse=descending))
+        number = sum(total.number for _places, total in found)
+        exact = all(total.exact for _places, total in found) and number <= MOST_COUNTED
+        return places[:limit], Total(min(number, MOST_COUNTED), exact)
 
 
 def _write_cursor(place: Place) -> str:
@@ -106,14 +135,13 @@ def _write_cursor(place: Place) -> str:
     )
 
 
-def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:
+def _read_cursor(cursor: str | None, listed: Listed) -> Place | None:
     """The place that a cursor stands for; None for one that we did not write for such a list."""
-    if not cursor or not sources:
+    if not cursor:
         return None
-    ranks = {group.label: group.rank for source in sources for group in source.groups}
     try:
         label, key, identity = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if key is not None and isinstance(sources[0].key.type, UtcDateTime):
+        if key is not None and listed.by_time:
             key = datetime.fromisoformat(key)
             if key.tzinfo is None:
                 return None
@@ -122,8 +150,8 @@ def _read_cursor(cursor: str | None, sources: Sequence[Source]) -> Place | None:
             key.encode()  # No half of a surrogate pair.
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    if type(label) is not int or label not in ranks or type(identity) is not int or not 0 <= identity < 2**31:
+    if type(label) is not int or label not in listed.ranks or type(identity) is not int or not 0 <= identity < 2**31:
         return None
     if not isinstance(key, str | datetime | None) or (isinstance(key, str) and "\0" in key):
         return None
-    return Place(ranks[label], label, key, identity)
+    return Place(listed.ranks[label], label, key, identity)

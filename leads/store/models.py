@@ -6,7 +6,7 @@ card cannot overwrite each other; a call that arrives does not count.
 
 from leads.store.base import Base, UtcDateTime
 from leads.store.call_tables import Call, Outage, OutageKind, Recovery, RoutingDecision
-from leads.store.card_tables import Change, ContactPerson, Counterparty, Lead, NumberChange, PhoneNumber
+from leads.store.card_tables import Change, ContactPerson, Counterparty, Lead, LeadChange, NumberChange, PhoneNumber
 from leads.store.company_tables import (
     CounterpartyStatus,
     Did,
@@ -38,6 +38,7 @@ __all__ = [
     "GroupMember",
     "IgnoredNumber",
     "Lead",
+    "LeadChange",
     "LeadStatus",
     "NumberChange",
     "Outage",

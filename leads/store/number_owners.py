@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.people import Person
 from leads.store.lookup import STATEMENT, in_order, owner_in
-from leads.store.models import NumberChange, PhoneNumber
+from leads.store.models import LeadChange, NumberChange, PhoneNumber
 
 MOST_CHANGES = 200
 """How many changes are read at once."""
@@ -118,5 +118,6 @@ async def _move_on(session: AsyncSession, read: ChangesRead, oldest_open: int) -
 
 
 async def forget_changes(session: AsyncSession, before: datetime) -> None:
-    """Remove what every reader has read long ago."""
-    await session.execute(delete(NumberChange).where(NumberChange.at < before))
+    """Remove what every reader has read long ago, of numbers and of leads."""
+    for note in (NumberChange, LeadChange):
+        await session.execute(delete(note).where(note.at < before))

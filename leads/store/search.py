@@ -108,11 +108,11 @@ def fts_query(pieces: Iterable[str]) -> str:
     Whether they follow each other, the rows themselves tell at half the cost. Each is a quoted string, in which nothing
     is special.
     """
-    trigrams = dict.fromkeys(trigram for piece in pieces for trigram in _trigrams(piece))
+    trigrams = dict.fromkeys(trigram for piece in pieces for trigram in search_trigrams(piece))
     return " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
 
 
-def _trigrams(piece: str) -> list[str]:
+def search_trigrams(piece: str) -> list[str]:
     """As few trigrams as hold every letter of a piece; of a long number its end only, which hardly another one has.
 
     What numbers begin with, those of a whole country have: to go through them all takes longer than the rest.

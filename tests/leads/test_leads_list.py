@@ -12,13 +12,24 @@ from sqlalchemy.orm import selectinload
 from leads.domain.directory import Role
 from leads.store import lead_rows, list_paths
 from leads.store.engine import Database
-from leads.store.leads import NOBODY, LeadFilter, LeadOrder, LeadPage, LeadState, list_leads, status_counts
+from leads.store.leads import (
+    NOBODY,
+    Find,
+    LeadFilter,
+    LeadOrder,
+    LeadPage,
+    LeadState,
+    find_leads,
+    list_leads,
+    status_counts,
+)
 from leads.store.listing import Request
 from leads.store.models import Call, Employee, Lead, LeadStatus, PhoneNumber, Source
 from leads.store.narrowing import Stretch
 from leads.store.search import search_text, sort_key
 from leads.store.visibility import lead_is_visible
 from tests.leads.query_plans import statements
+from tests.roster.alone import in_memory_alone
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PEOPLE = {1: "Олена", 2: "Андрій", 3: "Ївга", 4: "Boris"}
@@ -127,7 +138,13 @@ def _within(moment: datetime | None, stretch: Stretch | None) -> bool:
 
 
 async def _pages(
-    database: Database, wanted: LeadFilter, order: LeadOrder, descending: bool, scope: frozenset[int] | None
+    database: Database,
+    wanted: LeadFilter,
+    order: LeadOrder,
+    descending: bool,
+    scope: frozenset[int] | None,
+    *,
+    find: Find = find_leads,
 ) -> tuple[list[list[int]], list[list[int]]]:
     """All pages, followed to the end and from there back to the beginning."""
     there: list[LeadPage] = []
@@ -135,7 +152,7 @@ async def _pages(
     async with database.read() as session:
         request = Request(7, descending)
         while True:
-            there.append(await list_leads(session, wanted, order, request, scope))
+            there.append(await list_leads(session, wanted, order, request, scope, find=find))
             cursor = there[-1].after
             if cursor is None:
                 break
@@ -143,7 +160,7 @@ async def _pages(
         back.append(there[-1])
         while back[-1].before is not None:
             request = Request(7, descending, before=back[-1].before)
-            back.append(await list_leads(session, wanted, order, request, scope))
+            back.append(await list_leads(session, wanted, order, request, scope, find=find))
     return [[row.id for row in page.rows] for page in there], [[row.id for row in page.rows] for page in back]
 
 
@@ -176,10 +193,11 @@ COLUMNS = [
 ]
 
 
-@pytest.fixture(params=["walks", "sorts", "gives up"])
+@pytest.fixture(params=["walks", "sorts", "gives up", "in memory"])
 def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which of the ways to answer a search is taken; the data here are too small to need them all by themselves."""
-    few, walk = {"walks": (1, 10_000), "sorts": (10_000, 1), "gives up": (1, 1)}[request.param]
+    ways = {"walks": (1, 10_000), "sorts": (10_000, 1), "gives up": (1, 1), "in memory": (1, 1)}
+    few, walk = ways[request.param]
     for which in ("_LOOKING", "_IN_INDEX"):
         monkeypatch.setattr(list_paths, which, list_paths.Effort(few, few, walk))
     monkeypatch.setattr(list_paths, "_FIRST_WALK", 1)
@@ -187,16 +205,22 @@ def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
+async def _finds(database: Database, effort: str) -> Find:
+    """What finds pages where leads are in memory, or where they are not."""
+    return await in_memory_alone(database) if effort == "in memory" else find_leads
+
+
 async def test_pages_together_are_the_sorted_list(database: Database, effort: str) -> None:
     leads = await _fill(database)
-    # Without a search there is one way only.
-    filters = FILTERS if effort == "walks" else [wanted for wanted in FILTERS if wanted.search]
+    find = await _finds(database, effort)
+    # Without a search the database has one way only.
+    filters = FILTERS if effort in ("walks", "in memory") else [wanted for wanted in FILTERS if wanted.search]
     for place, (wanted, order) in enumerate(itertools.product(filters, LeadOrder)):
         # By turns, because the orders are odd in number: so each goes both ways, under every other filter.
         descending = place % 2 == 1
         expected = _expected(leads, wanted, order)
         assert expected, wanted
-        there, back = await _pages(database, wanted, order, descending, None)
+        there, back = await _pages(database, wanted, order, descending, None, find=find)
         _check(there, back, expected[::-1] if descending else expected)
 
 
@@ -221,7 +245,10 @@ async def test_a_walk_stops_where_merged_leads_make_up_its_length(
 
 async def test_each_column_narrows_every_order(database: Database, effort: str) -> None:
     leads = await _fill(database)
+    find = await _finds(database, effort)
     orders = (LeadOrder.NAME, LeadOrder.CREATED) if effort == "walks" else (LeadOrder.SOURCE, LeadOrder.LAST_CALL)
+    if effort == "in memory":
+        orders = tuple(LeadOrder)
     cases = list(itertools.product(COLUMNS, orders))
     if effort == "walks":  # Times alone are held by the indexes of these orders.
         in_index = (LeadOrder.SOURCE, LeadOrder.LAST_CALL, LeadOrder.RESPONSIBLE)
@@ -230,7 +257,7 @@ async def test_each_column_narrows_every_order(database: Database, effort: str) 
         descending = place % 3 == 0
         expected = _expected(leads, wanted, order)
         assert expected, wanted
-        there, back = await _pages(database, wanted, order, descending, None)
+        there, back = await _pages(database, wanted, order, descending, None, find=find)
         _check(there, back, expected[::-1] if descending else expected)
 
 
@@ -240,6 +267,7 @@ async def test_an_employee_sees_his_own_and_whom_he_talked_with(
 ) -> None:
     monkeypatch.setattr("leads.store.leads._MOST_SEGMENTS", most_segments)
     leads = await _fill(database)
+    find = await _finds(database, effort)
     async with database.read() as session:
         rows = await session.execute(select(Call.lead_id).where(Call.employee_id == 1))
         talked = {row[0] for row in rows}
@@ -252,7 +280,7 @@ async def test_an_employee_sees_his_own_and_whom_he_talked_with(
     for place, (wanted, order) in enumerate(itertools.product(filters, LeadOrder)):
         descending = place % 2 == 1
         expected = _expected(mine, wanted, order)
-        there, back = await _pages(database, wanted, order, descending, frozenset({1}))
+        there, back = await _pages(database, wanted, order, descending, frozenset({1}), find=find)
         _check(there, back, expected[::-1] if descending else expected)
 
 
@@ -293,31 +321,33 @@ async def test_those_who_begin_alike_are_listed_with_whoever_stands_elsewhere(
             assert not [sql for sql in seen if 'AS "key"' in sql and "lead_search" in sql]
 
 
-async def _found(database: Database, search: str) -> set[str]:
+async def _found(database: Database, search: str, find: Find = find_leads) -> set[str]:
+    wanted = LeadFilter(search, LeadState.ALL)
     async with database.read() as session:
-        page = await list_leads(session, LeadFilter(search, LeadState.ALL), LeadOrder.NAME, Request(100), None)
+        page = await list_leads(session, wanted, LeadOrder.NAME, Request(100), None, find=find)
     return {row.name for row in page.rows}
 
 
 async def test_search_finds_inside_words_and_takes_signs_for_themselves(database: Database, effort: str) -> None:
     leads = await _fill(database)
-    assert await _found(database, "щербань") == {"Щербань", "Щербаньков"}
-    assert await _found(database, "ЩЕРБАНЬК") == {"Щербаньков"}
-    assert await _found(database, "щербанков") == set()  # Its trigrams щер, бан and ков he has.
-    assert await _found(database, "100%") == {"100% Сік"}
-    assert await _found(database, "a_b") == {"a_b"}
-    assert await _found(database, "o’bri") == {"O'Brien"}
-    assert await _found(database, '"лап') == {'"Лапки"'}
-    assert await _found(database, "k\\s") == {"back\\slash"}
-    assert await _found(database, "сік 100") == {"100% Сік"}
-    assert await _found(database, "сік щерб") == set()
-    assert await _found(database, "ще") == {"Щербань", "Щербаньков"}
-    assert await _found(database, "Ґ") == {"Ґалаган"}
+    find = await _finds(database, effort)
+    assert await _found(database, "щербань", find) == {"Щербань", "Щербаньков"}
+    assert await _found(database, "ЩЕРБАНЬК", find) == {"Щербаньков"}
+    assert await _found(database, "щербанков", find) == set()  # Its trigrams щер, бан and ков he has.
+    assert await _found(database, "100%", find) == {"100% Сік"}
+    assert await _found(database, "a_b", find) == {"a_b"}
+    assert await _found(database, "o’bri", find) == {"O'Brien"}
+    assert await _found(database, '"лап', find) == {'"Лапки"'}
+    assert await _found(database, "k\\s", find) == {"back\\slash"}
+    assert await _found(database, "сік 100", find) == {"100% Сік"}
+    assert await _found(database, "сік щерб", find) == set()
+    assert await _found(database, "ще", find) == {"Щербань", "Щербаньков"}
+    assert await _found(database, "Ґ", find) == {"Ґалаган"}
     for hostile in ("'", '"', "%", "__", "*", "NEAR(", "a OR b", "-x", "\\", "' OR 1=1 --", "(" * 200):
-        assert await _found(database, hostile) != {lead.name for lead in leads}
+        assert await _found(database, hostile, find) != {lead.name for lead in leads}
     number = leads[0].main_number
-    assert leads[0].name in await _found(database, number[5:8])
-    assert leads[0].name in await _found(database, f"0{number[4:6]} {number[6:9]}-{number[9:]}")
+    assert leads[0].name in await _found(database, number[5:8], find)
+    assert leads[0].name in await _found(database, f"0{number[4:6]} {number[6:9]}-{number[9:]}", find)
 
 
 async def test_a_whole_number_is_told_from_others_that_end_like_it(database: Database) -> None:

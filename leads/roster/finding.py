@@ -1,0 +1,257 @@
+"""Finds a page of a list among leads in memory: those of a snapshot, and the few that changed since it was taken."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leads.roster.question import Mask, Question, microseconds, moment_of
+from leads.roster.snapshot import GROUPED, MOMENTS, NEVER, ListedLead, Slots, Snapshot
+from leads.store.leads import LeadOrder
+from leads.store.list_shapes import MOST_COUNTED, Key, Place, Total
+
+_FEW = 1 << 15
+"""So many places are sorted; where there are more, the order is walked along."""
+_FIRST_PIECE = 1 << 10
+_MOST_LOOKED_AT = 20_000
+"""Texts of so many leads are looked at for one page, which takes some milliseconds."""
+
+
+class TooManyError(Exception):
+    """More texts would have to be looked at than the event loop's neighbour should take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """A snapshot and what changed since: the leads as they are now by their id, None for one that is gone.
+
+    `stale` marks those of the snapshot that are not to be looked at any more.
+    """
+
+    snapshot: Snapshot
+    stale: Mask
+    changed: Mapping[int, ListedLead | None]
+
+    def with_changes(self, changed: Mapping[int, ListedLead | None]) -> "Leads":
+        """The leads after further changes."""
+        stale = self.stale.copy()
+        stale[self.snapshot.places_of(sorted(changed))] = True
+        return Leads(self.snapshot, stale, {**self.changed, **changed})
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An order with the ranks of its groups by their labels, as in leads.store.listing."""
+
+    order: LeadOrder
+    ranks: Mapping[int, int]
+    descending: bool
+
+    @property
+    def within(self) -> LeadOrder:
+        """How leads of one group go."""
+        return LeadOrder.NAME if self.order in GROUPED else self.order
+
+
+class Finding:
+    """One look at the leads for one page: `limit` places after `start`."""
+
+    def __init__(self, leads: Leads, question: Question, ordered: Ordered, start: Place | None, limit: int) -> None:
+        self._leads, self._snapshot, self._question = leads, leads.snapshot, question
+        self._ordered, self._start, self._limit = ordered, start, limit
+        self._check = question.check(leads.snapshot)
+        self._looked_at = 0
+
+    def places(self) -> tuple[list[Place], Total]:
+        """The places in the order asked for, and how many leads the whole list has.
+
+        Raises:
+            TooManyError: too many texts would have to be looked at.
+        """
+        changed = [lead for lead in self._leads.changed.values() if lead is not None and self._question.meets(lead)]
+        chosen = self._chosen()
+        number = self._count(chosen) + len(changed)
+        found = [self._place(slot) for slot in self._first(self._in_order(chosen))]
+        found += [place for place in map(self._place_of, changed) if self._is_ahead(place)]
+        found.sort(key=self._by_place, reverse=self._ordered.descending)
+        return found[: self._limit], Total(min(number, MOST_COUNTED), number <= MOST_COUNTED)
+
+    # ---- Which leads
+
+    def _chosen(self) -> Slots | Mask:
+        """The leads that come into question: their places where they are few, else a mask of all."""
+        trigrams = self._question.trigrams
+        slots = self._snapshot.holding(trigrams) if trigrams else None
+        met = self._question.columns_met(self._snapshot, slots)
+        met &= ~(self._leads.stale if slots is None else self._leads.stale[slots])
+        if slots is None:
+            return met if np.count_nonzero(met) > _FEW else np.flatnonzero(met).astype(np.int32)
+        if len(slots) <= _FEW:
+            return slots[met]
+        mask = np.zeros(len(self._snapshot), bool)
+        mask[slots[met]] = True
+        return mask
+
+    def _count(self, chosen: Slots | Mask) -> int:
+        """How many there are; more than MOST_COUNTED may be any number."""
+        if self._check is None:
+            return int(np.count_nonzero(chosen)) if chosen.dtype == np.bool_ else len(chosen)
+        places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        number = 0
+        for begin in range(0, len(places), MOST_COUNTED):
+            number += len(self._checked(places[begin : begin + MOST_COUNTED]))
+            if number > MOST_COUNTED:
+                break
+        return number
+
+    def _checked(self, slots: NDArray[Any]) -> list[int]:
+        """Those of some places whose texts hold what is looked for."""
+        check = self._check
+        if check is None:
+            return [int(slot) for slot in slots.tolist()]
+        self._looked_at += len(slots)
+        if self._looked_at > _MOST_LOOKED_AT:
+            raise TooManyError
+        return [slot for slot in slots.tolist() if check(slot)]
+
+    # ---- In which order
+
+    def _first(self, pieces: Iterator[Slots]) -> list[int]:
+        found: list[int] = []
+        for piece in pieces:
+            wanted = piece if self._check is not None else piece[: self._limit - len(found)]
+            found += self._checked(wanted)[: self._limit - len(found)]
+            if len(found) == self._limit:
+                break
+        return found
+
+    def _in_order(self, chosen: Slots | Mask) -> Iterator[Slots]:
+        """The places after the start, piece by piece, each in order."""
+        if chosen.dtype != np.bool_:
+            yield from self._sorted(chosen)
+            return
+        for stretch in self._stretches():
+            yield from self._walk(stretch, chosen)
+
+    def _sorted(self, slots: NDArray[Any]) -> Iterator[Slots]:
+        snapshot, ordered = self._snapshot, self._ordered
+        keys = snapshot.ranks[ordered.within][slots].astype(np.int64)
+        if ordered.order in GROUPED:
+            labels = snapshot.columns[GROUPED[ordered.order]]
+            ranks = np.full(max([*ordered.ranks, int(labels.max(initial=0))]) + 1, -1, np.int64)
+            ranks[list(ordered.ranks)] = list(ordered.ranks.values())
+            of_slots = ranks[labels[slots]]
+            slots, keys = slots[of_slots >= 0], (keys + (of_slots << 32))[of_slots >= 0]
+        start = self._start
+        if start is not None:
+            at = self._rank_of(start) + (start.rank << 32 if ordered.order in GROUPED else 0)
+            ahead = keys < at if ordered.descending else keys >= at
+            slots, keys = slots[ahead], keys[ahead]
+        if ordered.descending:
+            keys = -keys
+        first = self._limit * 2
+        if len(slots) > first * 2:
+            parted = np.argpartition(keys, first)
+            first_places, others = parted[:first], parted[first:]
+            yield slots[first_places[np.argsort(keys[first_places])]]
+            slots, keys = slots[others], keys[others]
+        yield slots[np.argsort(keys)]
+
+    def _stretches(self) -> Iterator[Slots]:
+        """The parts of the order ahead of the start, each in order, the last lead first where it descends."""
+        ordered, start = self._ordered, self._start
+        if ordered.order not in GROUPED:
+            yield self._ahead(self._snapshot.orders[ordered.order], start)
+            return
+        grouped = self._snapshot.groups[ordered.order]
+        for label, rank in sorted(ordered.ranks.items(), key=lambda item: item[1], reverse=ordered.descending):
+            if label not in grouped.bounds:
+                continue
+            if start is None or (rank < start.rank if ordered.descending else rank > start.rank):
+                yield self._ahead(grouped.order[slice(*grouped.bounds[label])], None)
+            elif rank == start.rank:
+                yield self._ahead(grouped.order[slice(*grouped.bounds[label])], start)
+
+    def _ahead(self, stretch: Slots, start: Place | None) -> Slots:
+        descending = self._ordered.descending
+        if start is not None:
+            ranks = self._snapshot.ranks[self._ordered.within]
+            at = bisect_left(stretch, self._rank_of(start), key=lambda slot: int(ranks[slot]))
+            stretch = stretch[:at] if descending else stretch[at:]
+        return stretch[::-1] if descending else stretch
+
+    def _walk(self, stretch: Slots, mask: NDArray[Any]) -> Iterator[Slots]:
+        begin, length = 0, _FIRST_PIECE
+        while begin < len(stretch):
+            piece = stretch[begin : begin + length]
+            yield piece[mask[piece]]
+            begin, length = begin + length, length * 2
+
+    def _rank_of(self, start: Place) -> int:
+        """How many leads of all groups stand before the start by key and id, itself among them unless it descends."""
+        within = self._ordered.within
+        order, ids = self._snapshot.orders[within], self._snapshot.columns["id"]
+        bisect = bisect_left if self._ordered.descending else bisect_right
+        key_of = self._key_of(within)
+        return bisect(order, (self._comparable(start.key), start.id), key=lambda slot: (key_of(slot), int(ids[slot])))
+
+    def _key_of(self, order: LeadOrder) -> Callable[[int], Any]:
+        if order not in MOMENTS:
+            return self._snapshot.texts["name" if order is LeadOrder.NAME else "number"].__getitem__
+        moments = self._snapshot.columns[MOMENTS[order]]
+        return lambda slot: int(moments[slot])
+
+    # ---- Their places
+
+    def _place(self, slot: int) -> Place:
+        within = self._ordered.within
+        key = self._key_of(within)(slot)
+        label = self._label(slot, key)
+        return Place(self._ordered.ranks[label], label, _key(key), int(self._snapshot.columns["id"][slot]))
+
+    def _label(self, slot: int, key: Any) -> int:
+        match self._ordered.order:
+            case LeadOrder.LAST_CALL:
+                return int(key != NEVER)
+            case order if order in GROUPED:
+                return int(self._snapshot.columns[GROUPED[order]][slot])
+        return 0
+
+    def _place_of(self, lead: ListedLead) -> Place:
+        order = self._ordered.order
+        key: Key = lead.name
+        label = 0
+        if order is LeadOrder.NUMBER:
+            key = lead.number
+        elif order is LeadOrder.CREATED:
+            key = moment_of(lead.created)
+        elif order is LeadOrder.LAST_CALL:
+            key, label = moment_of(lead.last_call), int(lead.last_call != NEVER)
+        elif order in GROUPED:
+            label = int(getattr(lead, GROUPED[order]))
+        return Place(self._ordered.ranks.get(label, -1), label, key, lead.id)
+
+    def _is_ahead(self, place: Place) -> bool:
+        if place.rank < 0:
+            return False
+        if self._start is None:
+            return True
+        here, there = self._by_place(place), self._by_place(self._start)
+        return here < there if self._ordered.descending else here > there
+
+    def _by_place(self, place: Place) -> tuple[int, Any, int]:
+        return place.rank, self._comparable(place.key), place.id
+
+    def _comparable(self, key: Key) -> bytes | int:
+        """A key as the snapshot has it; that of a cursor may be empty where no lead's is."""
+        if isinstance(key, datetime):
+            return microseconds(key)
+        return NEVER if self._ordered.within in MOMENTS else (key or "").encode()
+
+
+def _key(value: bytes | int) -> Key:
+    return value.decode() if isinstance(value, bytes) else moment_of(value)

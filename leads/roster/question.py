@@ -1,0 +1,160 @@
+"""What a list is narrowed to, in the terms of the roster: the same rule for one lead and for a million columns."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leads.roster.snapshot import MERGED, NEVER, ListedLead, Slots, Snapshot
+from leads.store.leads import LeadFilter, LeadOrder, LeadState
+from leads.store.narrowing import Stretch
+from leads.store.search import IE_IN_KEYS, IO_IN_KEYS, SHORTEST_INNER, key_pieces, search_patterns, search_trigrams
+
+_STATES = {
+    LeadState.OPEN: (0, 1),
+    LeadState.UNNAMED: (0, 0),
+    LeadState.NAMED: (1, 1),
+    LeadState.CLOSED: (2, 2),
+    LeadState.ALL: (0, MERGED - 1),
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LAST = 2**63 - 1
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A filter with who asks: `scope` is whose leads he may see, `worked_on` the ids of those that he may see besides.
+
+    `patterns` are what all search texts hold, `name_pieces` what all names hold, `digits` what one number holds.
+    """
+
+    wanted: LeadFilter
+    statuses: tuple[int, ...]
+    scope: frozenset[int] | None
+    worked_on: frozenset[int]
+    patterns: tuple[str, ...]
+    name_pieces: tuple[str, ...]
+    digits: str
+
+    @property
+    def trigrams(self) -> tuple[str, ...]:
+        """What tells which leads come into question; none where all do."""
+        return tuple(dict.fromkeys(trigram for pattern in self.patterns for trigram in search_trigrams(pattern)))
+
+    def columns_met(self, snapshot: Snapshot, slots: Slots | None) -> Mask:
+        """Which of the leads at some places, or of all, the columns do not leave out."""
+        wanted = self.wanted
+
+        def column(name: str) -> NDArray[Any]:
+            values = snapshot.columns[name]
+            return values if slots is None else values[slots]
+
+        first, last = _STATES[wanted.state]
+        met: Mask = column("state") <= last
+        if first:
+            met &= column("state") >= first
+        if wanted.status_id is not None:
+            met &= column("status") == wanted.status_id
+        for gone in snapshot.groups[LeadOrder.STATUS].bounds.keys() - set(self.statuses):
+            met &= column("status") != gone
+        if wanted.responsible_id is not None:
+            met &= column("responsible") == wanted.responsible_id
+        if wanted.source_id is not None:
+            met &= column("source") == wanted.source_id
+        for name, stretch in (("created", wanted.created), ("last_call", wanted.last_call)):
+            if stretch is not None:
+                begin, end = _bounds(stretch)
+                met &= (column(name) >= begin) & (column(name) < end)
+        if self.scope is not None:
+            met &= self._visible(snapshot, slots, column("responsible"))
+        return met
+
+    def _visible(self, snapshot: Snapshot, slots: Slots | None, responsible: NDArray[Any]) -> Mask:
+        visible = np.zeros(len(responsible), bool)
+        for who in self.scope or ():
+            visible |= responsible == who
+        besides = np.zeros(len(snapshot), bool)
+        besides[snapshot.places_of(sorted(self.worked_on))] = True
+        return visible | (besides if slots is None else besides[slots])
+
+    def check(self, snapshot: Snapshot) -> Callable[[int], bool] | None:
+        """What a look at the texts of one lead must tell besides; None where there is nothing to look for."""
+        checks: list[Callable[[int], bool]] = []
+        for name, pieces in (("search", self.patterns), ("name", self.name_pieces)):
+            checks.extend(_holding(snapshot, name, piece.encode()) for piece in pieces)
+        if self.digits:
+            main, others = (_holding(snapshot, name, self.digits.encode()) for name in ("number", "numbers"))
+            checks.append(lambda slot: main(slot) or others(slot))
+        if not checks:
+            return None
+        return lambda slot: all(check(slot) for check in checks)
+
+    def meets(self, lead: ListedLead) -> bool:
+        """Whether one lead is in the list."""
+        wanted = self.wanted
+        first, last = _STATES[wanted.state]
+        return (
+            first <= lead.state <= last
+            and lead.status in self.statuses
+            and wanted.status_id in (None, lead.status)
+            and wanted.responsible_id in (None, lead.responsible)
+            and wanted.source_id in (None, lead.source)
+            and _within(lead.created, wanted.created)
+            and _within(lead.last_call, wanted.last_call)
+            and (self.scope is None or lead.responsible in self.scope or lead.id in self.worked_on)
+            and all(pattern in lead.search for pattern in self.patterns)
+            and all(piece in _plain(lead.name) for piece in self.name_pieces)
+            and (self.digits in lead.number or self.digits in lead.numbers)
+        )
+
+
+def question(
+    wanted: LeadFilter, statuses: Collection[int], scope: frozenset[int] | None, worked_on: Collection[int]
+) -> Question:
+    """Put a filter into the roster's terms; the arguments are as the fields of a Question."""
+    digits = "".join(letter for letter in wanted.number if letter.isdigit())
+    inner = (digits,) if len(digits) >= SHORTEST_INNER else ()
+    patterns = (*search_patterns(wanted.search), *search_patterns(wanted.name), *inner)
+    pieces = key_pieces(wanted.name)
+    return Question(wanted, tuple(statuses), scope, frozenset(worked_on), patterns, pieces, digits)
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as columns have it."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(value: int) -> datetime | None:
+    """What `microseconds` made a number of; None for NEVER."""
+    return None if value == NEVER else _EPOCH + value * _MICROSECOND
+
+
+def _bounds(stretch: Stretch) -> tuple[int, int]:
+    """From the first on and before the second; a moment that never was is before all."""
+    begin = NEVER + 1 if stretch.begin is None else microseconds(stretch.begin)
+    return begin, _LAST if stretch.end is None else microseconds(stretch.end)
+
+
+def _within(value: int, stretch: Stretch | None) -> bool:
+    if stretch is None:
+        return True
+    begin, end = _bounds(stretch)
+    return begin <= value < end
+
+
+def _plain(name: str) -> str:
+    return name.replace(IO_IN_KEYS, IE_IN_KEYS)
+
+
+def _holding(snapshot: Snapshot, name: str, piece: bytes) -> Callable[[int], bool]:
+    texts = snapshot.texts[name]
+    if name != "name":
+        return lambda place: piece in texts[place]
+    io, ie = IO_IN_KEYS.encode(), IE_IN_KEYS.encode()
+    return lambda place: piece in texts[place].replace(io, ie)

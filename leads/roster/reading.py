@@ -1,0 +1,88 @@
+"""Reads leads for the roster: all of them piece by piece, and those of which triggers noted that they changed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import TextClause, bindparam, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.roster.snapshot import MERGED, NEVER, ListedLead
+from leads.store.models import LeadChange
+
+MOST_CHANGES = 20_000
+"""Who has missed more of them reads all leads anew."""
+
+_OLDEST_OPEN = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+_MICROSECONDS = {
+    # Seconds alone: of more SQLite makes thousandths, which it rounds.
+    "sqlite": "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER) * 1000000 + CAST(substr({0}, 21, 6) AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM {0}) * 1000000 AS bigint)",
+}
+_LEADS = (
+    "SELECT id, CASE WHEN merged_into_id IS NULL THEN list_state ELSE {merged} END, status_id, "
+    "coalesce(responsible_id, 0), coalesce(source_id, 0), {created}, {last_call}, sort_name, main_number, search_text "
+    "FROM lead WHERE {which} ORDER BY id"
+)
+_OTHER_NUMBERS = "SELECT lead_id, number FROM phone_number WHERE position > 0 AND {which} ORDER BY lead_id, id"
+_AMONG = ("id IN :ids", "lead_id IN :ids")
+_AFTER = ("id > :after AND id <= :until", "lead_id > :after AND lead_id <= :until")
+
+
+async def read_piece(session: AsyncSession, after: int, until: int) -> Sequence[ListedLead]:
+    """The leads whose ids are greater than `after` and at most `until`, by id."""
+    return await _read(session, _AFTER, {"after": after, "until": until})
+
+
+async def read_some(session: AsyncSession, ids: Collection[int]) -> Mapping[int, ListedLead | None]:
+    """Some leads as they are now, None for those that have gone."""
+    wanted = sorted(ids)
+    found: dict[int, ListedLead | None] = dict.fromkeys(wanted)
+    for begin in range(0, len(wanted), 500):
+        some = await _read(session, _AMONG, {"ids": wanted[begin : begin + 500]})
+        found |= {lead.id: lead for lead in some}
+    return found
+
+
+async def _read(session: AsyncSession, which: tuple[str, str], values: Mapping[str, Any]) -> list[ListedLead]:
+    moment = _MICROSECONDS[session.get_bind().dialect.name]
+    columns = {"created": moment.format("created_at"), "last_call": moment.format("last_call_at")}
+    leads = await session.execute(_with(_LEADS.format(which=which[0], merged=MERGED, **columns), values), values)
+    others: dict[int, list[str]] = {}
+    for owner, number in await session.execute(_with(_OTHER_NUMBERS.format(which=which[1]), values), values):
+        others.setdefault(owner, []).append(number)
+    return [
+        ListedLead._make((*row[:6], NEVER if row[6] is None else row[6], *row[7:], "\n".join(others.get(row[0], ()))))
+        for row in leads
+    ]
+
+
+def _with(statement: str, values: Mapping[str, Any]) -> TextClause:
+    return text(statement).bindparams(*(bindparam(name, expanding=name == "ids") for name in values))
+
+
+async def position_now(session: AsyncSession) -> int:
+    """How far changes are noted now: what is noted later is read by `changed_since`."""
+    if session.get_bind().dialect.name == "postgresql":
+        return await session.scalar(_OLDEST_OPEN) or 0
+    return await session.scalar(select(LeadChange.id).order_by(LeadChange.id.desc()).limit(1)) or 0
+
+
+async def changed_since(session: AsyncSession, position: int) -> tuple[set[int], int]:
+    """The leads that changed since, more than MOST_CHANGES of them perhaps not all, and the position to go on from.
+
+    On PostgreSQL a note can appear after a later one, as its transaction ends later: so those of all transactions that
+    may have been open at the last reading are read again.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        following = await session.scalar(_OLDEST_OPEN) or 0
+        noted = select(LeadChange.lead_id).where(LeadChange.xid >= position).distinct().limit(MOST_CHANGES + 1)
+        return set(await session.scalars(noted)), following
+    rows = (
+        await session.execute(
+            select(LeadChange.id, LeadChange.lead_id)
+            .where(LeadChange.id > position)
+            .order_by(LeadChange.id)
+            .limit(MOST_CHANGES + 1)
+        )
+    ).all()
+    return {row[1] for row in rows}, rows[-1][0] if rows else position

@@ -1,0 +1,207 @@
+"""Keeps the leads of a big company in memory in step with the database, and answers lists of them from there (L10).
+
+Each list first reads what has changed since the one before, in its own transaction: so it shows what was saved a moment
+ago, whoever saved it. What it cannot answer, and all while the leads are being read, the database answers as ever.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leads.domain.statuses import StatusSet
+from leads.domain.visibility import Scope
+from leads.roster.finding import Finding, Leads, Ordered, TooManyError
+from leads.roster.question import Question, question
+from leads.roster.reading import MOST_CHANGES, changed_since, position_now, read_piece, read_some
+from leads.roster.snapshot import MOMENTS, Gathering, Snapshot
+from leads.store.engine import Database, breathe
+from leads.store.leads import NOBODY, LeadFilter, LeadOrder, find_leads, sorted_by
+from leads.store.list_shapes import Place, Total
+from leads.store.listing import Page, Request, page_of
+from leads.store.models import Lead
+from leads.store.statuses import status_names
+from leads.store.visibility import leads_worked_on
+
+SMALLEST = 20_000
+"""Among fewer leads the database needs no help."""
+RENEW_AFTER = 2000
+"""So many changed leads cost a list a millisecond: then all are read anew."""
+LOOK_SECONDS = 60.0
+"""How often changes are read that no list asked for."""
+LONGEST_SILENCE = 1800.0
+"""Notes of changes are kept for an hour; whoever has not read them for so long (a machine that slept) begins anew."""
+_PIECE = 2000
+"""Leads that are read at once: some milliseconds, in which a call may have to wait for the processor."""
+_MOST_WORKED_ON = 5000
+_log = structlog.get_logger(__name__)
+
+
+class _BehindError(Exception):
+    """More has changed than is worth following."""
+
+
+@dataclass(slots=True)
+class _Present:
+    """The leads in memory, as far as changes are read, and when (seconds since 1970) that was."""
+
+    leads: Leads
+    position: int
+    read_at: float = field(default_factory=time.time)
+
+
+class LeadRoster:
+    """The leads in memory; without `keep` there are none, and the database answers."""
+
+    def __init__(self, database: Database, smallest: int = SMALLEST) -> None:
+        """Take the database; a company with fewer leads than `smallest` needs no memory."""
+        self._database, self._smallest = database, smallest
+        self._present: _Present | None = None
+        self._one_reads = asyncio.Lock()
+        self._due = asyncio.Event()
+
+    @property
+    def count(self) -> int | None:
+        """How many leads are in memory; None while lists are left to the database."""
+        return None if self._present is None else len(self._present.leads.snapshot)
+
+    @property
+    def changed(self) -> int:
+        """How many of them have changed since they were read."""
+        return 0 if self._present is None else len(self._present.leads.changed)
+
+    async def find(
+        self, session: AsyncSession, wanted: LeadFilter, order: LeadOrder, request: Request, scope: Scope
+    ) -> Page:
+        """The ids of one page of the list; as leads.store.leads.find_leads."""
+        leads = await self._in_step(session)
+        if leads is not None:
+            asked = await self._question(session, wanted, scope)
+            if asked is not None:
+                try:
+                    return await page_of(_InMemory(leads, asked, order, await _ranks(session, asked, order)), request)
+                except TooManyError:
+                    pass
+        return await find_leads(session, wanted, order, request, scope)
+
+    async def read_all(self) -> None:
+        """Read all leads anew, while those in memory serve on."""
+        async with self._database.read() as session:
+            position = await position_now(session)
+            last = await session.scalar(select(func.max(Lead.id))) or 0
+        read_at = time.time()
+        gathering = Gathering()
+        for after in range(0, last, _PIECE):
+            began = time.monotonic()
+            async with self._database.read() as session:
+                piece = await read_piece(session, after, after + _PIECE)
+            await asyncio.to_thread(gathering.add, piece)
+            await breathe(began)
+        snapshot = await asyncio.to_thread(gathering.finish)
+        self._present = _Present(_unchanged(snapshot), position, read_at)
+
+    async def keep(self) -> None:
+        """Read the leads and follow changes; ends only by cancellation."""
+        while True:
+            pause = 0.0
+            try:
+                pause = await self._look()
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                self._present = None
+                _log.error("leads for lists: trying again", why=str(error)[:300])
+            self._due.clear()
+            await asyncio.sleep(pause)
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> float:
+        """Begin, go on or end; returns the seconds before the leads may be read anew."""
+        async with self._database.read() as session:
+            if (await session.scalar(select(func.max(Lead.id))) or 0) < self._smallest:
+                self._present = None
+                return 0.0
+            leads = await self._in_step(session)
+        if leads is not None and len(leads.changed) < RENEW_AFTER:
+            return 0.0
+        began = time.monotonic()
+        await self.read_all()
+        took = time.monotonic() - began
+        _log.info("leads are in memory for lists", count=self.count, seconds=round(took, 1))
+        return took * 4
+
+    async def _in_step(self, session: AsyncSession) -> Leads | None:
+        """The leads as this session sees them, or later; None where they are not in memory."""
+        async with self._one_reads:
+            present = self._present
+            if present is None:
+                return None
+            if not 0 <= time.time() - present.read_at < LONGEST_SILENCE:
+                self._give_up()
+                return None
+            ids, position = await changed_since(session, present.position)
+            leads = present.leads
+            if len(ids) + len(leads.changed) > MOST_CHANGES:
+                self._give_up()
+                return None
+            if ids:
+                leads = leads.with_changes(await read_some(session, ids))
+            self._present = _Present(leads, position)
+            if len(leads.changed) >= RENEW_AFTER:
+                self._due.set()
+            return leads
+
+    def _give_up(self) -> None:
+        self._present = None
+        self._due.set()
+
+    async def _question(self, session: AsyncSession, wanted: LeadFilter, scope: Scope) -> Question | None:
+        """The filter in the roster's terms; None where there is too much that somebody may see besides his own."""
+        statuses = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
+        worked_on: set[int] = set()
+        if scope is not None:
+            ids = leads_worked_on(scope).ids.limit(_MOST_WORKED_ON + 1).subquery().c[0]
+            found = list(await session.scalars(select(ids)))
+            if len(found) > _MOST_WORKED_ON:
+                return None
+            worked_on.update(found)
+        return question(wanted, statuses, scope, worked_on)
+
+
+async def _ranks(session: AsyncSession, asked: Question, order: LeadOrder) -> dict[int, int]:
+    match order:
+        case LeadOrder.STATUS:
+            labels = list(asked.statuses)
+        case LeadOrder.RESPONSIBLE | LeadOrder.SOURCE:
+            labels = [NOBODY, *await sorted_by(session, order)]
+        case LeadOrder.LAST_CALL:
+            labels = [0, 1]
+        case _:
+            labels = [0]
+    return {label: rank for rank, label in enumerate(labels)}
+
+
+def _unchanged(snapshot: Snapshot) -> Leads:
+    return Leads(snapshot, np.zeros(len(snapshot), bool), {})
+
+
+class _InMemory:
+    """A list of the leads in memory; see leads.store.listing.Listed."""
+
+    def __init__(self, leads: Leads, asked: Question, order: LeadOrder, ranks: dict[int, int]) -> None:
+        self._leads, self._asked, self._order = leads, asked, order
+        self.ranks: Mapping[int, int] = ranks
+        self.by_time = order in MOMENTS
+
+    async def places(self, start: Place | None, descending: bool, limit: int) -> tuple[list[Place], Total]:
+        """In a thread: among a million leads it may take some milliseconds, in which calls come."""
+        ordered = Ordered(self._order, self.ranks, descending)
+        return await asyncio.to_thread(Finding(self._leads, self._asked, ordered, start, limit).places)

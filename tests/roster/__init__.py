@@ -1,0 +1,1 @@
+"""The leads of a big company in memory."""

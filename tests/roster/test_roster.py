@@ -1,0 +1,325 @@
+"""Lists from memory are those that the database gives, whatever has changed since, and whoever changed it."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+from sqlalchemy import delete, insert, select, text
+from sqlalchemy.orm import selectinload
+
+from leads.domain.directory import Role
+from leads.domain.visibility import Scope
+from leads.roster import finding, roster
+from leads.roster.roster import LeadRoster
+from leads.store.engine import Database
+from leads.store.leads import NOBODY, Find, LeadFilter, LeadOrder, LeadState, find_leads
+from leads.store.listing import Page, Request
+from leads.store.models import Call, Employee, Lead, LeadChange, LeadStatus, PhoneNumber, Source
+from leads.store.narrowing import Stretch
+from leads.store.number_owners import forget_changes
+from leads.store.search import search_text, sort_key
+from tests.roster.alone import in_memory_alone
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PEOPLE = {1: "Олена", 2: "Андрій", 3: "Ївга"}
+NAMES = ("Щербань", "Щербань Оля", "Щёголев", "Щеголев Лев", "O'Brien", "100% Сік", "007", "Їжак", "b\\s", "Éric 0507")
+
+FILTERS = [
+    LeadFilter(),
+    LeadFilter(state=LeadState.ALL),
+    LeadFilter(state=LeadState.UNNAMED, responsible_id=NOBODY),
+    LeadFilter(state=LeadState.CLOSED),
+    LeadFilter(state=LeadState.NAMED, status_id=1, responsible_id=2),
+    LeadFilter(state=LeadState.ALL, source_id=NOBODY),
+    LeadFilter(state=LeadState.ALL, source_id=2),
+    LeadFilter(state=LeadState.ALL, search="щерб"),
+    LeadFilter(state=LeadState.ALL, search="оля щ"),
+    LeadFilter(state=LeadState.ALL, search="050"),
+    LeadFilter(state=LeadState.ALL, search="нікого"),
+    LeadFilter(state=LeadState.ALL, name="щеголев"),
+    LeadFilter(state=LeadState.ALL, number="7"),
+    LeadFilter(state=LeadState.ALL, number="4410", created=Stretch(NOW - timedelta(hours=3))),
+    LeadFilter(state=LeadState.ALL, last_call=Stretch(NOW - timedelta(hours=4), NOW - timedelta(hours=1))),
+    LeadFilter(state=LeadState.ALL, last_call=Stretch(None, NOW), name="0"),
+]
+
+
+def _lead(dice: random.Random, number: int) -> Lead:
+    phones = [f"+38050{dice.randrange(10**7):07d}", f"+3804410{number:05d}"][: dice.choice((1, 1, 2))]
+    named = dice.random() < 0.7
+    name = dice.choice(NAMES) if named else phones[0]
+    created = NOW - timedelta(hours=dice.randrange(6), microseconds=dice.randrange(2))
+    return Lead(
+        name=name,
+        named=named,
+        status_id=dice.choice((1, 2)),
+        responsible_id=dice.choice((None, *PEOPLE)),
+        source_id=dice.choice((None, 1, 2)),
+        closed_at=NOW if dice.random() < 0.3 else None,
+        created_at=created,
+        updated_at=created,
+        last_call_at=created + timedelta(hours=dice.randrange(3)) if dice.random() < 0.6 else None,
+        main_number=phones[0],
+        sort_name=sort_key(name),
+        search_text=search_text(name, numbers=phones),
+        numbers=[PhoneNumber(number=phone, position=place) for place, phone in enumerate(phones)],
+    )
+
+
+async def _fill(database: Database, dice: random.Random, count: int = 120) -> None:
+    async with database.write() as session:
+        people = [{"id": i, "name": name, "role": Role.EMPLOYEE, "created_at": NOW} for i, name in PEOPLE.items()]
+        await session.execute(insert(Employee), people)
+        await session.execute(insert(Source), [{"id": 1, "name": "Їжак"}, {"id": 2, "name": "Газета"}])
+        for number in range(count):
+            session.add(_lead(dice, number))
+        await session.flush()
+        for lead_id in range(1, count, 7):
+            session.add(_call(lead_id))
+
+
+def _call(lead_id: int) -> Call:
+    ours = {"pbx": "pbx", "role": "call", "phase": 3, "progress": 1, "employee_id": 1, "started_at": NOW}
+    return Call(**ours, linkedid=f"{lead_id}.1", lead_id=lead_id)
+
+
+async def _change(database: Database, dice: random.Random, number: int) -> None:
+    """Do to a few leads whatever may be done to leads."""
+    async with database.write() as session:
+        leads = list(await session.scalars(select(Lead).options(selectinload(Lead.numbers)).order_by(Lead.id)))
+        for lead in dice.sample(leads, 12):
+            other = _lead(dice, number + lead.id)
+            match dice.randrange(7):
+                case 0:
+                    lead.name, lead.named, lead.sort_name = other.name, other.named, other.sort_name
+                    lead.search_text = search_text(lead.name, numbers=[one.number for one in lead.numbers])
+                case 1:
+                    lead.last_call_at = NOW + timedelta(minutes=number)
+                case 2:
+                    lead.status_id, lead.responsible_id, lead.source_id = 3 - lead.status_id, 3, None
+                case 3:
+                    lead.closed_at = NOW if lead.closed_at is None or lead.merged_into_id else None
+                case 4:
+                    lead.closed_at, lead.merged_into_id = NOW, leads[0].id if lead is not leads[0] else None
+                case 5:
+                    await session.execute(delete(Call).where(Call.lead_id == lead.id))
+                    if lead is not leads[0]:
+                        await session.delete(lead)
+                case _:
+                    session.add(other)
+        await session.flush()
+
+
+async def _pages(database: Database, find: Find, wanted: LeadFilter, order: LeadOrder, scope: Scope) -> list[Page]:
+    """A few pages there and one back."""
+    pages: list[Page] = []
+    descending = len(wanted.search) % 2 == 1
+    async with database.read() as session:
+        request = Request(9, descending)
+        while len(pages) < 4:
+            pages.append(await find(session, wanted, order, request, scope))
+            after = pages[-1].after
+            if after is None:
+                break
+            request = Request(9, descending, after=after)
+        if pages[-1].before is not None:
+            pages.append(await find(session, wanted, order, Request(9, descending, before=pages[-1].before), scope))
+    return pages
+
+
+def _alike(memory: Sequence[Page], database: Sequence[Page]) -> None:
+    assert [(page.ids, page.before, page.after) for page in memory] == [
+        (page.ids, page.before, page.after) for page in database
+    ]
+    for mine, theirs in zip(memory, database, strict=True):
+        assert mine.total.exact  # So few are all counted.
+        assert mine.total == theirs.total if theirs.total.exact else mine.total.number > theirs.total.number
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("few", [1, 10_000], ids=["walks", "sorts"])
+async def test_lists_stay_those_of_the_database(
+    database: Database, few: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "_FEW", few)
+    monkeypatch.setattr(finding, "_FIRST_PIECE", 4)
+    dice = random.Random(seed)
+    await _fill(database, dice)
+    find = await in_memory_alone(database)
+    for step in range(4):
+        if step:
+            await _change(database, dice, 1000 * step)
+        for place, (wanted, order) in enumerate(product(FILTERS, LeadOrder)):
+            if (place + step + seed) % 5:
+                continue
+            scope = frozenset({1, 3}) if dice.random() < 0.3 else None
+            _alike(
+                await _pages(database, find, wanted, order, scope),
+                await _pages(database, find_leads, wanted, order, scope),
+            )
+
+
+async def test_a_cursor_goes_on_from_its_place_though_its_lead_has_moved_or_gone(database: Database) -> None:
+    dice = random.Random(5)
+    await _fill(database, dice)
+    find = await in_memory_alone(database)
+    for order in LeadOrder:
+        async with database.read() as session:
+            first = await find(session, LeadFilter(state=LeadState.ALL), order, Request(9), None)
+        async with database.write() as session:
+            lead = await session.get_one(Lead, first.ids[-1])
+            lead.sort_name, lead.main_number, lead.last_call_at = sort_key("Яя"), "+999", NOW + timedelta(days=9)
+            lead.status_id, lead.responsible_id, lead.source_id = 2, 2, 1
+        async with database.read() as session:
+            request = Request(9, after=first.after)
+            mine = await find(session, LeadFilter(state=LeadState.ALL), order, request, None)
+            theirs = await find_leads(session, LeadFilter(state=LeadState.ALL), order, request, None)
+        assert mine.ids == theirs.ids
+
+
+# Of another order each: no key, a name, a moment; and what is none.
+CURSORS = ("WzAsIG51bGwsIDVd", "WzEsIG51bGwsIDVd", "WzAsICJcdTA0NDkiLCA1XQ", "WzAsICIyMDI2LTExLTIxIiwgNV0", "W10", "x")
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+async def test_a_cursor_from_elsewhere_breaks_nothing(database: Database, cursor: str) -> None:
+    await _fill(database, random.Random(6), 40)
+    find = await in_memory_alone(database)
+    async with database.write() as session:
+        (await session.get_one(Lead, 3)).last_call_at = NOW + timedelta(days=3)
+    for order in LeadOrder:
+        request = Request(9, after=cursor)
+        async with database.read() as session:
+            page = await find(session, LeadFilter(state=LeadState.ALL), order, request, None)
+            theirs = await find_leads(session, LeadFilter(state=LeadState.ALL), order, request, None)
+        assert page.ids == theirs.ids or (page.ids and cursor in CURSORS[:2])
+
+
+async def test_what_another_has_just_saved_is_shown_at_once_and_what_he_has_not_is_not(database: Database) -> None:
+    """On PostgreSQL a transaction that began before ends after another, and its notes come after later ones."""
+    await _fill(database, random.Random(7), 30)
+    find = await in_memory_alone(database)
+
+    async def newest() -> list[int]:
+        async with database.read() as session:
+            page = await find(session, LeadFilter(state=LeadState.ALL), LeadOrder.LAST_CALL, Request(2, True), None)
+        return list(page.ids)
+
+    async def calls(lead_id: int, minutes: int) -> None:
+        async with database.write() as session:
+            (await session.get_one(Lead, lead_id)).last_call_at = NOW + timedelta(days=1, minutes=minutes)
+
+    if database.dialect == "postgresql":
+        async with database.write() as slow:
+            (await slow.get_one(Lead, 4)).last_call_at = NOW + timedelta(days=1, minutes=9)
+            await slow.flush()
+            await calls(5, 1)
+            assert (await newest())[0] == 5
+            await calls(6, 2)
+            assert await newest() == [6, 5]
+        assert await newest() == [4, 6]
+    else:
+        await calls(5, 1)
+        assert (await newest())[0] == 5
+        await calls(6, 2)
+        assert await newest() == [6, 5]
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - it is asked, it does not tell
+            await asyncio.sleep(0.01)
+
+
+async def test_a_small_company_is_not_kept_in_memory_and_a_grown_one_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "LOOK_SECONDS", 0.01)
+    dice = random.Random(8)
+    await _fill(database, dice, 30)
+    kept = LeadRoster(database, smallest=40)
+    keeping = asyncio.create_task(kept.keep())
+    try:
+        async with database.read() as session:
+            page = await kept.find(session, LeadFilter(), LeadOrder.NAME, Request(9), None)
+        assert kept.count is None
+        assert len(page.ids) == 9
+        async with database.write() as session:
+            for number in range(30, 45):
+                session.add(_lead(dice, number))
+        await _until(lambda: kept.count is not None)
+        assert kept.count == 45
+    finally:
+        keeping.cancel()
+
+
+async def test_much_that_has_changed_is_read_anew(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roster, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(roster, "RENEW_AFTER", 5)
+    await _fill(database, random.Random(9), 30)
+    kept = LeadRoster(database, smallest=1)
+    keeping = asyncio.create_task(kept.keep())
+    try:
+        await _until(lambda: kept.count is not None)
+        if True:
+            async with database.write() as session:
+                await session.execute(text("UPDATE lead SET sort_name = '􏿿' WHERE id <= 10"))
+            async with database.read() as session:
+                page = await kept.find(session, LeadFilter(state=LeadState.ALL), LeadOrder.NAME, Request(30), None)
+                await _until(lambda: kept.changed == 0)
+    finally:
+        keeping.cancel()
+
+
+async def test_whoever_slept_until_notes_were_forgotten_leaves_lists_to_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fill(database, random.Random(10), 30)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    async with database.write() as session:
+        await session.execute(text("UPDATE lead SET sort_name = '􏿿' WHERE id = 7"))
+        await forget_changes(session, datetime.now(UTC) + timedelta(hours=1))
+        assert await session.scalar(select(LeadChange.id).limit(1)) is None
+    monkeypatch.setattr(roster, "LONGEST_SILENCE", 0.0)
+    async with database.read() as session:
+        page = await kept.find(session, LeadFilter(state=LeadState.ALL), LeadOrder.NAME, Request(30), None)
+    assert page.ids[-1] == 7
+    assert kept.count is None
+
+
+async def test_a_search_of_too_many_texts_is_left_to_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "_MOST_LOOKED_AT", 10)
+    await _fill(database, random.Random(11), 30)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    asked: list[LeadFilter] = []
+
+    async def note(session: object, wanted: LeadFilter, *more: object) -> Page:
+        asked.append(wanted)
+        return await find_leads(session, wanted, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(roster, "find_leads", note)
+    wanted = LeadFilter(state=LeadState.ALL, number="5")
+    async with database.read() as session:
+        page = await kept.find(session, wanted, LeadOrder.NAME, Request(9), None)
+        assert asked == [wanted]
+        assert page == await find_leads(session, wanted, LeadOrder.NAME, Request(9), None)
+        await kept.find(session, replace(wanted, number="", search="нікого"), LeadOrder.NAME, Request(9), None)
+    assert asked == [wanted]
+
+
+async def test_a_status_that_is_none_of_the_list_s_is_in_no_list(database: Database) -> None:
+    await _fill(database, random.Random(12), 30)
+    find = await in_memory_alone(database)
+    async with database.read() as session:
+        unknown = LeadFilter(state=LeadState.ALL, status_id=99)
+        assert (await find(session, unknown, LeadOrder.NAME, Request(9), None)).ids == ()
+        known = list(await session.scalars(select(LeadStatus.id)))
+    assert 99 not in known
