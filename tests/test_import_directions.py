@@ -11,15 +11,22 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "leads.domain": set(),
     "leads.store": {"leads.domain"},
-    "leads.admin": {"leads.domain", "leads.store"},
+    "leads.roster": {"leads.domain", "leads.store"},
+    "leads.admin": {"leads.domain", "leads.store", "leads.roster"},
     "routing": {"leads.domain", "leads.store"},
     "dialplan": {"leads.domain", "leads.store", "routing"},
     "agi": {"leads.domain", "leads.store", "routing", "dialplan"},
     "ami_listener": {"leads.domain", "leads.store"},
-    "leadline": {"leads.domain", "leads.store", "leads.admin", "routing", "dialplan", "agi", "ami_listener"},
+    "leadline": {
+        *("leads.domain", "leads.store", "leads.roster", "leads.admin"),
+        *("routing", "dialplan", "agi", "ami_listener"),
+    },
 }
 PURE = (
     "leads/domain",
+    "leads/roster/texts.py",
+    "leads/roster/grams.py",
+    "leads/roster/finding.py",
     "routing",
     "dialplan/plan.py",
     "dialplan/names.py",
