@@ -63,7 +63,6 @@ class Finding:
     def __init__(self, leads: Leads, question: Question, ordered: Ordered, start: Place | None, limit: int) -> None:
         self._leads, self._snapshot, self._question = leads, leads.snapshot, question
         self._ordered, self._start, self._limit = ordered, start, limit
-        self._check = question.check(leads.snapshot)
         self._looked_at = 0
 
     def places(self) -> tuple[list[Place], Total]:
@@ -98,36 +97,34 @@ class Finding:
 
     def _count(self, chosen: Slots | Mask) -> int:
         """How many there are; more than MOST_COUNTED may be any number."""
-        if self._check is None:
+        if not self._question.looks_at_texts:
             return int(np.count_nonzero(chosen)) if chosen.dtype == np.bool_ else len(chosen)
         places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         number = 0
-        for begin in range(0, len(places), MOST_COUNTED):
-            number += len(self._checked(places[begin : begin + MOST_COUNTED]))
+        for begin in range(0, len(places), MOST_COUNTED + 1):
+            number += len(self._checked(places[begin : begin + MOST_COUNTED + 1]))
             if number > MOST_COUNTED:
                 break
         return number
 
-    def _checked(self, slots: NDArray[Any]) -> list[int]:
+    def _checked(self, slots: NDArray[Any]) -> NDArray[Any]:
         """Those of some places whose texts hold what is looked for."""
-        check = self._check
-        if check is None:
-            return [int(slot) for slot in slots.tolist()]
+        if not self._question.looks_at_texts:
+            return slots
         self._looked_at += len(slots)
         if self._looked_at > _MOST_LOOKED_AT:
             raise TooManyError
-        return [slot for slot in slots.tolist() if check(slot)]
+        return self._question.texts_met(self._snapshot, slots)
 
     # ---- In which order
 
     def _first(self, pieces: Iterator[Slots]) -> list[int]:
         found: list[int] = []
         for piece in pieces:
-            wanted = piece if self._check is not None else piece[: self._limit - len(found)]
-            found += self._checked(wanted)[: self._limit - len(found)]
-            if len(found) == self._limit:
+            found += self._checked(piece).tolist()
+            if len(found) >= self._limit:
                 break
-        return found
+        return found[: self._limit]
 
     def _in_order(self, chosen: Slots | Mask) -> Iterator[Slots]:
         """The places after the start, piece by piece, each in order."""
@@ -185,7 +182,7 @@ class Finding:
         return stretch[::-1] if descending else stretch
 
     def _walk(self, stretch: Slots, mask: NDArray[Any]) -> Iterator[Slots]:
-        begin, length = 0, _FIRST_PIECE
+        begin, length = 0, max(_FIRST_PIECE, self._limit)
         while begin < len(stretch):
             piece = stretch[begin : begin + length]
             yield piece[mask[piece]]

@@ -1,6 +1,6 @@
 """What a list is narrowed to, in the terms of the roster: the same rule for one lead and for a million columns."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leads.roster.snapshot import MERGED, NEVER, ListedLead, Slots, Snapshot
-from leads.store.leads import LeadFilter, LeadOrder, LeadState
+from leads.store.leads import LeadFilter, LeadState
 from leads.store.narrowing import Stretch
 from leads.store.search import IE_IN_KEYS, IO_IN_KEYS, SHORTEST_INNER, key_pieces, search_patterns, search_trigrams
 
@@ -20,6 +20,7 @@ _STATES = {
     LeadState.CLOSED: (2, 2),
     LeadState.ALL: (0, MERGED - 1),
 }
+_IO, _IE = IO_IN_KEYS.encode(), IE_IN_KEYS.encode()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = 2**63 - 1
@@ -35,7 +36,6 @@ class Question:
     """
 
     wanted: LeadFilter
-    statuses: tuple[int, ...]
     scope: frozenset[int] | None
     worked_on: frozenset[int]
     patterns: tuple[str, ...]
@@ -61,8 +61,6 @@ class Question:
             met &= column("state") >= first
         if wanted.status_id is not None:
             met &= column("status") == wanted.status_id
-        for gone in snapshot.groups[LeadOrder.STATUS].bounds.keys() - set(self.statuses):
-            met &= column("status") != gone
         if wanted.responsible_id is not None:
             met &= column("responsible") == wanted.responsible_id
         if wanted.source_id is not None:
@@ -83,17 +81,28 @@ class Question:
         besides[snapshot.places_of(sorted(self.worked_on))] = True
         return visible | (besides if slots is None else besides[slots])
 
-    def check(self, snapshot: Snapshot) -> Callable[[int], bool] | None:
-        """What a look at the texts of one lead must tell besides; None where there is nothing to look for."""
-        checks: list[Callable[[int], bool]] = []
-        for name, pieces in (("search", self.patterns), ("name", self.name_pieces)):
-            checks.extend(_holding(snapshot, name, piece.encode()) for piece in pieces)
+    @property
+    def looks_at_texts(self) -> bool:
+        """Whether trigrams and columns do not tell all."""
+        return bool(self.digits or self.name_pieces or self._longer)
+
+    @property
+    def _longer(self) -> list[bytes]:
+        """The patterns of which trigrams tell only that their parts are there."""
+        return [pattern.encode() for pattern in self.patterns if len(pattern) > SHORTEST_INNER]
+
+    def texts_met(self, snapshot: Snapshot, slots: Slots) -> Slots:
+        """Those of some places that trigrams and columns leave in whose texts hold all that is asked for."""
+        texts = snapshot.texts
+        for pattern in self._longer:
+            slots = slots[[pattern in text for text in texts["search"].some(slots)]]
+        for piece in map(str.encode, self.name_pieces):
+            slots = slots[[piece in text.replace(_IO, _IE) for text in texts["name"].some(slots)]]
         if self.digits:
-            main, others = (_holding(snapshot, name, self.digits.encode()) for name in ("number", "numbers"))
-            checks.append(lambda slot: main(slot) or others(slot))
-        if not checks:
-            return None
-        return lambda slot: all(check(slot) for check in checks)
+            digits = self.digits.encode()
+            both = zip(texts["number"].some(slots), texts["numbers"].some(slots), strict=True)
+            slots = slots[[digits in main or digits in others for main, others in both]]
+        return slots
 
     def meets(self, lead: ListedLead) -> bool:
         """Whether one lead is in the list."""
@@ -101,7 +110,6 @@ class Question:
         first, last = _STATES[wanted.state]
         return (
             first <= lead.state <= last
-            and lead.status in self.statuses
             and wanted.status_id in (None, lead.status)
             and wanted.responsible_id in (None, lead.responsible)
             and wanted.source_id in (None, lead.source)
@@ -114,15 +122,13 @@ class Question:
         )
 
 
-def question(
-    wanted: LeadFilter, statuses: Collection[int], scope: frozenset[int] | None, worked_on: Collection[int]
-) -> Question:
+def question(wanted: LeadFilter, scope: frozenset[int] | None, worked_on: Collection[int]) -> Question:
     """Put a filter into the roster's terms; the arguments are as the fields of a Question."""
     digits = "".join(letter for letter in wanted.number if letter.isdigit())
     inner = (digits,) if len(digits) >= SHORTEST_INNER else ()
     patterns = (*search_patterns(wanted.search), *search_patterns(wanted.name), *inner)
     pieces = key_pieces(wanted.name)
-    return Question(wanted, tuple(statuses), scope, frozenset(worked_on), patterns, pieces, digits)
+    return Question(wanted, scope, frozenset(worked_on), patterns, pieces, digits)
 
 
 def microseconds(moment: datetime) -> int:
@@ -150,11 +156,3 @@ def _within(value: int, stretch: Stretch | None) -> bool:
 
 def _plain(name: str) -> str:
     return name.replace(IO_IN_KEYS, IE_IN_KEYS)
-
-
-def _holding(snapshot: Snapshot, name: str, piece: bytes) -> Callable[[int], bool]:
-    texts = snapshot.texts[name]
-    if name != "name":
-        return lambda place: piece in texts[place]
-    io, ie = IO_IN_KEYS.encode(), IE_IN_KEYS.encode()
-    return lambda place: piece in texts[place].replace(io, ie)

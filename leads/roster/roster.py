@@ -37,6 +37,8 @@ LOOK_SECONDS = 60.0
 """How often changes are read that no list asked for."""
 LONGEST_SILENCE = 1800.0
 """Notes of changes are kept for an hour; whoever has not read them for so long (a machine that slept) begins anew."""
+LONGEST_KEPT = 24 * 3600.0
+"""Whoever was erased is gone from memory after so long, too."""
 _PIECE = 2000
 """Leads that are read at once: some milliseconds, in which a call may have to wait for the processor."""
 _MOST_WORKED_ON = 5000
@@ -49,10 +51,11 @@ class _BehindError(Exception):
 
 @dataclass(slots=True)
 class _Present:
-    """The leads in memory, as far as changes are read, and when (seconds since 1970) that was."""
+    """The leads in memory since a moment (seconds), as far as changes are read, and when (since 1970) that was."""
 
     leads: Leads
     position: int
+    since: float
     read_at: float = field(default_factory=time.time)
 
 
@@ -85,7 +88,7 @@ class LeadRoster:
             asked = await self._question(session, wanted, scope)
             if asked is not None:
                 try:
-                    return await page_of(_InMemory(leads, asked, order, await _ranks(session, asked, order)), request)
+                    return await page_of(_InMemory(leads, asked, order, await _ranks(session, order)), request)
                 except TooManyError:
                     pass
         return await find_leads(session, wanted, order, request, scope)
@@ -104,7 +107,7 @@ class LeadRoster:
             await asyncio.to_thread(gathering.add, piece)
             await breathe(began)
         snapshot = await asyncio.to_thread(gathering.finish)
-        self._present = _Present(_unchanged(snapshot), position, read_at)
+        self._present = _Present(_unchanged(snapshot), position, time.monotonic(), read_at)
 
     async def keep(self) -> None:
         """Read the leads and follow changes; ends only by cancellation."""
@@ -130,7 +133,8 @@ class LeadRoster:
                 self._present = None
                 return 0.0
             leads = await self._in_step(session)
-        if leads is not None and len(leads.changed) < RENEW_AFTER:
+            old = self._present is not None and time.monotonic() - self._present.since > LONGEST_KEPT
+        if leads is not None and len(leads.changed) < RENEW_AFTER and not (old and leads.changed):
             return 0.0
         began = time.monotonic()
         await self.read_all()
@@ -154,7 +158,7 @@ class LeadRoster:
                 return None
             if ids:
                 leads = leads.with_changes(await read_some(session, ids))
-            self._present = _Present(leads, position)
+            self._present = _Present(leads, position, present.since)
             if len(leads.changed) >= RENEW_AFTER:
                 self._due.set()
             return leads
@@ -165,7 +169,6 @@ class LeadRoster:
 
     async def _question(self, session: AsyncSession, wanted: LeadFilter, scope: Scope) -> Question | None:
         """The filter in the roster's terms; None where there is too much that somebody may see besides his own."""
-        statuses = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
         worked_on: set[int] = set()
         if scope is not None:
             ids = leads_worked_on(scope).ids.limit(_MOST_WORKED_ON + 1).subquery().c[0]
@@ -173,13 +176,14 @@ class LeadRoster:
             if len(found) > _MOST_WORKED_ON:
                 return None
             worked_on.update(found)
-        return question(wanted, statuses, scope, worked_on)
+        return question(wanted, scope, worked_on)
 
 
-async def _ranks(session: AsyncSession, asked: Question, order: LeadOrder) -> dict[int, int]:
+async def _ranks(session: AsyncSession, order: LeadOrder) -> dict[int, int]:
+    """The groups of an order by their labels; as leads.store.leads has them."""
     match order:
         case LeadOrder.STATUS:
-            labels = list(asked.statuses)
+            labels = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
         case LeadOrder.RESPONSIBLE | LeadOrder.SOURCE:
             labels = [NOBODY, *await sorted_by(session, order)]
         case LeadOrder.LAST_CALL:

@@ -1,6 +1,7 @@
 """Very many short texts in one piece of memory, and their order by code points, without an object for each."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ class Texts:
     def __getitem__(self, place: int) -> bytes:
         """The text at a place."""
         return self._all[self._bounds[place] : self._bounds[place + 1]]
+
+    def some(self, places: NDArray[Any]) -> list[bytes]:
+        """The texts at some places."""
+        begins, ends = self._bounds[places].tolist(), self._bounds[places + 1].tolist()
+        return [self._all[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
     def order(self) -> NDArray[np.int32]:
         """The places in the order of their texts; equal texts stay in the order of their places.

@@ -18,7 +18,7 @@ from leads.roster.roster import LeadRoster
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, Find, LeadFilter, LeadOrder, LeadState, find_leads
 from leads.store.listing import Page, Request
-from leads.store.models import Call, Employee, Lead, LeadChange, LeadStatus, PhoneNumber, Source
+from leads.store.models import Call, Employee, Lead, LeadChange, PhoneNumber, Source
 from leads.store.narrowing import Stretch
 from leads.store.number_owners import forget_changes
 from leads.store.search import search_text, sort_key
@@ -315,11 +315,19 @@ async def test_a_search_of_too_many_texts_is_left_to_the_database(
     assert asked == [wanted]
 
 
-async def test_a_status_that_is_none_of_the_list_s_is_in_no_list(database: Database) -> None:
-    await _fill(database, random.Random(12), 30)
-    find = await in_memory_alone(database)
-    async with database.read() as session:
-        unknown = LeadFilter(state=LeadState.ALL, status_id=99)
-        assert (await find(session, unknown, LeadOrder.NAME, Request(9), None)).ids == ()
-        known = list(await session.scalars(select(LeadStatus.id)))
-    assert 99 not in known
+async def test_whoever_was_erased_is_not_kept_in_memory_for_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(roster, "LONGEST_KEPT", 0.0)
+    await _fill(database, random.Random(13), 30)
+    kept = LeadRoster(database, smallest=1)
+    keeping = asyncio.create_task(kept.keep())
+    try:
+        await _until(lambda: kept.count == 30)
+        async with database.write() as session:
+            await session.execute(delete(Call))
+            await session.execute(delete(Lead).where(Lead.id == 9))
+        await _until(lambda: kept.count == 29)
+    finally:
+        keeping.cancel()
