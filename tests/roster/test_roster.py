@@ -258,7 +258,6 @@ async def test_a_small_company_is_not_kept_in_memory_and_a_grown_one_is(
 
 
 async def test_much_that_has_changed_is_read_anew(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roster, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(roster, "RENEW_AFTER", 5)
     await _fill(database, random.Random(9), 30)
     kept = LeadRoster(database, smallest=1)
