@@ -255,7 +255,7 @@ class LeadChange(Base):
     at: Mapped[datetime]
     xid: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = (Index("ix_lead_change_xid", "xid").ddl_if(dialect="postgresql"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index("ix_lead_change_xid", "xid"), {"sqlite_autoincrement": True})
 
 
 class Change(Base):

@@ -24,8 +24,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lead_change")),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_lead_change_xid", "lead_change", ["xid"])
     if op.get_bind().dialect.name == "postgresql":
-        op.create_index("ix_lead_change_xid", "lead_change", ["xid"])
         _note_on_postgresql()
     else:
         _note_on_sqlite()
