@@ -93,7 +93,8 @@ def people_for(
     status = default_status(connection)
     opened: set[int] = set()
     for number in sorted(missing.keys() & closed.keys()):
-        if closed[number] in opened or reopen(connection, closed[number], status, now):
+        instead = missing[number].responsible_id
+        if closed[number] in opened or reopen(connection, closed[number], status, now, instead=instead):
             opened.add(closed[number])
             people[number] = CallPerson(lead_id=closed[number])
             del missing[number]

@@ -1,5 +1,7 @@
 """Opens a closed lead again by a supervisor's hand (L12), with its next call planned (P2)."""
 
+from functools import partial
+
 from sqlalchemy import select
 
 from leads.domain.clock import Clock
@@ -46,7 +48,7 @@ async def reopen_by_hand(
         connection = await session.connection()
         status = await connection.run_sync(default_status)
         now = clock()
-        if not await connection.run_sync(reopen, lead_id, status, now, by):
+        if not await connection.run_sync(partial(reopen, by=by, instead=by), lead_id, status, now):
             raise NoNumberFreeError(lead_id)
         if planning is None:
             return Step(Act.NOTHING)

@@ -62,8 +62,9 @@ class Life:
         decided: Decided | None = None,
         becoming: Becoming | None = None,
         scope: frozenset[int] | None = None,
+        responsible: int | None = None,
     ) -> Saved:
-        edit = replace(COMPANY, numbers=numbers or COMPANY.numbers, persons=(OLHA,))
+        edit = replace(COMPANY, numbers=numbers or COMPANY.numbers, persons=(OLHA,), responsible_id=responsible)
         return await save_counterparty(
             self.database,
             None,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from leads.domain.lead_life import NumbersTo
 from leads.store.at_stake import Decided, LeadsToCloseError
@@ -22,11 +22,12 @@ from leads.store.counterparty_card import (
 )
 from leads.store.engine import Database
 from leads.store.lead_card import load_lead, save_lead
-from leads.store.models import Lead, PhoneNumber
+from leads.store.models import Did, Employee, Lead, PhoneNumber
 from leads.store.people_of_calls import Wanted, people_for
 from leads.store.reopening_by_hand import NoNumberFreeError
+from leads.store.task_tables import Task
 from tests.leads.lives import COMPANY, EDIT, HOME, MOBILE, OFFICE, OLHA, Life
-from tests.leads.views import CALLER, NOW, RINGING, ended
+from tests.leads.views import CALLER, DID, NOW, RINGING, ended, talking
 
 
 @pytest.fixture
@@ -177,6 +178,35 @@ async def test_a_supervisor_opens_a_lead_again_with_the_numbers_that_are_free(
     assert {("counterparty", "ТОВ", ""), ("status", "Cold", "Hot")} <= {(r.field, r.before, r.after) for r in rows}
     with pytest.raises(ConflictError):
         await life.reopen(lead_id)
+
+
+@pytest.mark.parametrize("charge", ["counterparty", "nobody"])
+@pytest.mark.parametrize("how", ["call", "talk", "hand"])
+async def test_a_lead_that_is_opened_again_is_not_given_back_to_somebody_who_has_left(
+    life: Life, charge: str, how: str
+) -> None:
+    """The counterparty's responsible has it then, else whom a new lead would be given to, or who opens it."""
+    await life.staff()
+    async with life.database.write() as session:
+        session.add_all([Did(number=DID, responsible_id=2), Employee(id=3, name="e3", created_at=NOW)])
+    lead_id = await life.lead(CALLER, responsible_id=3)
+    company = (await life.company(responsible=1 if charge == "counterparty" else None)).id
+    await life.choose(lead_id, Choice(company))
+    async with life.database.write() as session:
+        await session.execute(update(Employee).where(Employee.id == 3).values(active=False))
+        await session.execute(delete(PhoneNumber).where(PhoneNumber.number == CALLER, PhoneNumber.lead_id.is_(None)))
+    if how == "hand":
+        await life.reopen(lead_id, by=2)
+    else:
+        await (await life.writer()).write([ended(RINGING if how == "call" else talking(RINGING))], [])
+    lead = await life.get(lead_id)
+    wanted = 1 if charge == "counterparty" or how == "talk" else 2
+    assert (lead.closed_at, lead.responsible_id, lead.responsible_by_hand) == (None, wanted, False)
+    async with life.database.read() as session:
+        rows = await history(session, lead_id=lead_id)
+        owners = set(await session.scalars(select(Task.employee_id)))
+    assert ("responsible", "e3", f"e{wanted}") in {(row.field, row.before, row.after) for row in rows}
+    assert owners == ({wanted} if how == "call" else set())
 
 
 async def test_an_opened_lead_can_be_saved_without_taking_a_counterpartys_number(life: Life) -> None:
