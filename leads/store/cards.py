@@ -190,8 +190,13 @@ async def chosen_name(session: AsyncSession, chosen: int | None, present: int | 
 
 async def may_become_responsible(session: AsyncSession, chosen: int | None, present: int | None = None) -> bool:
     """Whether it is nobody, or who is responsible already, or an employee who has not left."""
-    here = select(Employee.id).where(Employee.id == chosen, Employee.active)
-    return chosen in (None, present) or await session.scalar(here) is not None
+    return chosen in (None, present) or await is_at_work(session, chosen)
+
+
+async def is_at_work(session: AsyncSession, employee_id: int | None) -> bool:
+    """Whether an employee has not left; who lets him go waits for this transaction, to hand on what it gives him."""
+    here = select(Employee.id).where(Employee.id == employee_id, Employee.active).with_for_update(read=True)
+    return await session.scalar(here) is not None
 
 
 async def history(

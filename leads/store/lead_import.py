@@ -3,7 +3,7 @@
 A known lead is saved as a person would save its card, so that whatever follows from a change follows here too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from leads.store.import_tables import ImportItem
 from leads.store.imported_leads import Import, LeadRow, insert_leads
 from leads.store.lead_card import LeadCard, LeadEdit, load_lead, save_lead
 from leads.store.lock_order import locked_in_order
-from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.models import ContactPerson, Counterparty, Employee, Lead, PhoneNumber
 from leads.store.plans import Planning
 
 _ATTEMPTS = 3
@@ -51,12 +51,24 @@ class OnSeveralLeads:
 
 
 @dataclass(frozen=True, slots=True)
+class OfALeaver:
+    """A row whose responsible has left since the file was looked at (K2)."""
+
+    row: LeadRow
+    name: str
+
+
+Unmade = OnCounterparty | OnSeveralLeads | OfALeaver
+"""Rows that cannot be imported."""
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """What became of some rows: how many leads were made, how many closed ones are `present`, which made none."""
 
     made: int
     present: int
-    others: tuple[Known | OnCounterparty | OnSeveralLeads, ...]
+    others: tuple[Known | Unmade, ...]
 
 
 def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *, by: int, now: datetime) -> Added:
@@ -69,18 +81,30 @@ def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *,
     past = look_at_closed(connection, [row for row in rows if row.closed_at is not None])
     rows = [row for row in rows if row.closed_at is None]
     leads, counterparties = _owners(connection, numbers)
+    left = _who_left(connection, {row.responsible_id for row in rows} - {None})
     fresh: list[LeadRow] = []
     rest: list[LeadRow] = []
+    leavers: list[OfALeaver] = []
     for row in rows:
         free = not any(number in leads or number in counterparties for number in row.numbers)
-        if free:
+        if free and row.responsible_id in left:
+            leavers.append(OfALeaver(row, left[row.responsible_id]))
+        elif free:
             fresh.append(row)
             leads.update(dict.fromkeys(row.numbers, 0))
         else:
             rest.append(row)
     leads.update(_insert(connection, Import(batch_id, by, now), fresh, past))
-    others = tuple(_judged(row, leads, counterparties) for row in rest)
+    others = (*leavers, *(_judged(row, leads, counterparties) for row in rest))
     return Added(len(fresh) + len(past.fresh), past.present, others)
+
+
+def _who_left(connection: Connection, wanted: Collection[int | None]) -> dict[int | None, str]:
+    """Those of these employees who have left, with their names; nobody leaves before this transaction ends."""
+    if not wanted:
+        return {}
+    found = select(Employee.id, Employee.name, Employee.active).where(Employee.id.in_(wanted)).order_by(Employee.id)
+    return {row.id: row.name for row in connection.execute(found.with_for_update(read=True)) if not row.active}
 
 
 def _insert(connection: Connection, into: Import, fresh: Sequence[LeadRow], past: Past) -> dict[str, int]:
@@ -102,9 +126,7 @@ def _layers(rows: Sequence[LeadRow]) -> Iterator[list[LeadRow]]:
         rest = [row for row in rest if row is not first[row.numbers[0]]]
 
 
-def _judged(
-    row: LeadRow, leads: dict[str, int], counterparties: dict[str, str]
-) -> Known | OnCounterparty | OnSeveralLeads:
+def _judged(row: LeadRow, leads: dict[str, int], counterparties: dict[str, str]) -> Known | Unmade:
     theirs = next((number for number in row.numbers if number in counterparties), None)
     if theirs is not None:
         return OnCounterparty(row, theirs, counterparties[theirs])

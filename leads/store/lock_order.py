@@ -6,7 +6,8 @@
 3. leads, then counterparties, each by key: here;
 4. what belongs to a person (its numbers' rows, planned calls, tasks): whoever holds the person needs no order there.
 
-Who changes only one row that belongs to a person needs no lock before. Rows are locked `FOR NO KEY UPDATE`: a row that
+Whoever gives an employee something holds him shared, at any place: who lets him go waits for that, and for no card. Who
+changes only one row that belongs to a person needs no lock before. Rows are locked `FOR NO KEY UPDATE`: a row that
 refers to a card (a call, a line of history) can still be written beside. On SQLite a writer holds the whole database.
 """
 

@@ -95,7 +95,7 @@ def _responsible(connection: Connection, lead_id: int, instead: int | None) -> d
         .where(Lead.id == lead_id)
     ).one()
     here = select(Employee.id).where(Employee.id.in_([who, *others, instead]), Employee.active)
-    present = set(connection.scalars(here))
+    present = set(connection.scalars(here.order_by(Employee.id).with_for_update(read=True)))
     if who is None or who in present:
         return {}
     found = next((one for one in (*others, instead) if one in present), None)

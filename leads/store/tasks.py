@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from leads.domain.follow_up import TaskKind
-from leads.store.cards import NoSuchCardError
+from leads.store.cards import NoSuchCardError, is_at_work
 from leads.store.company import GoneError, SavedMeanwhileError
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead
@@ -139,7 +139,7 @@ async def give_task(
         GoneError: there is no such employee at work.
         NoSuchCardError: the person was erased.
     """
-    if await session.scalar(select(Employee.id).where(Employee.id == employee_id, Employee.active)) is None:
+    if not await is_at_work(session, employee_id):
         raise GoneError
     person = await _present_card(session, person)
     session.add(

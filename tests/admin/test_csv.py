@@ -17,13 +17,13 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select, update
 
-from leads.admin import csv_files, imports
+from leads.admin import csv_files, import_runner, imports
 from leads.admin.context import PANEL
 from leads.store.counterparty_card import CounterpartyEdit, save_counterparty
 from leads.store.engine import Database
 from leads.store.import_tables import ImportBatch, ImportState
 from leads.store.lead_card import LeadEdit, load_lead
-from leads.store.models import Lead
+from leads.store.models import Employee, Lead
 from leads.store.planning_tables import PlannedCall, PlanningSetting
 from tests.admin.conftest import Clock, Company, Visitor
 from tests.admin.csv_cards import HEAD, clear, counts_of, make_lead
@@ -395,3 +395,20 @@ async def test_columns_must_be_named(importer: Importer) -> None:
         {"column": ["number", ""]},
     ):
         assert (await post("/imports/preview", forged)).status == 400
+
+
+async def test_who_leaves_while_a_file_is_imported_gets_no_more_of_it(
+    importer: Importer, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leaves(_began: float) -> None:
+        async with database.write() as session:
+            await session.execute(update(Employee).where(Employee.id == company.yurii).values(active=False))
+
+    await make_lead(database, replace(EDIT, numbers=("0501234569",)))
+    monkeypatch.setattr(import_runner, "CHUNK", 1)
+    monkeypatch.setattr(import_runner, "breathe", leaves)
+    rows = "".join(f"Лід {place},050123456{place},Щербань Юрій\n" for place in (7, 8, 9))
+    page = await importer.bring(f"Name,Number,Responsible\n{rows}", known="update")
+    assert counts_of(page) == [1, 0, 0, 2]
+    assert "Responsible: there is no “Щербань Юрій” here." in page
+    assert "Responsible: not there any more." in page

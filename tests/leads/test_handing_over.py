@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
 from leads.domain.directory import Role
 from leads.domain.follow_up import TaskKind
@@ -20,7 +20,7 @@ from leads.store.engine import Database
 from leads.store.handing_over import HandingOver
 from leads.store.handover_tables import Handover, HandoverState, StopReason
 from leads.store.leads import NOBODY, LeadFilter, LeadState, count_open
-from leads.store.leaving import HandedOverNowError, let_go
+from leads.store.leaving import HandedOverNowError, belongings, let_go
 from leads.store.models import (
     Change,
     ContactPerson,
@@ -34,8 +34,12 @@ from leads.store.models import (
     RingGroup,
 )
 from leads.store.narrowing import Stretch
-from leads.store.reassigning import give_leads
+from leads.store.people_of_calls import CallPerson
+from leads.store.reassigning import Giving, give_leads, give_some
 from leads.store.task_tables import Task
+from leads.store.tasks import give_task
+from tests.conftest import PostgresServer
+from tests.leads.handing import hand_all_over
 from tests.leads.lives import HOME, Life
 from tests.leads.views import RINGING, talking
 
@@ -422,3 +426,29 @@ async def test_records_are_kept_for_a_month_unless_they_run(office: Office) -> N
         assert [one.id for one in await handovers.begun_by(session, BOSS)] == [last, running]
         assert [one.id for one in await handovers.begun_by(session, BOSS, running=True)] == [last, running]
         assert await handovers.begun_by(session, OLHA) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("what", ["task", "lead"])
+async def test_who_is_given_something_while_he_leaves_hands_it_on_too(postgres: PostgresServer, what: str) -> None:
+    """It is given, but not on record yet, as he goes: his leaving waits for it."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    database = Database(await postgres.create(f"leaves_with_a_{what}"))
+    office = Office(database)
+    await office.open()
+    [lead] = await office.leads(1, of=None)
+    async with database.write() as session:
+        if what == "task":
+            await give_task(session, CallPerson(lead_id=lead), OLHA, "прайс", None, by=BOSS, now=office.now)
+        else:
+            await give_some(session, [lead], Giving(OLHA, BOSS, office.now))
+        await session.flush()
+        leaving = asyncio.create_task(hand_all_over(database, OLHA, 1, MARIA, by=BOSS, clock=office.clock))
+        async with asyncio.timeout(20), database.read() as looks:
+            while not leaving.done() and await looks.scalar(text(waiting)) == 0:
+                pass
+    await leaving
+    async with database.read() as session:
+        assert (await belongings(session, OLHA)).total == 0
+        assert (await belongings(session, MARIA)).total == 1
+    await database.dispose()
