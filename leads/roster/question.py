@@ -1,6 +1,5 @@
 """What a list is narrowed to, in the terms of the roster: the same rule for one lead and for a million columns."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leads.domain.visibility import Scope
 from leads.roster.snapshot import MERGED, NEVER, ListedLead, Slots, Snapshot
 from leads.store.leads import LeadFilter, LeadState
 from leads.store.narrowing import Stretch
@@ -25,19 +25,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = 2**63 - 1
 
+_NOWHERE = np.zeros(0, np.int32)
+
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A filter with who asks: `scope` is whose leads he may see, `worked_on` the ids of those that he may see besides.
+    """A filter with who asks: `scope` is whose leads he may see, and whom these talked with or have to do with.
 
     `patterns` are what all search texts hold, `name_pieces` what all names hold, `digits` what one number holds.
     """
 
     wanted: LeadFilter
-    scope: frozenset[int] | None
-    worked_on: frozenset[int]
+    scope: Scope
     patterns: tuple[str, ...]
     name_pieces: tuple[str, ...]
     digits: str
@@ -75,10 +76,10 @@ class Question:
 
     def _visible(self, snapshot: Snapshot, slots: Slots | None, responsible: NDArray[Any]) -> Mask:
         visible = np.zeros(len(responsible), bool)
+        besides = np.zeros(len(snapshot), bool)
         for who in self.scope or ():
             visible |= responsible == who
-        besides = np.zeros(len(snapshot), bool)
-        besides[snapshot.places_of(sorted(self.worked_on))] = True
+            besides[snapshot.workers.get(who, _NOWHERE)] = True
         return visible | (besides if slots is None else besides[slots])
 
     @property
@@ -115,20 +116,20 @@ class Question:
             and wanted.source_id in (None, lead.source)
             and _within(lead.created, wanted.created)
             and _within(lead.last_call, wanted.last_call)
-            and (self.scope is None or lead.responsible in self.scope or lead.id in self.worked_on)
+            and (self.scope is None or lead.responsible in self.scope or bool(lead.workers & self.scope))
             and all(pattern in lead.search for pattern in self.patterns)
             and all(piece in _plain(lead.name) for piece in self.name_pieces)
             and (self.digits in lead.number or self.digits in lead.numbers)
         )
 
 
-def question(wanted: LeadFilter, scope: frozenset[int] | None, worked_on: Collection[int]) -> Question:
+def question(wanted: LeadFilter, scope: Scope) -> Question:
     """Put a filter into the roster's terms; the arguments are as the fields of a Question."""
     digits = "".join(letter for letter in wanted.number if letter.isdigit())
     inner = (digits,) if len(digits) >= SHORTEST_INNER else ()
     patterns = (*search_patterns(wanted.search), *search_patterns(wanted.name), *inner)
     pieces = key_pieces(wanted.name)
-    return Question(wanted, scope, frozenset(worked_on), patterns, pieces, digits)
+    return Question(wanted, scope, patterns, pieces, digits)
 
 
 def microseconds(moment: datetime) -> int:

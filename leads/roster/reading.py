@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.roster.snapshot import MERGED, NEVER, ListedLead
 from leads.store.models import LeadChange
 
+_NOBODY: frozenset[int] = frozenset()
 MOST_CHANGES = 20_000
 """Who has missed more of them reads all leads anew."""
 
@@ -24,12 +25,21 @@ _LEADS = (
     "FROM lead WHERE {which} ORDER BY id"
 )
 _OTHER_NUMBERS = "SELECT lead_id, number FROM phone_number WHERE position > 0 AND {which} ORDER BY lead_id, id"
+_WORKERS = (
+    "SELECT lead_id, employee_id FROM call WHERE lead_id IN :ids AND employee_id IS NOT NULL "
+    "UNION SELECT lead_id, employee_id FROM task WHERE lead_id IN :ids AND employee_id IS NOT NULL AND done_at IS NULL"
+)
+_WORKED_ON = text(
+    "SELECT lead_id FROM call WHERE employee_id = :who AND lead_id > :after "
+    "UNION SELECT lead_id FROM task WHERE employee_id = :who AND lead_id > :after AND done_at IS NULL "
+    "ORDER BY lead_id LIMIT :most"
+)
 _AMONG = ("id IN :ids", "lead_id IN :ids")
 _AFTER = ("id > :after AND id <= :until", "lead_id > :after AND lead_id <= :until")
 
 
 async def read_piece(session: AsyncSession, after: int, until: int) -> Sequence[ListedLead]:
-    """The leads whose ids are greater than `after` and at most `until`, by id."""
+    """The leads whose ids are greater than `after` and at most `until`, by id, without those who worked on them."""
     return await _read(session, _AFTER, {"after": after, "until": until})
 
 
@@ -38,9 +48,18 @@ async def read_some(session: AsyncSession, ids: Collection[int]) -> Mapping[int,
     wanted = sorted(ids)
     found: dict[int, ListedLead | None] = dict.fromkeys(wanted)
     for begin in range(0, len(wanted), 500):
-        some = await _read(session, _AMONG, {"ids": wanted[begin : begin + 500]})
-        found |= {lead.id: lead for lead in some}
+        values = {"ids": wanted[begin : begin + 500]}
+        workers: dict[int, set[int]] = {}
+        for lead, who in await session.execute(_with(_WORKERS, values), values):
+            workers.setdefault(lead, set()).add(who)
+        for one in await _read(session, _AMONG, values):
+            found[one.id] = one._replace(workers=frozenset(workers.get(one.id, ())))
     return found
+
+
+async def read_worked_on(session: AsyncSession, who: int, after: int, most: int) -> Sequence[int]:
+    """The next `most` leads after one that an employee talked with, or has something to do about, by id."""
+    return (await session.scalars(_WORKED_ON, {"who": who, "after": after, "most": most})).all()
 
 
 async def _read(session: AsyncSession, which: tuple[str, str], values: Mapping[str, Any]) -> list[ListedLead]:
@@ -50,10 +69,12 @@ async def _read(session: AsyncSession, which: tuple[str, str], values: Mapping[s
     others: dict[int, list[str]] = {}
     for owner, number in await session.execute(_with(_OTHER_NUMBERS.format(which=which[1]), values), values):
         others.setdefault(owner, []).append(number)
-    return [
-        ListedLead._make((*row[:6], NEVER if row[6] is None else row[6], *row[7:], "\n".join(others.get(row[0], ()))))
-        for row in leads
-    ]
+    found: list[ListedLead] = []
+    for row in leads:
+        last_call = NEVER if row[6] is None else row[6]
+        numbers = "\n".join(others.get(row[0], ()))
+        found.append(ListedLead._make((*row[:6], last_call, *row[7:], numbers, _NOBODY)))
+    return found
 
 
 def _with(statement: str, values: Mapping[str, Any]) -> TextClause:

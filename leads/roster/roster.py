@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,15 +20,14 @@ from leads.domain.statuses import StatusSet
 from leads.domain.visibility import Scope
 from leads.roster.finding import Finding, Leads, Ordered, TooManyError
 from leads.roster.question import Question, question
-from leads.roster.reading import MOST_CHANGES, changed_since, position_now, read_piece, read_some
+from leads.roster.reading import MOST_CHANGES, changed_since, position_now, read_piece, read_some, read_worked_on
 from leads.roster.snapshot import MOMENTS, Gathering, Snapshot
 from leads.store.engine import Database, breathe
 from leads.store.leads import NOBODY, LeadFilter, LeadOrder, find_leads, sorted_by
 from leads.store.list_shapes import Place, Total
 from leads.store.listing import Page, Request, page_of
-from leads.store.models import Lead
+from leads.store.models import Employee, Lead
 from leads.store.statuses import status_names
-from leads.store.visibility import leads_worked_on
 
 SMALLEST = 20_000
 """Among fewer leads the database needs no help."""
@@ -41,7 +41,6 @@ LONGEST_KEPT = 24 * 3600.0
 """Whoever was erased is gone from memory after so long, too."""
 _PIECE = 2000
 """Leads that are read at once: some milliseconds, in which a call may have to wait for the processor."""
-_MOST_WORKED_ON = 5000
 _log = structlog.get_logger(__name__)
 
 
@@ -85,12 +84,11 @@ class LeadRoster:
         """The ids of one page of the list; as leads.store.leads.find_leads."""
         leads = await self._in_step(session)
         if leads is not None:
-            asked = await self._question(session, wanted, scope)
-            if asked is not None:
-                try:
-                    return await page_of(_InMemory(leads, asked, order, await _ranks(session, order)), request)
-                except TooManyError:
-                    pass
+            listed = _InMemory(leads, question(wanted, scope), order, await _ranks(session, order))
+            try:
+                return await page_of(listed, request)
+            except TooManyError:
+                pass
         return await find_leads(session, wanted, order, request, scope)
 
     async def read_all(self) -> None:
@@ -106,8 +104,26 @@ class LeadRoster:
                 piece = await read_piece(session, after, after + _PIECE)
             await asyncio.to_thread(gathering.add, piece)
             await breathe(began)
-        snapshot = await asyncio.to_thread(gathering.finish)
+        snapshot = await asyncio.to_thread(gathering.finish, await self._worked_on())
         self._present = _Present(_unchanged(snapshot), position, time.monotonic(), read_at)
+
+    async def _worked_on(self) -> dict[int, NDArray[np.int64]]:
+        """The leads that each employee talked with, or has something to do about."""
+        async with self._database.read() as session:
+            people = (await session.scalars(select(Employee.id))).all()
+        found: dict[int, NDArray[np.int64]] = {}
+        for who in people:
+            pieces, after, more = [], 0, True
+            while more:
+                began = time.monotonic()
+                async with self._database.read() as session:
+                    ids = await read_worked_on(session, who, after, _PIECE * 5)
+                pieces.append(np.array(ids, np.int64))
+                more, after = len(ids) == _PIECE * 5, ids[-1] if ids else 0
+                if more:
+                    await breathe(began)
+            found[who] = np.concatenate(pieces)
+        return found
 
     async def keep(self) -> None:
         """Read the leads and follow changes; ends only by cancellation."""
@@ -166,17 +182,6 @@ class LeadRoster:
     def _give_up(self) -> None:
         self._present = None
         self._due.set()
-
-    async def _question(self, session: AsyncSession, wanted: LeadFilter, scope: Scope) -> Question | None:
-        """The filter in the roster's terms; None where there is too much that somebody may see besides his own."""
-        worked_on: set[int] = set()
-        if scope is not None:
-            ids = leads_worked_on(scope).ids.limit(_MOST_WORKED_ON + 1).subquery().c[0]
-            found = list(await session.scalars(select(ids)))
-            if len(found) > _MOST_WORKED_ON:
-                return None
-            worked_on.update(found)
-        return question(wanted, scope, worked_on)
 
 
 async def _ranks(session: AsyncSession, order: LeadOrder) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """All leads as they were at one moment, column by column, with the orders that their list offers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,7 +23,8 @@ Slots = NDArray[np.int32]
 class ListedLead(NamedTuple):
     """What lists sort, filter and search by; moments in microseconds since 1970, 0 for nobody and no source.
 
-    `numbers` are all but the main one, in lines.
+    `numbers` are all but the main one, in lines; `workers` the employees who talked in its calls, or have something to
+    do about it.
     """
 
     id: int
@@ -37,6 +38,7 @@ class ListedLead(NamedTuple):
     number: str
     search: str
     numbers: str
+    workers: frozenset[int]
 
 
 COLUMNS = {"id": np.int32, "state": np.uint8, "status": np.int32, "responsible": np.int32, "source": np.int32}
@@ -59,7 +61,7 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Leads by place. `orders` has the places in each order, `ranks` the other way round; by name and id at last."""
+    """Leads by place. `orders` has the places in each order, `ranks` the other way round, `workers` those of each."""
 
     columns: dict[str, NDArray[Any]]
     texts: dict[str, Texts]
@@ -67,6 +69,7 @@ class Snapshot:
     orders: dict[LeadOrder, Slots]
     ranks: dict[LeadOrder, Slots]
     groups: dict[LeadOrder, Grouped]
+    workers: dict[int, Slots]
 
     def __len__(self) -> int:
         """How many leads there are."""
@@ -74,13 +77,7 @@ class Snapshot:
 
     def places_of(self, ids: Sequence[int] | NDArray[np.int64]) -> Slots:
         """The places of those of some leads that were there."""
-        there = self.columns["id"]
-        wanted = np.asarray(ids, np.int64)
-        at = np.searchsorted(there, wanted)
-        inside = at < len(there)
-        at, wanted = at[inside], wanted[inside]
-        places: Slots = at[there[at] == wanted].astype(np.int32)
-        return places
+        return _places(self.columns["id"], ids)
 
     def holding(self, trigrams: Sequence[str]) -> Slots:
         """The places of leads whose search text holds all trigrams."""
@@ -114,8 +111,8 @@ class Gathering:
             self._grams.append(Grams(self._block[:BLOCK]))
             del self._block[:BLOCK]
 
-    def finish(self) -> Snapshot:
-        """Put all in order."""
+    def finish(self, workers: Mapping[int, NDArray[np.int64]]) -> Snapshot:
+        """Put all in order, with the ids of the leads that each employee talked with, or has something to do about."""
         if self._block:
             self._grams.append(Grams(self._block))
         columns = {name: _joined(self._columns[name], kind) for name, kind in COLUMNS.items()}
@@ -126,9 +123,18 @@ class Gathering:
             **{order: _order(columns[name]) for order, name in MOMENTS.items()},
         }
         groups = {order: _grouped(columns[name], orders[LeadOrder.NAME]) for order, name in GROUPED.items()}
-        return Snapshot(
-            columns, texts, self._grams, orders, {name: _ranks(order) for name, order in orders.items()}, groups
-        )
+        ranks = {name: _ranks(order) for name, order in orders.items()}
+        worked_on = {who: _places(columns["id"], ids) for who, ids in workers.items()}
+        return Snapshot(columns, texts, self._grams, orders, ranks, groups, worked_on)
+
+
+def _places(there: NDArray[Any], ids: Sequence[int] | NDArray[np.int64]) -> Slots:
+    wanted = np.asarray(ids, np.int64)
+    at = np.searchsorted(there, wanted)
+    inside = at < len(there)
+    at, wanted = at[inside], wanted[inside]
+    places: Slots = at[there[at] == wanted].astype(np.int32)
+    return places
 
 
 def _joined(pieces: list[NDArray[Any]], kind: type) -> NDArray[Any]:

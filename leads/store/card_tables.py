@@ -247,7 +247,7 @@ class NumberChange(Base):
 
 
 class LeadChange(Base):
-    """A lead of which something changed that lists sort, filter or search by; noted as a NumberChange is."""
+    """A lead that changed in what lists sort, filter or search by, or in who may see it; noted as a NumberChange is."""
 
     __tablename__ = "lead_change"
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)

@@ -11,6 +11,8 @@ COLUMNS = (
     *("last_call_at", "main_number", "sort_name", "search_text"),
 )
 """What lists of leads sort, filter and search by."""
+WORK = {"call": ("lead_id", "employee_id"), "task": ("lead_id", "employee_id", "done_at")}
+"""What tells besides who may see a lead: who talked in its calls, who has something to do about it."""
 
 
 def upgrade() -> None:
@@ -25,47 +27,56 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_lead_change_xid", "lead_change", ["xid"])
-    if op.get_bind().dialect.name == "postgresql":
-        _note_on_postgresql()
-    else:
-        _note_on_sqlite()
+    note = _note_on_postgresql if op.get_bind().dialect.name == "postgresql" else _note_on_sqlite
+    note("lead", "id", COLUMNS)
+    for table, columns in WORK.items():
+        note(table, "lead_id", columns)
 
 
 def downgrade() -> None:
     """Note nothing any more."""
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION note_listed_lead() CASCADE")
-    else:
-        for change in ("insert", "update", "delete"):
-            op.execute(f"DROP TRIGGER lead_{change}_listed")
+    for table in ("lead", *WORK):
+        if op.get_bind().dialect.name == "postgresql":
+            op.execute(f"DROP FUNCTION note_listed_{table}() CASCADE")
+        else:
+            for change in ("insert", "update", "delete"):
+                op.execute(f"DROP TRIGGER {table}_{change}_listed")
     op.drop_table("lead_change")
 
 
-def _note_on_sqlite() -> None:
+def _note_on_sqlite(table: str, lead: str, columns: tuple[str, ...]) -> None:
     now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"  # as SQLAlchemy writes times
-    differs = " OR ".join(f"old.{column} IS NOT new.{column}" for column in COLUMNS)
-    for name, event, row in (
-        ("insert", "INSERT ON lead", "new"),
-        ("update", f"UPDATE OF {', '.join(COLUMNS)} ON lead WHEN {differs}", "new"),
-        ("delete", "DELETE ON lead", "old"),
-    ):
+    differs = " OR ".join(f"old.{column} IS NOT new.{column}" for column in columns)
+    changes = {
+        "insert": (f"INSERT ON {table}", ("new",)),
+        "update": (f"UPDATE OF {', '.join(columns)} ON {table} WHEN {differs}", ("old", "new")),
+        "delete": (f"DELETE ON {table}", ("old",)),
+    }
+    for name, (event, rows) in changes.items():
+        leads = " UNION ".join(f"SELECT {row}.{lead}, {now} WHERE {_concerns(table, row)}" for row in rows)
         op.execute(
-            f"CREATE TRIGGER lead_{name}_listed AFTER {event} "
-            f'BEGIN INSERT INTO lead_change (lead_id, "at") VALUES ({row}.id, {now}); END'
+            f"CREATE TRIGGER {table}_{name}_listed AFTER {event} "
+            f'BEGIN INSERT INTO lead_change (lead_id, "at") {leads}; END'
         )
 
 
-def _note_on_postgresql() -> None:
+def _note_on_postgresql(table: str, lead: str, columns: tuple[str, ...]) -> None:
     # The transaction's own number tells a reader which notes may still be on their way.
     stamp = "clock_timestamp(), CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
-    differs = " OR ".join(f"old.{column} IS DISTINCT FROM new.{column}" for column in COLUMNS)
+    differs = " OR ".join(f"old.{column} IS DISTINCT FROM new.{column}" for column in columns)
+    note = f'INSERT INTO lead_change (lead_id, "at", "xid") SELECT {{row}}.{lead}, {stamp} WHERE {{concerns}};'
+    old, new = (note.format(row=row, concerns=_concerns(table, row)) for row in ("old", "new"))
     op.execute(
-        "CREATE FUNCTION note_listed_lead() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"CREATE FUNCTION note_listed_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"IF TG_OP = 'UPDATE' AND NOT ({differs}) THEN RETURN NULL; END IF; "
-        'INSERT INTO lead_change (lead_id, "at", "xid") '
-        f"SELECT CASE TG_OP WHEN 'DELETE' THEN old.id ELSE new.id END, {stamp}; RETURN NULL; END $$"
+        f"IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND old.{lead} IS DISTINCT FROM new.{lead} THEN {old} END IF; "
+        f"IF TG_OP <> 'DELETE' THEN {new} END IF; RETURN NULL; END $$"
     )
     op.execute(
-        f"CREATE TRIGGER lead_listed AFTER INSERT OR DELETE OR UPDATE OF {', '.join(COLUMNS)} ON lead "
-        "FOR EACH ROW EXECUTE FUNCTION note_listed_lead()"
+        f"CREATE TRIGGER {table}_listed AFTER INSERT OR DELETE OR UPDATE OF {', '.join(columns)} ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION note_listed_{table}()"
     )
+
+
+def _concerns(table: str, row: str) -> str:
+    return "true" if table == "lead" else f"{row}.lead_id IS NOT NULL AND {row}.employee_id IS NOT NULL"
