@@ -65,7 +65,9 @@ async def export_leads(request: web.Request) -> web.StreamResponse:
         names = status_labels(await status_names(session, StatusSet.LEADS))
         sources = dict(await source_names(session))
     await _note(panel, "lead")
-    chunks = exported_leads(panel.database, wanted, order, descending=descending, scope=viewer.scope)
+    chunks = exported_leads(
+        panel.database, wanted, order, descending=descending, scope=viewer.scope, find=panel.roster.find
+    )
 
     async def rows() -> AsyncIterator[list[Row]]:
         yield [lead_header()]

@@ -188,9 +188,10 @@ def _close_page(
 
 async def _find_double_page(request: web.Request, session: AsyncSession, lead: LeadCard) -> web.Response:
     query = Query(request, forgiving=True)
-    wanted = LeadFilter(search=searched(query.words("q"), panel_of(request).region))
+    panel, viewer = panel_of(request), viewer_of(request)
+    wanted = LeadFilter(search=searched(query.words("q"), panel.region))
     page = await list_leads(
-        session, wanted, LeadOrder.LAST_CALL, Request(MOST_FOUND + 1, True), viewer_of(request).scope
+        *(session, wanted, LeadOrder.LAST_CALL, Request(MOST_FOUND + 1, True), viewer.scope), find=panel.roster.find
     )
     rows = [row for row in page.rows if row.id != lead.id][:MOST_FOUND]
     return render(

@@ -16,7 +16,7 @@ from leads.domain.csv_cells import card_mark
 from leads.domain.visibility import Scope
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, find_counterparties
 from leads.store.engine import Database
-from leads.store.leads import LeadFilter, LeadOrder, find_leads
+from leads.store.leads import Find, LeadFilter, LeadOrder, find_leads
 from leads.store.listing import Page, Request
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
 
@@ -75,14 +75,20 @@ class ExportedCounterparty:
 
 
 async def exported_leads(
-    database: Database, wanted: LeadFilter, order: LeadOrder, *, descending: bool, scope: Scope
+    database: Database,
+    wanted: LeadFilter,
+    order: LeadOrder,
+    *,
+    descending: bool,
+    scope: Scope,
+    find: Find = find_leads,
 ) -> AsyncIterator[list[ExportedLead]]:
     """All leads of a list in its order, chunk by chunk; the arguments are as for list_leads."""
 
-    async def find(session: AsyncSession, request: Request) -> Page:
-        return await find_leads(session, wanted, order, request, scope)
+    async def find_chunk(session: AsyncSession, request: Request) -> Page:
+        return await find(session, wanted, order, request, scope)
 
-    async for rows in _chunks(database, find, _leads, descending=descending):
+    async for rows in _chunks(database, find_chunk, _leads, descending=descending):
         yield rows
 
 

@@ -82,6 +82,7 @@ async def _fill(database: Database, dice: random.Random, count: int = 120) -> No
         await session.flush()
         for lead_id in range(1, count, 7):
             session.add(_call(lead_id))
+            session.add(Task(lead_id=lead_id + 1, employee_id=3, text="t", made_at=NOW))
 
 
 def _call(lead_id: int, number: int = 1) -> Call:
