@@ -9,8 +9,11 @@ from html import unescape
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 from sqlalchemy import select, update
 
+from leads.admin.context import PANEL
+from leads.roster import roster
 from leads.store.engine import Database
 from leads.store.models import Call, Change, Employee, Lead, LeadStatus, RoutingDecision, Source
 from leads.store.planning_tables import PlannedCall
@@ -416,3 +419,28 @@ async def test_a_call_shows_its_result_and_why(admin: Visitor, database: Databas
     assert "Busy" in text
     assert "Щербань Юрій · 101" in text
     assert "Why it went there Юрій is responsible. Then group Sales." in text
+
+
+async def test_lists_and_files_from_memory_show_what_was_saved_a_moment_ago(
+    app: web.Application, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a big company: the database is not asked which leads a list has."""
+
+    async def refuse(*_arguments: object) -> None:
+        raise AssertionError("the database was asked")
+
+    kept = await _make(admin, name="Щербань")
+    await app[PANEL].roster.read_all()
+    monkeypatch.setattr(roster, "find_leads", refuse)
+    search = f"/leads?q={quote('щерб')}"
+    assert "Щербань" in (await admin.get(search)).text
+    await _make(admin, name="Ґалаган", number=["063 111 22 33"])
+    page = (await admin.get(kept)).text
+    fields = {**FIELDS, "name": "Їжак", "version": _version(page), "responsible_seen": ""}
+    assert (await admin.post(kept, fields)).status == 303
+    shown = _text((await admin.get("/leads?sort=name&order=asc")).text)
+    assert shown.index("Ґалаган") < shown.index("Їжак")
+    assert "No lead fits" in (await admin.get(search)).text
+    file = (await admin.get("/leads/export.csv?sort=name&order=asc")).text
+    assert file.index("Ґалаган") < file.index("Їжак")
+    assert "Щербань" not in file

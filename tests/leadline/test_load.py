@@ -229,4 +229,5 @@ async def test_no_call_takes_the_fallback_under_all_at_once(office: Office, tmp_
     assert max(office.recorded_after) < RECORDED_WITHIN, seen
     places = office.ask(f"SELECT CAST(SUBSTR(linkedid, INSTR(linkedid, '.') + 1) AS INTEGER) / 2 FROM {_TOLD}")
     assert sorted(place for (place,) in places) == list(range(len(places))), "a call is missing"
+    assert "leads are in memory for lists" in office.log.read_text()
     print(seen)
