@@ -12,6 +12,7 @@ from ami_listener.recorder import Recorder
 from ami_listener.recovery import Recovery
 from leadline.company_copy import CompanyCopy
 from leadline.metrics import PartHealth
+from leads.roster.roster import LeadRoster
 from leads.store.lookup import CallerLookup
 
 OUTCOMES = ("answered", "defaulted", "refused_peers", "refused_full", "bad_questions", "abandoned", "not_taken")
@@ -212,5 +213,15 @@ def copy_metrics(copies: Mapping[str, CompanyCopy]) -> Callable[[], Iterable[Met
             differences.add_metric([pbx], health.differences)
             changes.add_metric([pbx], health.changes)
         yield from (in_step, numbers, age, differences, changes)
+
+    return collect
+
+
+def roster_metrics(roster: LeadRoster) -> Callable[[], Iterable[Metric]]:
+    """What of the leads is in memory."""
+
+    def collect() -> Iterable[Metric]:
+        yield GaugeMetricFamily("leadline_leads_in_memory", "Leads held for lists", roster.count or 0)
+        yield GaugeMetricFamily("leadline_leads_in_memory_changed", "Of them, changed since read", roster.changed)
 
     return collect

@@ -161,7 +161,7 @@ async def _start(settings: Settings, parts: Parts, panel_connections: int) -> No
         hashing=HashingProcesses(),
         roster=roster,
     )
-    _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes))
+    _add_operation(panel, _Watched(fastagi, lookup, recorder, pbxes, roster))
     await _serve_panel(settings, panel_runner(panel, panel_connections), parts)
     set_lasting_objects_aside()
     await _listen(fastagi, settings, parts)
@@ -240,6 +240,7 @@ class _Watched:
     lookup: CallerLookup
     recorder: Recorder
     pbxes: Sequence[Pbx]
+    roster: LeadRoster
 
 
 def _add_operation(panel: web.Application, watched: _Watched) -> None:
@@ -259,6 +260,7 @@ def _add_operation(panel: web.Application, watched: _Watched) -> None:
         figures.recorder_metrics(recorder),
         figures.listener_metrics(listeners),
         figures.copy_metrics({pbx.name: pbx.copy for pbx in pbxes if pbx.copy is not None}),
+        figures.roster_metrics(watched.roster),
         figures.recovery_metrics({pbx.name: pbx.recovery for pbx in pbxes if pbx.recovery is not None}),
     ]
     add_operation_routes(panel, health, metrics)
