@@ -16,7 +16,8 @@ from leads.store.list_shapes import MOST_COUNTED, Key, Place, Total
 
 _FEW = 1 << 15
 """So many places are sorted; where there are more, the order is walked along."""
-_FIRST_PIECE = 1 << 10
+_FIRST_PIECE, _LONGEST_PIECE = 1 << 10, 1 << 14
+"""An order is walked in growing pieces, none greater than what a processor keeps at hand."""
 _MOST_LOOKED_AT = 20_000
 """Texts of so many leads are looked at for one page, which takes some milliseconds."""
 
@@ -185,8 +186,8 @@ class Finding:
         begin, length = 0, max(_FIRST_PIECE, self._limit)
         while begin < len(stretch):
             piece = stretch[begin : begin + length]
-            yield piece[mask[piece]]
-            begin, length = begin + length, length * 2
+            yield piece[mask.take(piece)]
+            begin, length = begin + length, min(length * 2, _LONGEST_PIECE)
 
     def _rank_of(self, start: Place) -> int:
         """How many leads of all groups stand before the start by key and id, itself among them unless it descends."""
