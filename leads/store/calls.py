@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from leads.domain.calls import CallView
@@ -18,7 +18,7 @@ from leads.domain.clock import Clock
 from leads.domain.intake import Intake
 from leads.store.call_rows import one_line
 from leads.store.directory import DirectoryCache
-from leads.store.engine import Database, lock_key
+from leads.store.engine import Database, lock_calls
 from leads.store.failed_calls import take_back_leads
 from leads.store.follow_up import follow_up
 from leads.store.last_talks import LastTalk, note_last_talks
@@ -135,9 +135,8 @@ class _Batch:
 
     def store(self, connection: Connection) -> None:
         """Write it."""
-        if connection.dialect.name == "postgresql":
-            # Leadline processes take turns, as on SQLite: what is read here does not change until it is written.
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("calls")})
+        # Leadline processes take turns, as on SQLite: what is read here does not change until it is written.
+        lock_calls(connection)
         if self.insist and (connection.scalar(_VERSION) or 0) != self.intake.directory.version:
             raise _DirectoryChanged
         stored = fuller_calls(connection, self.calls, self.now)

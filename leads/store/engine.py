@@ -247,6 +247,12 @@ def lock_key(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), signed=True)
 
 
+def lock_calls(connection: Connection) -> None:
+    """Make whoever writes calls wait until this transaction ends; on SQLite the write transaction is lock enough."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"keys": [lock_key("calls")]})
+
+
 def lock_numbers(connection: Connection, numbers: Iterable[str]) -> None:
     """Make other writers of these numbers wait until this transaction ends; call it before you look who has them.
 

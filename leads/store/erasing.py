@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from leads.domain.calls import Phase
 from leads.store import audit
 from leads.store.audit_table import AuditEntry
-from leads.store.engine import lock_numbers
+from leads.store.engine import lock_key, lock_numbers
 from leads.store.import_tables import ImportRefusal
 from leads.store.lock_order import lock_persons
 from leads.store.models import (
@@ -207,7 +208,9 @@ async def erase(session: AsyncSession, traces: Traces, mentions: Mentions, now: 
 
 
 def _hold(connection: Connection, traces: Traces) -> None:
-    """Keep calls and people from his numbers and cards."""
+    """Keep calls and people from his numbers and cards, and others from erasing: two may be named in the same lines."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("erasing")})
     lock_numbers(connection, traces.numbers)
     lock_persons(connection, traces.lead_ids, traces.counterparty_ids)
 

@@ -15,7 +15,7 @@ from leads.store.cards import ConflictError, LeadClosedError, NoSuchCardError
 from leads.store.closed_lead_import import Past, look_at_closed
 from leads.store.counterparty_card import CounterpartyCard
 from leads.store.counterparty_rows import NUMBERS_COMPANY
-from leads.store.engine import Database, lock_numbers
+from leads.store.engine import Database, lock_calls, lock_numbers
 from leads.store.import_tables import ImportItem
 from leads.store.imported_leads import Import, LeadRow, insert_leads
 from leads.store.lead_card import LeadCard, LeadEdit, load_lead, save_lead
@@ -77,6 +77,9 @@ def add_leads(connection: Connection, batch_id: int, rows: Sequence[LeadRow], *,
     A closed lead is in nobody's way, and read-only: it is made closed, or left as it is where it is present (L5).
     """
     numbers = {number for row in rows for number in row.numbers}
+    if any(row.closed_at is not None for row in rows):
+        # A call that waits for a number would find a closed lead there whose other numbers it has not locked.
+        lock_calls(connection)
     lock_numbers(connection, numbers)
     past = look_at_closed(connection, [row for row in rows if row.closed_at is not None])
     rows = [row for row in rows if row.closed_at is None]

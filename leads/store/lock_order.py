@@ -1,7 +1,8 @@
 """The one order in which everybody locks on PostgreSQL, so that no two writers ever wait for each other.
 
-0. work that changes hands (its row in `handover`), then the employees whom it concerns: by whoever carries it out;
-1. calls, as one: whoever must keep their writer away (leads.store.merging.keep_calls_away), and that writer itself;
+0. work that changes hands (its row in `handover`), then the employees whom it concerns: by whoever carries it out; and
+   erasing, as one: whoever erases somebody takes lines of history that name him, wherever they are;
+1. calls, as one: whoever must keep their writer away (leads.store.engine.lock_calls), and that writer itself;
 2. numbers, all at once (leads.store.engine.lock_numbers);
 3. leads, then counterparties, each by key: here;
 4. what belongs to a person (its numbers' rows, planned calls, tasks): whoever holds the person needs no order there.

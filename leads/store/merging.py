@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
@@ -21,7 +21,7 @@ from leads.store import cards
 from leads.store.belongings import move_belongings
 from leads.store.cards import Journal, WrongFieldError
 from leads.store.closing import numbers_of, open_lead
-from leads.store.engine import Database, lock_key
+from leads.store.engine import Database, lock_calls
 from leads.store.last_talks import hand_on_talks
 from leads.store.lock_order import locked_in_order
 from leads.store.models import Lead
@@ -70,12 +70,8 @@ async def lock_to_merge(session: AsyncSession, *lead_ids: int) -> None:
 
 
 async def keep_calls_away(session: AsyncSession) -> None:
-    """Make the writer of calls wait until this transaction ends: it would give a call back to the lead it came from.
-
-    On SQLite the write transaction is lock enough.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("calls")})
+    """Make the writer of calls wait until this transaction ends: it would give a call back to the lead it came from."""
+    await (await session.connection()).run_sync(lock_calls)
 
 
 async def merge(session: AsyncSession, one: Lead, other: Lead, now: datetime, by: int | None) -> int:

@@ -4,17 +4,24 @@ import asyncio
 from random import Random
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.store import cards
-from leads.store.engine import Database
+from leads.store.engine import Database, lock_key
+from leads.store.erasing import Mentions, Traces, erase, traces_of
+from leads.store.import_tables import ImportKind
+from leads.store.imported_leads import LeadRow
+from leads.store.lead_import import add_leads
+from leads.store.models import Lead, PhoneNumber
 from tests.conftest import PostgresServer
 from tests.leads.life import CALLS, NUMBERS, OTHERS, TAKING, Step, World
+from tests.leads.views import NOW
 
 MANY = tuple(f"+3805011122{place:02}" for place in range(24))
-KINDS = tuple(kind for kind in (*TAKING, *OTHERS) if kind not in ("erase counterparty", "erase lead"))
+KINDS = (*TAKING, *OTHERS)
+NOBODY_ELSE = Mentions(frozenset(), frozenset(), frozenset())
 WRITERS = 6
 ROUNDS = 60
 
@@ -75,6 +82,58 @@ async def test_a_call_and_a_counterparty_queue_for_the_number_in_either_order(
     await world.check(NUMBERS[0])
     await world.check_call_is_theirs(NUMBERS[0])
     await world.close()
+
+
+@pytest.mark.postgres
+async def test_a_call_that_waited_for_a_number_has_all_of_the_closed_lead_that_a_file_brought_meanwhile(
+    postgres: PostgresServer,
+) -> None:
+    """The file waits for the number, the call behind it, and somebody else for the lead's other number."""
+    world = await World.open(await postgres.create("brought"))
+    other, number = sorted(NUMBERS[:2], key=lambda one: lock_key(f"number {one}"))
+    batch = await world._batch(ImportKind.LEADS)
+    rows = [LeadRow(2, "Ім'я", (number, other), closed_at=NOW)]
+    steps = (
+        lambda: world.database.run_write(lambda c: add_leads(c, batch, rows, by=1, now=NOW)),
+        lambda: world.do(Step("call in", NUMBERS.index(number), 0, (), ())),
+        lambda: world.do(Step("make lead", 0, 0, (other, number), ())),
+    )
+    async with world.database.write() as holder:
+        await cards.lock(holder, [number])
+        works = []
+        for place, step in enumerate(steps, start=1):
+            works.append(asyncio.create_task(step()))
+            async with asyncio.timeout(10):
+                while await _waiting(holder) < place:
+                    pass
+    await asyncio.gather(*works)
+    async with world.database.read() as session:
+        active = await session.scalars(select(PhoneNumber.number).where(PhoneNumber.on_active_lead))
+        assert sorted(active) == sorted(NUMBERS[:2])
+    await world.close()
+
+
+@pytest.mark.postgres
+async def test_two_who_are_erased_and_name_each_other_are_erased_in_turn(postgres: PostgresServer) -> None:
+    world = await World.open(await postgres.create("erased"))
+    for number in NUMBERS[:2]:
+        await world.do(Step("make lead", 0, 1, (number,), ()))
+    async with world.database.read() as session:
+        first, second = [await traces_of(session, lead_id=lead) for lead in await session.scalars(select(Lead.id))]
+    async with world.database.write() as holder:
+        await erase(holder, first, NOBODY_ELSE, NOW)
+        work = asyncio.create_task(_erase(world, second))
+        async with asyncio.timeout(10):
+            while not work.done() and await _waiting(holder) == 0:
+                pass
+        assert not work.done()
+    await work
+    await world.close()
+
+
+async def _erase(world: World, traces: Traces) -> None:
+    async with world.database.write() as session:
+        await erase(session, traces, NOBODY_ELSE, NOW)
 
 
 async def _waiting(session: AsyncSession) -> int:
