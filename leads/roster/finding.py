@@ -139,11 +139,12 @@ class Finding:
         snapshot, ordered = self._snapshot, self._ordered
         keys = snapshot.ranks[ordered.within][slots].astype(np.int64)
         if ordered.order in GROUPED:
-            labels = snapshot.columns[GROUPED[ordered.order]]
-            ranks = np.full(max([*ordered.ranks, int(labels.max(initial=0))]) + 1, -1, np.int64)
-            ranks[list(ordered.ranks)] = list(ordered.ranks.values())
-            of_slots = ranks[labels[slots]]
-            slots, keys = slots[of_slots >= 0], (keys + (of_slots << 32))[of_slots >= 0]
+            labels = np.array(sorted(ordered.ranks))
+            of_slots = snapshot.columns[GROUPED[ordered.order]][slots]
+            at_label = np.minimum(np.searchsorted(labels, of_slots), len(labels) - 1)
+            known = labels[at_label] == of_slots
+            ranks = np.array([ordered.ranks[label] for label in labels.tolist()], np.int64)
+            slots, keys = slots[known], (keys + (ranks[at_label] << 32))[known]
         start = self._start
         if start is not None:
             at = self._rank_of(start) + (start.rank << 32 if ordered.order in GROUPED else 0)
