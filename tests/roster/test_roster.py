@@ -350,3 +350,31 @@ async def test_whoever_was_erased_is_not_kept_in_memory_for_long(
         await _until(lambda: kept.count == 29)
     finally:
         keeping.cancel()
+
+
+async def test_where_one_waits_for_the_database_others_do_not_wait_for_him(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "LONGEST_TURN", 0.01)
+    await _fill(database, random.Random(14), 30)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    hanging, reading = asyncio.Event(), asyncio.Event()
+
+    async def hang(session: AsyncSession, position: int) -> tuple[set[int], int]:
+        reading.set()
+        await hanging.wait()
+        return set(), position
+
+    monkeypatch.setattr(roster, "changed_since", hang)
+
+    async def page() -> Page:
+        async with database.read() as session:
+            return await kept.find(session, LeadFilter(), LeadOrder.NAME, Request(9), None)
+
+    first = asyncio.create_task(page())
+    await reading.wait()
+    second = await page()
+    assert not first.done()
+    hanging.set()
+    assert await first == second
