@@ -8,7 +8,7 @@ import gettext
 import io
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -64,6 +64,12 @@ def _words(language: str) -> gettext.NullTranslations:
     write_mo(compiled, together)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def speak_in(language: str, catalogs: Mapping[str, gettext.NullTranslations]) -> None:
+    """Go on in another language, if there is that one."""
+    if language in catalogs:
+        use_locale(replace(current_locale(), language=language, words=catalogs[language]))
 
 
 def accepted_language(header: str) -> str:

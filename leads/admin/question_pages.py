@@ -11,8 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leads.admin.call_lines import card_of, phone_names
 from leads.admin.context import Panel, Viewer, panel_of, viewer_of
+from leads.admin.forms import Query
 from leads.admin.guard import find_viewer, form_of
-from leads.admin.i18n import N_, _
+from leads.admin.i18n import N_, _, speak_in
 from leads.admin.questions import Outcome, Question
 from leads.admin.rendering import number_text, redirect
 from leads.admin.sse import Stream, event_stream, send
@@ -45,8 +46,9 @@ _log = structlog.get_logger(__name__)
 
 @routes.get("/live/questions/stream")
 async def question_stream(request: web.Request) -> web.StreamResponse:
-    """What the viewer is asked, as events, until his session or the server ends."""
+    """What the viewer is asked, as events, in the language of the page, until his session or the server ends."""
     panel, viewer, response = panel_of(request), viewer_of(request), event_stream()
+    speak_in(Query(request).text("language"), panel.catalogs)
     if len(panel.questions.streams) >= MOST_STREAMS or panel.live.stopped:
         raise web.HTTPServiceUnavailable(text=_("Too many live pages are open."))
     try:

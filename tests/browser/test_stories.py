@@ -6,12 +6,15 @@ in tests/lab/test_panel_calls.py.
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import expect
 from sqlalchemy import delete
 
 from leads.admin import handover_runner, import_runner
+from leads.domain.calls import Direction
+from leads.domain.rings import Ring, RingState
 from leads.store.models import Lead
 from tests.browser.desk import Desk, Desks
 from tools.showroom import NOW, REPORT, Showroom
@@ -258,6 +261,28 @@ async def test_a_source_is_entered_and_given_to_a_number(desks: Desks, room: Sho
     await expect(page.locator("tbody")).to_contain_text("Street · Billboard")
     await desk.goto("/leads/new")
     await expect(page.get_by_label("Source").locator("option", has_text="Billboard")).to_have_count(1)
+
+
+async def test_who_calls_is_told_in_the_language_of_the_page(desks: Desks, room: Showroom) -> None:
+    """The worker that follows for all windows goes on for the other one when a language is chosen in this one."""
+    desk = await desks.fresh("james")
+    other = await desk.page.context.new_page()
+    await other.goto(f"{desk.address}/live")
+    page, asked = desk.page, room.panel.questions
+    phone = {"pbx": "asterisk", "uniqueid": "9.1", "linkedid": "9.1", "channel": "PJSIP/103-1", "endpoint": "PJSIP/103"}
+    caller = {"party": "+380501112233", "party_name": None, "hidden": False, "dialled": "0441234567"}
+    ring = Ring(**phone, **caller, direction=Direction.INBOUND, state=RingState.RINGING)
+    asked.take([ring])
+    await expect(page.locator(".question-head")).to_contain_text("Incoming call")
+    await desk.goto("/me")
+    await page.get_by_label("Language").select_option("uk")
+    await page.get_by_role("button", name="Save", exact=True).first.click()
+    await expect(page.locator("html")).to_have_attribute("lang", "uk")
+    await expect(page.locator(".question-head")).to_contain_text("Вхідний дзвінок")
+    await expect(other.locator(".question-head")).to_contain_text("Incoming call")
+    asked.take([replace(ring, state=RingState.OVER)])
+    assert desk.complaints == []
+    await page.context.close()
 
 
 async def test_signing_out_everywhere_ends_every_window(desks: Desks) -> None:

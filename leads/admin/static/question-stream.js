@@ -1,8 +1,9 @@
 // Follows what the employee is asked, once for all his windows where the browser has shared workers (six connections
-// are all that a browser gives one server), else for this window alone.
+// are all that a browser gives one server), else for this window alone. They are told in the language of the page: a
+// worker lives on when somebody chooses another one, and does not know which one the browser asks pages in.
 "use strict";
 
-function followQuestions(tell) {
+function followQuestions(tell, language) {
   const SILENCE = 25000; // the server says something every 10 s
   const STALE = 4000; // a question that nobody confirms any more
   let source = null;
@@ -23,7 +24,7 @@ function followQuestions(tell) {
     source?.close();
     over = false;
     heard = Date.now();
-    source = new EventSource("/live/questions/stream");
+    source = new EventSource(`/live/questions/stream?language=${encodeURIComponent(language)}`);
     source.addEventListener("questions", (event) => {
       heardSomething();
       tell(JSON.parse(event.data));
@@ -70,7 +71,7 @@ if (typeof SharedWorkerGlobalScope !== "undefined") {
   const following = followQuestions((questions) => {
     last = questions;
     for (const port of ports) port.postMessage(questions);
-  });
+  }, self.name);
   self.addEventListener("connect", (event) => {
     const [port] = event.ports;
     port.addEventListener("message", () => ports.delete(port));

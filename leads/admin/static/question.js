@@ -205,10 +205,11 @@
   // --- begin ---
 
   startNotifications().catch(() => {});
+  const language = document.documentElement.lang;
   if ("SharedWorker" in self) {
     let shared = null;
     const join = () => {
-      shared = new SharedWorker(texts.stream);
+      shared = new SharedWorker(texts.stream, { name: language });
       shared.port.addEventListener("message", (event) => show(event.data));
       shared.port.start();
     };
@@ -216,7 +217,7 @@
     addEventListener("pagehide", () => shared.port.postMessage("bye"));
     addEventListener("pageshow", (event) => { if (event.persisted) join(); });
   } else {
-    const following = followQuestions(show);
+    const following = followQuestions(show, language);
     addEventListener("pagehide", () => following.close());
   }
 })();
