@@ -17,7 +17,7 @@ from leads.admin.rendering import number_text, render
 from leads.admin.stand_ins import away_now, said_of_away
 from leads.domain.follow_up import TaskKind
 from leads.domain.planning import PlanState, due
-from leads.store.day_lists import calls_waiting, due_plans, open_tasks_for, ownerless_missed
+from leads.store.day_lists import calls_waiting, due_plans, open_tasks_for, ownerless_missed, ownerless_plans
 from leads.store.plan_lists import (
     PAGE,
     PlanFilter,
@@ -55,14 +55,21 @@ async def my_day(request: web.Request) -> web.Response:
         ownerless = (
             await ownerless_missed(session, viewer.scope, query.page("ownerless", LAST_PAGE)) if looks_after else None
         )
+        sees_all = looks_after and viewer.scope is None
+        unowned = (
+            await ownerless_plans(session, calendar.day_of(now), query.page("unowned", LAST_PAGE)) if sees_all else None
+        )
     return render(
         request,
         "planning/day.html",
         query=query,
         plans=plans,
-        states={row.id: due(row.day, row.at, now, calendar) for row in plans.rows},
+        states={
+            row.id: due(row.day, row.at, now, calendar) for row in (*plans.rows, *(unowned.rows if unowned else ()))
+        },
         missed=missed,
         ownerless=ownerless,
+        unowned=unowned,
         tasks=tasks,
         today=calendar.day_of(now),
         people=people,

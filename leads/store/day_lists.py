@@ -47,7 +47,16 @@ class DayPart(Generic[Row]):
 
 async def due_plans(session: AsyncSession, employee_id: int, today: date, page: int = 0) -> DayPart[PlanRow]:
     """An employee's open calls that are due today or overdue, the longest due first."""
-    due = plan_rows().where(OPEN, PlannedCall.employee_id == employee_id, PlannedCall.day <= today)
+    return await _due(session, PlannedCall.employee_id == employee_id, today, page)
+
+
+async def ownerless_plans(session: AsyncSession, today: date, page: int = 0) -> DayPart[PlanRow]:
+    """The due calls with people for whom nobody is responsible, the longest due first."""
+    return await _due(session, PlannedCall.employee_id.is_(None), today, page)
+
+
+async def _due(session: AsyncSession, whose: ColumnElement[bool], today: date, page: int) -> DayPart[PlanRow]:
+    due = plan_rows().where(OPEN, whose, PlannedCall.day <= today)
     order = (PlannedCall.day, PlannedCall.at.is_(None), PlannedCall.at, PlannedCall.id)
     return await _part(session, due.order_by(*order), PlannedCall.id, PlanRow, page)
 

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from html import unescape
 from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
@@ -18,9 +19,11 @@ from leads.domain.calls import Phase, Result
 from leads.domain.follow_up import TaskKind
 from leads.store import day_lists
 from leads.store.counterparty_card import CounterpartyEdit, save_counterparty
+from leads.store.daily_plans import plan_day
 from leads.store.engine import Database
 from leads.store.erasing import erase, mentions_of, traces_of
 from leads.store.lead_card import LeadEdit, create_lead
+from leads.store.models import Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.task_tables import Task
 from tests.admin.calls import add_call
@@ -159,6 +162,26 @@ async def test_a_missed_call_that_is_nobodys_is_in_an_administrators_day(
         assert "3 missed calls" not in (await visitor.get(path)).text
     await admin.post(f"/tasks/{task.id}/done", {"back": "day", "reason": "спам"})
     assert "nobody&#39;s" not in (await admin.get("/day")).text
+
+
+async def test_due_calls_of_leads_without_a_responsible_are_in_an_administrators_day(
+    yurii: Visitor, admin: Visitor, database: Database, clock: Clock, company: Company
+) -> None:
+    """The daily job plans for all; a call that is nobody's would be on no day."""
+    edit = LeadEdit("Сирота", (NUMBER,), "", "", "", None, 1, None, None)
+    lead = await create_lead(database, edit, by=None, clock=clock, region="UA")
+    assert "are nobody&#39;s" not in (await admin.get("/day")).text
+    clock.move(days=30)
+    assert await plan_day(database, ZoneInfo("Europe/Kyiv"), clock) == 1
+    await admin.sign_in("admin")
+    page = (await admin.get("/day")).text
+    assert "Calls to make that are nobody&#39;s" in page
+    assert f'href="/leads/{lead}"' in page
+    await yurii.sign_in("yurii")
+    assert "are nobody&#39;s" not in (await yurii.get("/day")).text
+    async with database.write() as session:
+        await session.execute(update(Lead).values(responsible_id=company.yurii))
+    assert "are nobody&#39;s" not in (await admin.get("/day")).text
 
 
 async def test_a_task_for_another_is_told_him_once(
