@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from leads.admin import i18n, sent_forms
 from leads.admin.assets import Assets
 from leads.admin.context import VIEWER, Viewer, panel_of
+from leads.admin.lines import LeadLines
 from leads.admin.words import FIRST_STATUSES, WORDS
 
 FLASH_COOKIE = "leadline_flash"
@@ -46,6 +47,7 @@ def set_up_templates(app: web.Application, assets: Assets, *, several_asterisks:
         company_days=i18n.company_days,
         csrf_field=_csrf_field,
         languages=i18n.LANGUAGES,
+        lead_line=LeadLines(environment),
         several_asterisks=several_asterisks,
     )
     environment.filters.update(

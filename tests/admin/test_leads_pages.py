@@ -6,15 +6,21 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
+import aiohttp_jinja2
 import pytest
 from aiohttp import web
+from markupsafe import Markup
 from sqlalchemy import select, update
 
 from leads.admin.context import PANEL
+from leads.admin.lines import LeadLines
 from leads.roster import roster
 from leads.store.engine import Database
+from leads.store.lead_rows import LeadRow
 from leads.store.models import Call, Change, Employee, Lead, LeadStatus, RoutingDecision, Source
 from leads.store.planning_tables import PlannedCall
 from leads.store.task_tables import Task
@@ -104,6 +110,49 @@ async def test_the_words_of_a_lists_columns_are_looked_up_once_and_not_for_each_
         await admin.get("/leads")
         per_page.append([asked[word] for word in ("Number", "Status", "Responsible", "Source", "Last call", "Created")])
     assert per_page[0] == per_page[1] == per_page[2]
+
+
+async def test_a_line_that_was_drawn_is_kept_as_long_as_it_would_be_drawn_alike(
+    *,
+    app: web.Application,
+    admin: Visitor,
+    yurii: Visitor,
+    company: Company,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[str] = []
+    draw = LeadLines._draw
+
+    def counted(lines: LeadLines, lead: LeadRow, *how: Any) -> Markup:
+        drawn.append(lead.name)
+        return draw(lines, lead, *how)
+
+    monkeypatch.setattr(LeadLines, "_draw", counted)
+    lines = LeadLines(aiohttp_jinja2.get_env(app))
+    monkeypatch.setitem(aiohttp_jinja2.get_env(app).globals, "lead_line", lines)
+
+    async def made() -> datetime:
+        async with app[PANEL].database.read() as session:
+            return (await session.get_one(Lead, int(card.rsplit("/", 1)[1]))).created_at
+
+    card = await _make(admin, name="Щербань", responsible_id=str(company.yurii))
+    local = (await made()).astimezone(ZoneInfo("Europe/Kyiv"))
+    for _again in range(2):
+        assert f">{local:%H:%M}</time>" in (await admin.get("/leads")).text
+    assert drawn == ["Щербань"]
+    assert 'name="lead"' not in (await yurii.get("/leads")).text  # He has no boxes to tick.
+    await admin.post("/me", {"language": "uk", "time_zone": ""})
+    assert 'data-label="Створено"' in (await admin.get("/leads")).text
+    await admin.post("/me", {"language": "uk", "time_zone": "America/New_York"})
+    page = (await admin.get("/leads")).text
+    assert f">{local.astimezone(ZoneInfo('America/New_York')):%H:%M}</time>" in page
+    for _six_hours in range(4):
+        clock.move(hours=6)
+        tomorrow = (await admin.get("/leads")).text
+    assert "Щербань" in tomorrow
+    assert f">{local.astimezone(ZoneInfo('America/New_York')):%H:%M}</time>" not in tomorrow
+    assert len(drawn) == 5
 
 
 async def test_a_lead_is_made_found_and_edited(admin: Visitor, company: Company) -> None:
