@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import TextClause, bindparam, select, text
+from sqlalchemy import TextClause, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.roster.snapshot import MERGED, NEVER, ListedLead
@@ -13,7 +13,15 @@ _NOBODY: frozenset[int] = frozenset()
 MOST_CHANGES = 20_000
 """Who has missed more of them reads all leads anew."""
 
-_OLDEST_OPEN = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+Position = int | str
+"""How far notes are read: on SQLite the last one's id, on PostgreSQL which transactions had ended (a pg_snapshot)."""
+
+_ENDED = text("SELECT CAST(pg_current_snapshot() AS text)")
+_ENDED_SINCE = text(
+    "SELECT DISTINCT lead_id FROM lead_change, CAST(CAST(:position AS text) AS pg_snapshot) AS seen "
+    "WHERE xid >= CAST(CAST(pg_snapshot_xmin(seen) AS text) AS bigint) "
+    "AND NOT pg_visible_in_snapshot(CAST(CAST(xid AS text) AS xid8), seen) LIMIT :most"
+)
 _MICROSECONDS = {
     # Seconds alone: of more SQLite makes thousandths, which it rounds.
     "sqlite": "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER) * 1000000 + CAST(substr({0}, 21, 6) AS INTEGER)",
@@ -81,29 +89,29 @@ def _with(statement: str, values: Mapping[str, Any]) -> TextClause:
     return text(statement).bindparams(*(bindparam(name, expanding=name == "ids") for name in values))
 
 
-async def position_now(session: AsyncSession) -> int:
+async def position_now(session: AsyncSession) -> Position:
     """How far changes are noted now: what is noted later is read by `changed_since`."""
     if session.get_bind().dialect.name == "postgresql":
-        return await session.scalar(_OLDEST_OPEN) or 0
+        return await session.scalar(_ENDED) or ""
     return await session.scalar(select(LeadChange.id).order_by(LeadChange.id.desc()).limit(1)) or 0
 
 
-async def changed_since(session: AsyncSession, position: int) -> tuple[set[int], int]:
+async def changed_since(session: AsyncSession, position: Position) -> tuple[set[int], Position]:
     """The leads that changed since, more than MOST_CHANGES of them perhaps not all, and the position to go on from.
 
-    On PostgreSQL a note can appear after a later one, as its transaction ends later: so those of all transactions that
-    may have been open at the last reading are read again.
+    On PostgreSQL a note can appear after a later one, as its transaction ends later. So it is asked which transactions
+    have ended since, however long another one stays open.
     """
     if session.get_bind().dialect.name == "postgresql":
-        following = await session.scalar(_OLDEST_OPEN) or 0
-        noted = select(LeadChange.lead_id).where(LeadChange.xid >= position).distinct().limit(MOST_CHANGES + 1)
-        return set(await session.scalars(noted)), following
+        following = await position_now(session)
+        values = {"position": position, "most": MOST_CHANGES + 1}
+        return set(await session.scalars(_ENDED_SINCE, values)), following
     rows = (
         await session.execute(
-            select(LeadChange.id, LeadChange.lead_id)
+            select(LeadChange.lead_id, func.max(LeadChange.id))
             .where(LeadChange.id > position)
-            .order_by(LeadChange.id)
+            .group_by(LeadChange.lead_id)
             .limit(MOST_CHANGES + 1)
         )
     ).all()
-    return {row[1] for row in rows}, rows[-1][0] if rows else position
+    return {row[0] for row in rows}, max((row[1] for row in rows), default=position)

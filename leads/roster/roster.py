@@ -20,7 +20,15 @@ from leads.domain.statuses import StatusSet
 from leads.domain.visibility import Scope
 from leads.roster.finding import Finding, Leads, Ordered, TooManyError
 from leads.roster.question import Question, question
-from leads.roster.reading import MOST_CHANGES, changed_since, position_now, read_piece, read_some, read_worked_on
+from leads.roster.reading import (
+    MOST_CHANGES,
+    Position,
+    changed_since,
+    position_now,
+    read_piece,
+    read_some,
+    read_worked_on,
+)
 from leads.roster.snapshot import MOMENTS, Gathering, Snapshot
 from leads.store.engine import Database, breathe
 from leads.store.leads import NOBODY, LeadFilter, LeadOrder, find_leads, sorted_by
@@ -46,16 +54,12 @@ _PIECE = 2000
 _log = structlog.get_logger(__name__)
 
 
-class _BehindError(Exception):
-    """More has changed than is worth following."""
-
-
 @dataclass(slots=True)
 class _Present:
     """The leads in memory since a moment (seconds), as far as changes are read, and when (since 1970) that was."""
 
     leads: Leads
-    position: int
+    position: Position
     since: float
     read_at: float = field(default_factory=time.time)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -14,8 +14,10 @@ from sqlalchemy.orm import selectinload
 
 from leads.domain.directory import Role
 from leads.domain.visibility import Scope
-from leads.roster import finding, roster
+from leads.roster import finding, reading, roster
+from leads.roster.reading import Position, read_some
 from leads.roster.roster import LeadRoster
+from leads.roster.snapshot import ListedLead
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, Find, LeadFilter, LeadOrder, LeadState, find_leads
 from leads.store.listing import Page, Request
@@ -361,7 +363,7 @@ async def test_where_one_waits_for_the_database_others_do_not_wait_for_him(
     await kept.read_all()
     hanging, reading = asyncio.Event(), asyncio.Event()
 
-    async def hang(session: AsyncSession, position: int) -> tuple[set[int], int]:
+    async def hang(session: AsyncSession, position: Position) -> tuple[set[int], Position]:
         reading.set()
         await hanging.wait()
         return set(), position
@@ -378,3 +380,58 @@ async def test_where_one_waits_for_the_database_others_do_not_wait_for_him(
     assert not first.done()
     hanging.set()
     assert await first == second
+
+
+async def test_leads_noted_after_very_many_notes_about_others_are_read_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_CHANGES", 10)
+    await _fill(database, random.Random(15), 30)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    async with database.write() as session:
+        for minutes in range(20):
+            await session.execute(
+                update(Lead).where(Lead.id == 3).values(last_call_at=NOW + timedelta(minutes=minutes))
+            )
+        await session.execute(text("UPDATE lead SET sort_name = '\U0010ffff' WHERE id = 7"))
+    async with database.read() as session:
+        page = await kept.find(session, LeadFilter(state=LeadState.ALL), LeadOrder.NAME, Request(30), None)
+    assert page.ids[-1] == 7
+    assert kept.changed == 2
+
+
+async def test_what_was_read_is_not_read_again_while_somebodys_transaction_stays_open(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    await _fill(database, random.Random(16), 30)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    read: list[int] = []
+
+    async def note(session: AsyncSession, ids: Collection[int]) -> Mapping[int, ListedLead | None]:
+        read.extend(ids)
+        return await read_some(session, ids)
+
+    monkeypatch.setattr(roster, "read_some", note)
+    async with database.write() as slow:
+        await slow.execute(text("UPDATE lead SET sort_name = '\U0010ffff' WHERE id = 9"))
+        for lead_id in (3, 4):
+            async with database.write() as session:
+                await session.execute(text(f"UPDATE lead SET sort_name = '' WHERE id = {lead_id}"))
+            for _ in range(2):
+                async with database.read() as session:
+                    await kept.find(session, LeadFilter(), LeadOrder.NAME, Request(9), None)
+    async with database.read() as session:
+        await kept.find(session, LeadFilter(), LeadOrder.NAME, Request(9), None)
+    assert read == [3, 4, 9]
+
+
+async def test_a_company_that_has_lost_all_leads_has_empty_lists(database: Database) -> None:
+    find = await in_memory_alone(database)
+    for order in LeadOrder:
+        async with database.read() as session:
+            page = await find(session, LeadFilter(state=LeadState.ALL, search="щер"), order, Request(9), None)
+        assert page.ids == ()
