@@ -153,6 +153,6 @@ def _ranks(order: Slots) -> Slots:
 
 def _grouped(column: NDArray[Any], by_name: Slots) -> Grouped:
     order = by_name[np.argsort(column[by_name], kind="stable")]
-    ids, begins = np.unique(column[order], return_index=True)
-    ends = [*begins[1:].tolist(), len(order)]
-    return Grouped(order, dict(zip(ids.tolist(), zip(begins.tolist(), ends, strict=True), strict=True)))
+    ids, begins, counts = np.unique(column[order], return_index=True, return_counts=True)
+    bounds = zip(begins.tolist(), (begins + counts).tolist(), strict=True)
+    return Grouped(order, dict(zip(ids.tolist(), bounds, strict=True)))
