@@ -42,8 +42,15 @@ _WORKED_ON = text(
     "UNION SELECT lead_id FROM task WHERE employee_id = :who AND lead_id > :after AND done_at IS NULL "
     "ORDER BY lead_id LIMIT :most"
 )
+_END_OF_PIECE = text("SELECT max(id) FROM (SELECT id FROM lead WHERE id > :after ORDER BY id LIMIT :most) AS piece")
 _AMONG = ("id IN :ids", "lead_id IN :ids")
 _AFTER = ("id > :after AND id <= :until", "lead_id > :after AND lead_id <= :until")
+
+
+async def end_of_piece(session: AsyncSession, after: int, most: int) -> int | None:
+    """The last id of the next `most` leads after one, however far apart their ids are; None after the last lead."""
+    last: int | None = await session.scalar(_END_OF_PIECE, {"after": after, "most": most})
+    return last
 
 
 async def read_piece(session: AsyncSession, after: int, until: int) -> Sequence[ListedLead]:

@@ -24,6 +24,7 @@ from leads.roster.reading import (
     MOST_CHANGES,
     Position,
     changed_since,
+    end_of_piece,
     position_now,
     read_piece,
     read_some,
@@ -101,14 +102,18 @@ class LeadRoster:
         """Read all leads anew, while those in memory serve on."""
         async with self._database.read() as session:
             position = await position_now(session)
-            last = await session.scalar(select(func.max(Lead.id))) or 0
         read_at = time.time()
         gathering = Gathering()
-        for after in range(0, last, _PIECE):
+        after = 0
+        while True:
             began = time.monotonic()
             async with self._database.read() as session:
-                piece = await read_piece(session, after, after + _PIECE)
+                until = await end_of_piece(session, after, _PIECE)
+                if until is None:
+                    break
+                piece = await read_piece(session, after, until)
             await asyncio.to_thread(gathering.add, piece)
+            after = until
             await breathe(began)
         snapshot = await asyncio.to_thread(gathering.finish, await self._worked_on())
         async with self._one_reads:  # Whoever reads changes now would put the old ones back.

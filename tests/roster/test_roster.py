@@ -435,3 +435,20 @@ async def test_a_company_that_has_lost_all_leads_has_empty_lists(database: Datab
         async with database.read() as session:
             page = await find(session, LeadFilter(state=LeadState.ALL, search="щер"), order, Request(9), None)
         assert page.ids == ()
+
+
+async def test_wide_gaps_between_ids_hold_nobody_up(database: Database) -> None:
+    await _fill(database, random.Random(17), 30)
+    far = _lead(random.Random(17), 99)
+    far.id, far.sort_name, far.closed_at = 2**31 - 1, "\U0010ffff", None
+    async with database.write() as session:
+        session.add(far)
+    async with asyncio.timeout(20):
+        find = await in_memory_alone(database)
+    async with database.read() as session:
+        page = await find(session, LeadFilter(), LeadOrder.NAME, Request(1, True), None)
+        assert page.ids == (2**31 - 1,)
+        before = await find(session, LeadFilter(), LeadOrder.NAME, Request(9, True, after=page.after), None)
+        assert before == await find_leads(
+            session, LeadFilter(), LeadOrder.NAME, Request(9, True, after=page.after), None
+        )
