@@ -1,7 +1,8 @@
 """Finds a page of a list among leads in memory: those of a snapshot, and the few that changed since it was taken."""
 
+import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,10 @@ _FEW = 1 << 15
 """So many places are sorted; where there are more, the order is walked along."""
 _FIRST_PIECE, _LONGEST_PIECE = 1 << 10, 1 << 14
 """An order is walked in growing pieces, none greater than what a processor keeps at hand."""
+_FIELDS = {LeadOrder.NAME: "name", LeadOrder.NUMBER: "number", **MOMENTS}
+"""What a lead's key in an order is, within its group."""
+_Standing = tuple[int, bytes | int, int]
+"""A place as places are compared: its group's rank, its key as the snapshot has it, its id."""
 _MOST_LOOKED_AT = 20_000
 """Texts of so many leads are looked at for one page, which takes some milliseconds."""
 
@@ -64,6 +69,7 @@ class Finding:
     def __init__(self, leads: Leads, question: Question, ordered: Ordered, start: Place | None, limit: int) -> None:
         self._leads, self._snapshot, self._question = leads, leads.snapshot, question
         self._ordered, self._start, self._limit = ordered, start, limit
+        self._begin = None if start is None else self._by_place(start)
         self._looked_at = 0
 
     def places(self) -> tuple[list[Place], Total]:
@@ -76,7 +82,7 @@ class Finding:
         chosen = self._chosen()
         number = self._count(chosen) + len(changed)
         found = [self._place(slot) for slot in self._first(self._in_order(chosen))]
-        found += [place for place in map(self._place_of, changed) if self._is_ahead(place)]
+        found += [self._place_of(lead) for lead in self._first_of(changed)]
         found.sort(key=self._by_place, reverse=self._ordered.descending)
         return found[: self._limit], Total(min(number, MOST_COUNTED), number <= MOST_COUNTED)
 
@@ -126,6 +132,13 @@ class Finding:
             if len(found) >= self._limit:
                 break
         return found[: self._limit]
+
+    def _first_of(self, changed: Iterable[ListedLead]) -> list[ListedLead]:
+        """The first leads after the start, without putting all in order: nobody else runs while many are sorted."""
+        standing = ((self._standing(lead), lead) for lead in changed)
+        ahead = (each for each in standing if self._is_ahead(each[0]))
+        first = heapq.nlargest if self._ordered.descending else heapq.nsmallest
+        return [lead for _standing, lead in first(self._limit, ahead)]
 
     def _in_order(self, chosen: Slots | Mask) -> Iterator[Slots]:
         """The places after the start, piece by piece, each in order."""
@@ -221,28 +234,30 @@ class Finding:
         return 0
 
     def _place_of(self, lead: ListedLead) -> Place:
-        order = self._ordered.order
-        key: Key = lead.name
-        label = 0
-        if order is LeadOrder.NUMBER:
-            key = lead.number
-        elif order is LeadOrder.CREATED:
-            key = moment_of(lead.created)
-        elif order is LeadOrder.LAST_CALL:
-            key, label = moment_of(lead.last_call), int(lead.last_call != NEVER)
-        elif order in GROUPED:
-            label = int(getattr(lead, GROUPED[order]))
-        return Place(self._ordered.ranks.get(label, -1), label, key, lead.id)
+        rank, key, identity = self._standing(lead)
+        return Place(rank, self._label_of(lead), _key(key), identity)
 
-    def _is_ahead(self, place: Place) -> bool:
-        if place.rank < 0:
+    def _standing(self, lead: ListedLead) -> _Standing:
+        key: str | int = getattr(lead, _FIELDS[self._ordered.within])
+        rank = self._ordered.ranks.get(self._label_of(lead), -1)
+        return rank, key.encode() if isinstance(key, str) else key, lead.id
+
+    def _label_of(self, lead: ListedLead) -> int:
+        match self._ordered.order:
+            case LeadOrder.LAST_CALL:
+                return int(lead.last_call != NEVER)
+            case order if order in GROUPED:
+                return int(getattr(lead, GROUPED[order]))
+        return 0
+
+    def _is_ahead(self, standing: _Standing) -> bool:
+        if standing[0] < 0:
             return False
-        if self._start is None:
+        if self._begin is None:
             return True
-        here, there = self._by_place(place), self._by_place(self._start)
-        return here < there if self._ordered.descending else here > there
+        return standing < self._begin if self._ordered.descending else standing > self._begin
 
-    def _by_place(self, place: Place) -> tuple[int, Any, int]:
+    def _by_place(self, place: Place) -> _Standing:
         return place.rank, self._comparable(place.key), place.id
 
     def _comparable(self, key: Key) -> bytes | int:

@@ -41,7 +41,7 @@ from leads.store.statuses import status_names
 SMALLEST = 20_000
 """Among fewer leads the database needs no help."""
 RENEW_AFTER = 2000
-"""So many changed leads cost a list a millisecond: then all are read anew."""
+"""So many changed leads cost a list two milliseconds: then all are read anew."""
 LOOK_SECONDS = 60.0
 """How often changes are read that no list asked for."""
 LONGEST_TURN = 1.0

@@ -20,6 +20,7 @@ from leads.roster.roster import LeadRoster
 from leads.roster.snapshot import ListedLead
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, Find, LeadFilter, LeadOrder, LeadState, find_leads
+from leads.store.list_shapes import Key, Place
 from leads.store.listing import Page, Request
 from leads.store.models import Call, Employee, Lead, LeadChange, PhoneNumber, Source
 from leads.store.narrowing import Stretch
@@ -452,3 +453,23 @@ async def test_wide_gaps_between_ids_hold_nobody_up(database: Database) -> None:
         assert before == await find_leads(
             session, LeadFilter(), LeadOrder.NAME, Request(9, True, after=page.after), None
         )
+
+
+async def test_of_many_changed_leads_no_more_are_put_in_order_than_a_page_shows(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a file is imported there are thousands, and to sort them all holds up whatever else the process does."""
+    await _fill(database, random.Random(18), 60)
+    find = await in_memory_alone(database)
+    async with database.write() as session:
+        await session.execute(text("UPDATE lead SET main_number = main_number || '0'"))
+    placed: list[int] = []
+
+    def place(rank: int, label: int, key: Key, identity: int) -> Place:
+        placed.append(identity)
+        return Place(rank, label, key, identity)
+
+    monkeypatch.setattr(finding, "Place", place)
+    async with database.read() as session:
+        await find(session, LeadFilter(state=LeadState.ALL), LeadOrder.NAME, Request(4), None)
+    assert len(placed) == 5
