@@ -127,8 +127,9 @@ def question(wanted: LeadFilter, scope: Scope) -> Question:
     """Put a filter into the roster's terms; the arguments are as the fields of a Question."""
     digits = "".join(letter for letter in wanted.number if letter.isdigit())
     inner = (digits,) if len(digits) >= SHORTEST_INNER else ()
-    patterns = (*search_patterns(wanted.search), *search_patterns(wanted.name), *inner)
     pieces = key_pieces(wanted.name)
+    of_name = search_patterns(wanted.name) if pieces else ()  # Signs alone ask for no name.
+    patterns = (*search_patterns(wanted.search), *of_name, *inner)
     return Question(wanted, scope, patterns, pieces, digits)
 
 

@@ -46,6 +46,7 @@ FILTERS = [
     LeadFilter(state=LeadState.ALL, search="050"),
     LeadFilter(state=LeadState.ALL, search="нікого"),
     LeadFilter(state=LeadState.ALL, name="щеголев"),
+    LeadFilter(state=LeadState.ALL, name=","),
     LeadFilter(state=LeadState.ALL, number="7"),
     LeadFilter(state=LeadState.ALL, number="4410", created=Stretch(NOW - timedelta(hours=3))),
     LeadFilter(state=LeadState.ALL, last_call=Stretch(NOW - timedelta(hours=4), NOW - timedelta(hours=1))),
