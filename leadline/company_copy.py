@@ -27,6 +27,7 @@ from leads.store.lookup import CallerLookup, LookupUnavailable
 from leads.store.number_owners import (
     ChangesRead,
     Owners,
+    clock_of_notes,
     forget_changes,
     next_owners,
     owners_of,
@@ -275,7 +276,7 @@ async def forget_old_changes(database: Database) -> None:
     while True:
         try:
             async with database.write() as session:
-                await forget_changes(session, datetime.now(UTC) - timedelta(hours=KEPT_HOURS))
+                await forget_changes(session, await clock_of_notes(session) - timedelta(hours=KEPT_HOURS))
         except (SQLAlchemyError, OSError) as error:
             _log.debug("old notes of changes stay", why=str(error))
         await asyncio.sleep(KEPT_HOURS * 3600)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import TextClause, delete, select, text
+from sqlalchemy import TextClause, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.people import Person
+from leads.store.base import UtcDateTime
 from leads.store.lookup import STATEMENT, in_order, owner_in
 from leads.store.models import LeadChange, NumberChange, PhoneNumber
 
@@ -117,7 +118,12 @@ async def _move_on(session: AsyncSession, read: ChangesRead, oldest_open: int) -
     read.seen = set(await session.scalars(above)) & read.seen
 
 
+async def clock_of_notes(session: AsyncSession) -> datetime:
+    """What the clock says now by which changes are noted; on PostgreSQL it may be another machine's, and differ."""
+    return (await session.execute(select(func.now(type_=UtcDateTime)))).scalar_one()
+
+
 async def forget_changes(session: AsyncSession, before: datetime) -> None:
-    """Remove what every reader has read long ago, of numbers and of leads."""
+    """Remove what every reader has read long ago, of numbers and of leads; see `clock_of_notes`."""
     for note in (NumberChange, LeadChange):
         await session.execute(delete(note).where(note.at < before))

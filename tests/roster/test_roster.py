@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import product
 
 import pytest
@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from leadline import company_copy
 from leads.domain.directory import Role
 from leads.domain.visibility import Scope
 from leads.roster import finding, reading, roster
@@ -474,3 +475,36 @@ async def test_of_many_changed_leads_no_more_are_put_in_order_than_a_page_shows(
     async with database.read() as session:
         await find(session, LeadFilter(state=LeadState.ALL), LeadOrder.NAME, Request(4), None)
     assert len(placed) == 5
+
+
+async def test_a_server_whose_clock_is_ahead_forgets_no_notes_that_others_have_not_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return super().now(tz) + timedelta(days=2)
+
+    monkeypatch.setattr(company_copy, "datetime", Ahead)
+    await _fill(database, random.Random(19), 30)
+    async with database.write() as session:
+        await session.execute(update(LeadChange).values(at=datetime.now(UTC) - timedelta(hours=2)))
+        await session.execute(text("UPDATE lead SET sort_name = '\U0010ffff' WHERE id = 7"))
+
+    noted: list[int] = []
+
+    async def forgets(session: AsyncSession, before: datetime) -> None:
+        await forget_changes(session, before)
+        noted.extend(await session.scalars(select(LeadChange.lead_id)))
+        done.set()
+
+    done = asyncio.Event()
+    monkeypatch.setattr(company_copy, "forget_changes", forgets)
+
+    forgetting = asyncio.create_task(company_copy.forget_old_changes(database))
+    try:
+        async with asyncio.timeout(20):
+            await done.wait()
+    finally:
+        forgetting.cancel()
+    assert noted == [7]
