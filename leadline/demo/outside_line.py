@@ -4,7 +4,7 @@ from types import TracebackType
 
 from leadline.demo import scenarios
 from leadline.demo.listen import LOOPBACK
-from leadline.demo.phones import PhoneCall, phone_calls
+from leadline.demo.phones import PhoneCall, await_end, phone_calls
 from leadline.demo.scenarios import Behaviour
 from leadline.demo.sipp import Sipp
 
@@ -34,3 +34,11 @@ class OutsideLine:
     def calls(self) -> list[PhoneCall]:
         """The calls that were dialled to the public network."""
         return phone_calls(self._sipp.messages())
+
+    def await_end(self, count: int = 1, seconds: float = 20.0) -> PhoneCall:
+        """Wait until the call number `count` is over here too, which comes a moment after its end at our phone.
+
+        Raises:
+            PhoneError: it is not over after `seconds`.
+        """
+        return await_end(self.calls, count, seconds, "the outside line")

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -58,6 +59,20 @@ class Outcome:
         return any(status == 180 for _at, status in self.heard)
 
 
+def await_end(calls: Callable[[], list[PhoneCall]], count: int, seconds: float, where: str) -> PhoneCall:
+    """Wait until call number `count` of those that are listed is over, and return it.
+
+    Raises:
+        PhoneError: it is not over after `seconds`.
+    """
+
+    def ended() -> PhoneCall | None:
+        found = calls()
+        return found[count - 1] if len(found) >= count and found[count - 1].ended_at else None
+
+    return await_value(ended, seconds, f"the end of call {count} at {where}")
+
+
 class Phone:
     """A phone that signs in at the PBX and treats calls by its behaviour. Start it from a thread that lives on."""
 
@@ -102,12 +117,7 @@ class Phone:
         Raises:
             PhoneError: it is not over after `seconds`.
         """
-
-        def ended() -> PhoneCall | None:
-            calls = self.calls()
-            return calls[count - 1] if len(calls) >= count and calls[count - 1].ended_at else None
-
-        return await_value(ended, seconds, f"the end of call {count} at phone {self.account.user}")
+        return await_end(self.calls, count, seconds, f"phone {self.account.user}")
 
     def sign_out(self) -> None:
         """Stop listening and tell the PBX, as a phone that is switched off properly."""

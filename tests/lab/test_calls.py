@@ -255,7 +255,8 @@ def test_an_outgoing_call_makes_a_lead_of_the_one_who_called(
 ) -> None:
     with OutsideLine(asterisk.values.trunk_port, Behaviour(ring_seconds=0.3)) as outside:
         outcome = call("102", "0675554433", account=asterisk.account("102"), talk_seconds=0.5).wait_one()
-        (seen,) = outside.calls()
+        seen = outside.await_end()
+        assert outside.calls() == [seen]
     (row,) = leadline_server.await_ended_calls()
     (lead,) = leadline_server.await_rows("SELECT * FROM lead WHERE id = ?", row["lead_id"])
     assert (outcome.status, seen.name) == (200, None)

@@ -11,6 +11,7 @@ from leads.domain.duty import Duty
 from leads.domain.people import Person, PersonKind
 from tests.lab.dialplan_lab import CALLER, DialplanLab, phones, plan, ring
 from tests.lab.scripted_agi import CLOSES
+from tests.lab.signed_in import await_no_phone
 
 pytestmark = pytest.mark.lab
 
@@ -92,6 +93,7 @@ def test_who_talked_last_rings_and_then_the_substitute(lab: DialplanLab) -> None
         with lab.phone("102") as talker:
             assert lab.call(MAIN, TALKED).wait_one().status == 200
             assert (len(talker.calls()), len(substitute.calls())) == (1, 0)
+        await_no_phone(lab.asterisk, "102")
         assert lab.call(MAIN, TALKED).wait_one().status == 200
         assert (len(substitute.calls()), len(group.calls())) == (1, 0)
 

@@ -109,7 +109,7 @@ def test_an_outgoing_call_is_recorded_by_what_leadline_keeps_in_asterisk(
         placed.await_answer()
         with Voice(outside.calls()[0].messages):
             placed.wait_one()
-        (line,) = outside.calls()
+        line = outside.await_end()
     assert line.answered_at
     assert line.ended_at
     audio = run_apart(boss.hear(the_recording(server, asterisk)["id"]))
