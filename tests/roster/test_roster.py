@@ -2,10 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import product
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
@@ -254,6 +256,17 @@ async def test_what_another_has_just_saved_is_shown_at_once_and_what_he_has_not_
         assert await newest() == [6, 5]
 
 
+@asynccontextmanager
+async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have something go on beside the block; it is over, and has let go of the database, when the block is."""
+    going_on = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        going_on.cancel()
+        await asyncio.wait([going_on])
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - it is asked, it does not tell
@@ -267,8 +280,7 @@ async def test_a_small_company_is_not_kept_in_memory_and_a_grown_one_is(
     dice = random.Random(8)
     await _fill(database, dice, 30)
     kept = LeadRoster(database, smallest=40)
-    keeping = asyncio.create_task(kept.keep())
-    try:
+    async with _going_on(kept.keep()):
         async with database.read() as session:
             page = await kept.find(session, LeadFilter(), LeadOrder.NAME, Request(9), None)
         assert kept.count is None
@@ -278,16 +290,13 @@ async def test_a_small_company_is_not_kept_in_memory_and_a_grown_one_is(
                 session.add(_lead(dice, number))
         await _until(lambda: kept.count is not None)
         assert kept.count == 45
-    finally:
-        keeping.cancel()
 
 
 async def test_much_that_has_changed_is_read_anew(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roster, "RENEW_AFTER", 5)
     await _fill(database, random.Random(9), 30)
     kept = LeadRoster(database, smallest=1)
-    keeping = asyncio.create_task(kept.keep())
-    try:
+    async with _going_on(kept.keep()):
         await _until(lambda: kept.count is not None)
         async with database.write() as session:
             await session.execute(text("UPDATE lead SET sort_name = '\U0010ffff' WHERE id <= 10"))
@@ -295,8 +304,6 @@ async def test_much_that_has_changed_is_read_anew(database: Database, monkeypatc
             page = await kept.find(session, LeadFilter(state=LeadState.ALL), LeadOrder.NAME, Request(30), None)
         assert page.ids[-10:] == tuple(range(1, 11))
         await _until(lambda: kept.changed == 0)
-    finally:
-        keeping.cancel()
 
 
 async def test_whoever_slept_until_notes_were_forgotten_leaves_lists_to_the_database(
@@ -346,15 +353,12 @@ async def test_whoever_was_erased_is_not_kept_in_memory_for_long(
     monkeypatch.setattr(roster, "LONGEST_KEPT", 0.0)
     await _fill(database, random.Random(13), 30)
     kept = LeadRoster(database, smallest=1)
-    keeping = asyncio.create_task(kept.keep())
-    try:
+    async with _going_on(kept.keep()):
         await _until(lambda: kept.count == 30)
         async with database.write() as session:
             await session.execute(delete(Call))
             await session.execute(delete(Lead).where(Lead.id == 9))
         await _until(lambda: kept.count == 29)
-    finally:
-        keeping.cancel()
 
 
 async def test_where_one_waits_for_the_database_others_do_not_wait_for_him(
@@ -501,10 +505,7 @@ async def test_a_server_whose_clock_is_ahead_forgets_no_notes_that_others_have_n
     done = asyncio.Event()
     monkeypatch.setattr(company_copy, "forget_changes", forgets)
 
-    forgetting = asyncio.create_task(company_copy.forget_old_changes(database))
-    try:
+    async with _going_on(company_copy.forget_old_changes(database)):
         async with asyncio.timeout(20):
             await done.wait()
-    finally:
-        forgetting.cancel()
     assert noted == [7]
