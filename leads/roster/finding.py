@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -220,35 +221,26 @@ class Finding:
     # ---- Their places
 
     def _place(self, slot: int) -> Place:
-        within = self._ordered.within
-        key = self._key_of(within)(slot)
-        label = self._label(slot, key)
-        return Place(self._ordered.ranks[label], label, _key(key), int(self._snapshot.columns["id"][slot]))
-
-    def _label(self, slot: int, key: Any) -> int:
-        match self._ordered.order:
-            case LeadOrder.LAST_CALL:
-                return int(key != NEVER)
-            case order if order in GROUPED:
-                return int(self._snapshot.columns[GROUPED[order]][slot])
-        return 0
+        columns = self._snapshot.columns
+        label = self._label(lambda name: int(columns[name][slot]))
+        key = self._key_of(self._ordered.within)(slot)
+        return Place(self._ordered.ranks[label], label, _key(key), int(columns["id"][slot]))
 
     def _place_of(self, lead: ListedLead) -> Place:
         rank, key, identity = self._standing(lead)
-        return Place(rank, self._label_of(lead), _key(key), identity)
+        return Place(rank, self._label(partial(getattr, lead)), _key(key), identity)
 
     def _standing(self, lead: ListedLead) -> _Standing:
         key: str | int = getattr(lead, _FIELDS[self._ordered.within])
-        rank = self._ordered.ranks.get(self._label_of(lead), -1)
+        rank = self._ordered.ranks.get(self._label(partial(getattr, lead)), -1)
         return rank, key.encode() if isinstance(key, str) else key, lead.id
 
-    def _label_of(self, lead: ListedLead) -> int:
-        match self._ordered.order:
-            case LeadOrder.LAST_CALL:
-                return int(lead.last_call != NEVER)
-            case order if order in GROUPED:
-                return int(getattr(lead, GROUPED[order]))
-        return 0
+    def _label(self, value: Callable[[str], int]) -> int:
+        """The label of the group of a lead whose values in columns are told by their names."""
+        order = self._ordered.order
+        if order is LeadOrder.LAST_CALL:
+            return int(value("last_call") != NEVER)
+        return value(GROUPED[order]) if order in GROUPED else 0
 
     def _is_ahead(self, standing: _Standing) -> bool:
         if standing[0] < 0:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from leads.domain.visibility import Scope
 from leads.roster.snapshot import MERGED, NEVER, ListedLead, Slots, Snapshot
 from leads.store.leads import LeadFilter, LeadState
-from leads.store.narrowing import Stretch
-from leads.store.search import IE_IN_KEYS, IO_IN_KEYS, SHORTEST_INNER, key_pieces, search_patterns, search_trigrams
+from leads.store.narrowing import Stretch, name_asked, number_asked
+from leads.store.search import IE_IN_KEYS, IO_IN_KEYS, SHORTEST_INNER, search_patterns, search_trigrams
 
 _STATES = {
     LeadState.OPEN: (0, 1),
@@ -125,11 +125,9 @@ class Question:
 
 def question(wanted: LeadFilter, scope: Scope) -> Question:
     """Put a filter into the roster's terms; the arguments are as the fields of a Question."""
-    digits = "".join(letter for letter in wanted.number if letter.isdigit())
-    inner = (digits,) if len(digits) >= SHORTEST_INNER else ()
-    pieces = key_pieces(wanted.name)
-    of_name = search_patterns(wanted.name) if pieces else ()  # Signs alone ask for no name.
-    patterns = (*search_patterns(wanted.search), *of_name, *inner)
+    pieces, of_name = name_asked(wanted.name)
+    digits, of_number = number_asked(wanted.number)
+    patterns = (*search_patterns(wanted.search), *of_name, *of_number)
     return Question(wanted, scope, patterns, pieces, digits)
 
 

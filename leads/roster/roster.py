@@ -6,7 +6,7 @@ ago, whoever saved it. What it cannot answer, and all while the leads are being 
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from leads.domain.statuses import StatusSet
 from leads.domain.visibility import Scope
 from leads.roster.finding import Finding, Leads, Ordered, TooManyError
 from leads.roster.question import Question, question
@@ -32,11 +31,10 @@ from leads.roster.reading import (
 )
 from leads.roster.snapshot import MOMENTS, Gathering, Snapshot
 from leads.store.engine import Database, breathe
-from leads.store.leads import NOBODY, LeadFilter, LeadOrder, find_leads, sorted_by
+from leads.store.leads import LeadFilter, LeadOrder, find_leads, group_labels
 from leads.store.list_shapes import Place, Total
 from leads.store.listing import Page, Request, page_of
 from leads.store.models import Employee, Lead
-from leads.store.statuses import status_names
 
 SMALLEST = 20_000
 """Among fewer leads the database needs no help."""
@@ -91,7 +89,7 @@ class LeadRoster:
         """The ids of one page of the list; as leads.store.leads.find_leads."""
         leads = await self._in_step(session)
         if leads is not None:
-            listed = _InMemory(leads, question(wanted, scope), order, await _ranks(session, order))
+            listed = _InMemory(leads, question(wanted, scope), order, await group_labels(session, order))
             try:
                 return await page_of(listed, request)
             except TooManyError:
@@ -203,20 +201,6 @@ class LeadRoster:
         self._due.set()
 
 
-async def _ranks(session: AsyncSession, order: LeadOrder) -> dict[int, int]:
-    """The groups of an order by their labels; as leads.store.leads has them."""
-    match order:
-        case LeadOrder.STATUS:
-            labels = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
-        case LeadOrder.RESPONSIBLE | LeadOrder.SOURCE:
-            labels = [NOBODY, *await sorted_by(session, order)]
-        case LeadOrder.LAST_CALL:
-            labels = [0, 1]
-        case _:
-            labels = [0]
-    return {label: rank for rank, label in enumerate(labels)}
-
-
 def _unchanged(snapshot: Snapshot) -> Leads:
     return Leads(snapshot, np.zeros(len(snapshot), bool), {})
 
@@ -224,9 +208,9 @@ def _unchanged(snapshot: Snapshot) -> Leads:
 class _InMemory:
     """A list of the leads in memory; see leads.store.listing.Listed."""
 
-    def __init__(self, leads: Leads, asked: Question, order: LeadOrder, ranks: dict[int, int]) -> None:
+    def __init__(self, leads: Leads, asked: Question, order: LeadOrder, labels: Sequence[int]) -> None:
         self._leads, self._asked, self._order = leads, asked, order
-        self.ranks: Mapping[int, int] = ranks
+        self.ranks: Mapping[int, int] = {label: rank for rank, label in enumerate(labels)}
         self.by_time = order in MOMENTS
 
     async def places(self, start: Place | None, descending: bool, limit: int) -> tuple[list[Place], Total]:

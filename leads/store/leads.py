@@ -36,6 +36,8 @@ from leads.store.visibility import leads_in_charge, leads_of, leads_worked_on
 
 NOBODY = 0
 """In filters: leads without a responsible, or without a source."""
+_NEVER, _CALLED = 0, 1
+"""Groups of the order by last call."""
 _MOST_SEGMENTS = 100
 
 
@@ -196,14 +198,19 @@ async def employees(session: AsyncSession, *, active: bool = False) -> list[tupl
     return sorted(((row[0], row[1]) for row in rows), key=lambda row: (sort_key(row[1]), row[0]))
 
 
-async def sorted_by(session: AsyncSession, order: LeadOrder) -> list[int]:
-    """The people or words that a list is sorted by, in their order; none where it is sorted by something else."""
-    if order is LeadOrder.RESPONSIBLE:
-        return [identity for identity, _name in await employees(session)]
-    if order is LeadOrder.SOURCE:
-        words = (await session.execute(select(SourceWord.id, SourceWord.name))).all()
-        return [row[0] for row in sorted(words, key=lambda row: (sort_key(row[1]), row[0]))]
-    return []
+async def group_labels(session: AsyncSession, order: LeadOrder) -> list[int]:
+    """The labels of an order's groups, in the order of their ranks; see leads.store.list_shapes."""
+    match order:
+        case LeadOrder.STATUS:
+            return [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
+        case LeadOrder.RESPONSIBLE:
+            return [NOBODY, *(identity for identity, _name in await employees(session))]
+        case LeadOrder.SOURCE:
+            words = (await session.execute(select(SourceWord.id, SourceWord.name))).all()
+            return [NOBODY, *(row[0] for row in sorted(words, key=lambda row: (sort_key(row[1]), row[0])))]
+        case LeadOrder.LAST_CALL:
+            return [_NEVER, _CALLED]
+    return [0]
 
 
 async def _sources(
@@ -212,7 +219,7 @@ async def _sources(
     ordered_statuses = [identity for identity, _name in await status_names(session, StatusSet.LEADS)]
     if wanted.status_id is not None and wanted.status_id not in ordered_statuses:
         return []
-    directory = await sorted_by(session, order)
+    labels = ordered_statuses if order is LeadOrder.STATUS else await group_labels(session, order)
     dialect = (await session.connection()).dialect.name
     anywhere = (Lead.list_state.in_(_STATES[LeadState.ALL]), Lead.status_id.in_(ordered_statuses))
     found = (
@@ -222,7 +229,7 @@ async def _sources(
     )
     inside, outside = _by_columns(wanted, order, everybody=scope is None)
     found = (*found, *outside)
-    shape = _Shape(wanted, order, ordered_statuses, directory, inside)
+    shape = _Shape(wanted, order, ordered_statuses, labels, inside)
     if scope is None:
         return [shape.source(None, found)]
     combinations = len(scope) * len(ordered_statuses) * len(_STATES[wanted.state])
@@ -272,13 +279,13 @@ def _of_source(source_id: int) -> ColumnElement[bool]:
 class _Shape:
     """The groups and segments of one list; see leads.store.listing and the indexes of Lead.
 
-    `directory` is of the people or words that the list is sorted by, if it is; `inside` narrows each segment.
+    `labels` are those of all its groups; `inside` narrows each segment.
     """
 
     wanted: LeadFilter
     order: LeadOrder
     statuses: list[int]
-    directory: list[int]
+    labels: list[int]
     inside: tuple[ColumnElement[bool], ...]
 
     def source(
@@ -303,13 +310,12 @@ class _Shape:
         key = _KEYS.get(self.order, Lead.sort_name)
         label: ColumnElement[int] | None = None
         in_use: Select[Any] | None = None
+        ranks = {each: place for place, each in enumerate(self.labels)}
         match self.order:
             case LeadOrder.STATUS:
-                ranks = {each: place for place, each in enumerate(self.statuses)}
                 groups = [_group(ranks[each], each, states, [each], responsibles, *self.inside) for each in chosen]
                 label = Lead.status_id.expression
             case LeadOrder.RESPONSIBLE:
-                ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
                     _group(place, each, states, chosen, [each], *self.inside)
                     for each, place in ranks.items()
@@ -320,7 +326,6 @@ class _Shape:
                     theirs = [Lead.responsible_id == Employee.id, *filters, *self._stretches(chosen)]
                     in_use = select(Employee.id).where(exists().where(*theirs))
             case LeadOrder.SOURCE:
-                ranks = {each: place for place, each in enumerate([NOBODY, *self.directory])}
                 groups = [
                     _group(place, each, states, chosen, responsibles, _of_source(each), *self.inside)
                     for each, place in ranks.items()
@@ -332,11 +337,11 @@ class _Shape:
             case LeadOrder.LAST_CALL:
                 never, called = Lead.last_call_at.is_(None), Lead.last_call_at.is_not(None)
                 groups = [
-                    _group(place, place, states, chosen, responsibles, each, *self.inside)
-                    for place, each in enumerate((never, called))
-                    if self.wanted.last_call is None or each is called
+                    _group(ranks[each], each, states, chosen, responsibles, when, *self.inside)
+                    for each, when in ((_NEVER, never), (_CALLED, called))
+                    if self.wanted.last_call is None or when is called
                 ]
-                label = case((never, 0), else_=1)
+                label = case((never, _NEVER), else_=_CALLED)
             case _:
                 groups = [_group(0, 0, states, chosen, responsibles, *self.inside)]
         groups = [replace(group, held=self._held(group, responsibles)) for group in groups]

@@ -75,16 +75,31 @@ def _run(model: Model, patterns: Sequence[str], ahead: Ahead) -> Run | None:
     return Run(model.id, key, (key >= begin, key < begin + chr(sys.maxunicode)), ahead)
 
 
+def name_asked(typed: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a name's sort key must hold for what is `typed` in its column, and what the card's search text holds then.
+
+    Signs alone ask for nothing.
+    """
+    pieces = key_pieces(typed)
+    return pieces, search_patterns(typed) if pieces else ()
+
+
+def number_asked(typed: str) -> tuple[str, tuple[str, ...]]:
+    """The digits that a number must hold for what is `typed` in its column, and what the search text holds then."""
+    digits = "".join(letter for letter in typed if letter.isdigit())
+    return digits, (digits,) if len(digits) >= SHORTEST_INNER else ()
+
+
 def key_holds(
     dialect: str, model: Model, key: InstrumentedAttribute[str], typed: str, ahead: Ahead = ()
 ) -> tuple[Condition, ...]:
     """The condition that a column of sort keys holds each word of `typed`; none where no word is typed."""
-    pieces = key_pieces(typed)
+    pieces, patterns = name_asked(typed)
     if not pieces:
         return ()
     alike = func.replace(key, IO_IN_KEYS, IE_IN_KEYS)
     here = and_(*(_holds(dialect, alike, piece) for piece in pieces))
-    return _within_search(dialect, model, search_patterns(typed), here, ahead)
+    return _within_search(dialect, model, patterns, here, ahead)
 
 
 def named(key: InstrumentedAttribute[str], typed: str) -> tuple[ColumnElement[bool], ...]:
@@ -95,7 +110,7 @@ def named(key: InstrumentedAttribute[str], typed: str) -> tuple[ColumnElement[bo
 
 def number_holds(dialect: str, model: Model, typed: str) -> tuple[Condition, ...]:
     """The condition that a number of the card holds the digits of `typed`; none where no digit is typed."""
-    digits = "".join(letter for letter in typed if letter.isdigit())
+    digits, patterns = number_asked(typed)
     if not digits:
         return ()
     holds = _holds(dialect, PhoneNumber.number, digits)
@@ -107,7 +122,7 @@ def number_holds(dialect: str, model: Model, typed: str) -> tuple[Condition, ...
             ContactPerson.counterparty_id == Counterparty.id, PhoneNumber.contact_person_id == ContactPerson.id, holds
         )
         here = or_(at_hand, exists().where(PhoneNumber.counterparty_id == Counterparty.id, holds), of_person)
-    return _within_search(dialect, model, (digits,) if len(digits) >= SHORTEST_INNER else (), here)
+    return _within_search(dialect, model, patterns, here)
 
 
 def _within_search(

@@ -92,6 +92,14 @@ async def _fill(database: Database, dice: random.Random, count: int = 120) -> No
             session.add(Task(lead_id=lead_id + 1, employee_id=3, text="t", made_at=NOW))
 
 
+async def _kept(database: Database, seed: int) -> LeadRoster:
+    """Thirty leads, in memory."""
+    await _fill(database, random.Random(seed), 30)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    return kept
+
+
 def _call(lead_id: int, number: int = 1) -> Call:
     ours = {"pbx": "pbx", "role": "call", "phase": 3, "progress": 1, "employee_id": 1, "started_at": NOW}
     return Call(**ours, linkedid=f"{lead_id}.{number}", lead_id=lead_id)
@@ -309,9 +317,7 @@ async def test_much_that_has_changed_is_read_anew(database: Database, monkeypatc
 async def test_whoever_slept_until_notes_were_forgotten_leaves_lists_to_the_database(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _fill(database, random.Random(10), 30)
-    kept = LeadRoster(database, smallest=1)
-    await kept.read_all()
+    kept = await _kept(database, 10)
     async with database.write() as session:
         await session.execute(text("UPDATE lead SET sort_name = '\U0010ffff' WHERE id = 7"))
         await forget_changes(session, datetime.now(UTC) + timedelta(hours=1))
@@ -327,9 +333,7 @@ async def test_a_search_of_too_many_texts_is_left_to_the_database(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "_MOST_LOOKED_AT", 10)
-    await _fill(database, random.Random(11), 30)
-    kept = LeadRoster(database, smallest=1)
-    await kept.read_all()
+    kept = await _kept(database, 11)
     asked: list[LeadFilter] = []
 
     async def note(session: object, wanted: LeadFilter, *more: object) -> Page:
@@ -365,9 +369,7 @@ async def test_where_one_waits_for_the_database_others_do_not_wait_for_him(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(roster, "LONGEST_TURN", 0.01)
-    await _fill(database, random.Random(14), 30)
-    kept = LeadRoster(database, smallest=1)
-    await kept.read_all()
+    kept = await _kept(database, 14)
     hanging, reading = asyncio.Event(), asyncio.Event()
 
     async def hang(session: AsyncSession, position: Position) -> tuple[set[int], Position]:
@@ -393,9 +395,7 @@ async def test_leads_noted_after_very_many_notes_about_others_are_read_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "MOST_CHANGES", 10)
-    await _fill(database, random.Random(15), 30)
-    kept = LeadRoster(database, smallest=1)
-    await kept.read_all()
+    kept = await _kept(database, 15)
     async with database.write() as session:
         for minutes in range(20):
             await session.execute(
@@ -413,9 +413,7 @@ async def test_what_was_read_is_not_read_again_while_somebodys_transaction_stays
 ) -> None:
     if database.dialect != "postgresql":
         pytest.skip("SQLite has one writer at a time")
-    await _fill(database, random.Random(16), 30)
-    kept = LeadRoster(database, smallest=1)
-    await kept.read_all()
+    kept = await _kept(database, 16)
     read: list[int] = []
 
     async def note(session: AsyncSession, ids: Collection[int]) -> Mapping[int, ListedLead | None]:

@@ -47,9 +47,10 @@ def downgrade() -> None:
 def _note_on_sqlite(table: str, lead: str, columns: tuple[str, ...]) -> None:
     now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"  # as SQLAlchemy writes times
     differs = " OR ".join(f"old.{column} IS NOT new.{column}" for column in columns)
+    both = ("new",) if table == "lead" else ("old", "new")  # A lead's own id stays.
     changes = {
         "insert": (f"INSERT ON {table}", ("new",)),
-        "update": (f"UPDATE OF {', '.join(columns)} ON {table} WHEN {differs}", ("old", "new")),
+        "update": (f"UPDATE OF {', '.join(columns)} ON {table} WHEN {differs}", both),
         "delete": (f"DELETE ON {table}", ("old",)),
     }
     for name, (event, rows) in changes.items():
