@@ -374,3 +374,4 @@ def test_consulting_somebody_outside_shows_his_name(company: Company) -> None:
     first.keys("*20672223344")
     company.rings("network").answer()
     first.await_display("Ольга Мельниченко", "0672223344")
+    company.await_conversations()  # its display told while it rang, and all hang up now; see handed_over
