@@ -7,7 +7,7 @@ none.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -23,7 +23,7 @@ MOST_WAITING = 5000
 STATEMENT = """
 SELECT asked.value, v.version, p.lead_id, l.name, l.named, l.language, l.responsible_id,
        p.contact_person_id, k.name, k.language, k.responsible_id, c.id, c.name, c.language, c.responsible_id,
-       p.on_active_lead, p.pinned, p.last_talker_id
+       p.on_active_lead, p.pinned, p.last_talker_id, l.closed_at
 FROM {asked} CROSS JOIN directory_version v
 LEFT JOIN phone_number p ON p.number = asked.value
 LEFT JOIN lead l ON l.id = p.lead_id
@@ -151,15 +151,10 @@ class CallerLookup:
 
     def answered(self, batch: Batch, rows: Rows) -> None:
         """The backend's rows for a batch, each beginning with the number it is for."""
-        people: dict[str, list[Person]] = {number: [] for number in batch.numbers}
-        version = 0
-        for row in rows:
-            version = row[1]
-            if (person := owner_in(row)) is not None:
-                people[row[0]].append(person)
+        version, owners = rows[0][1] if rows else 0, owners_by_number(rows)
         for number, waiter in zip(batch.numbers, batch.waiters, strict=True):
             if not waiter.done():
-                waiter.set_result(LookupAnswer(version, in_order(people[number])))
+                waiter.set_result(LookupAnswer(version, owners.get(number, ())))
         self._finish(batch)
 
     def failed(self, batch: Batch, reason: str) -> None:
@@ -205,7 +200,30 @@ class CallerLookup:
         batch.waiters, batch.numbers = [], []
 
 
-def owner_in(row: Sequence[Any]) -> Person | None:
+def owners_by_number(rows: Iterable[Sequence[Any]]) -> dict[str, tuple[Person, ...]]:
+    """Who has each number that the rows are for; () for one that nobody has."""
+    of: dict[str, list[Sequence[Any]]] = {}
+    for row in rows:
+        of.setdefault(row[0], []).append(row)
+    return {number: _in_order(those) for number, those in of.items()}
+
+
+def _in_order(rows: list[Sequence[Any]]) -> tuple[Person, ...]:
+    """All who have the number, or who has it pinned; else the lead closed last, which this call opens again (L12)."""
+    people = [person for row in rows if (person := _owner_in(row)) is not None]
+    if len(people) > 1:
+        people = [one for one in people if not one.closed] or [people[rows.index(max(rows, key=_closed))]]
+        people = [one for one in people if one.pinned] or people
+        people.sort(key=lambda person: (_ORDER.index(person.kind), person.id))
+    return tuple(people)
+
+
+def _closed(row: Sequence[Any]) -> tuple[Any, ...]:
+    """When a closed lead was closed, as the database writes it, for comparison; by keys alone those of a file are new."""
+    return row[18] is not None, row[18], row[2]
+
+
+def _owner_in(row: Sequence[Any]) -> Person | None:
     """The owner in one row; a contact person's own responsible wins over the counterparty's."""
     pinned, talker = bool(row[16]), row[17]
     if row[2] is not None:
@@ -224,12 +242,3 @@ def owner_in(row: Sequence[Any]) -> Person | None:
 def _named(name: str) -> str | None:
     """A name is one that holds a letter; a number in the place of a name names nobody."""
     return name if any(letter.isalpha() for letter in name) else None
-
-
-def in_order(people: list[Person]) -> tuple[Person, ...]:
-    """All who have the number, or who has it pinned; else the newest closed lead, which this call opens again (L12)."""
-    if len(people) > 1:
-        people = [one for one in people if not one.closed] or [max(people, key=lambda lead: lead.id)]
-        people = [one for one in people if one.pinned] or people
-        people.sort(key=lambda person: (_ORDER.index(person.kind), person.id))
-    return tuple(people)

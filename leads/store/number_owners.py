@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.people import Person
 from leads.store.base import UtcDateTime
-from leads.store.lookup import STATEMENT, in_order, owner_in
+from leads.store.lookup import STATEMENT, owners_by_number
 from leads.store.models import LeadChange, NumberChange, PhoneNumber
 
 MOST_CHANGES = 200
@@ -53,12 +53,8 @@ async def owners_of(session: AsyncSession, numbers: Collection[str]) -> Owners:
 
 async def _owners(session: AsyncSession, statement: TextClause, values: Mapping[str, Any]) -> Owners:
     """Read the owners; closed leads have no place in a copy."""
-    people: dict[str, list[Person]] = {}
-    for row in await session.execute(statement, values):
-        owners = people.setdefault(row[0], [])
-        if (person := owner_in(row)) is not None and not person.closed:
-            owners.append(person)
-    return {number: in_order(owners) for number, owners in people.items()}
+    owners = owners_by_number((await session.execute(statement, values)).all())
+    return {number: tuple(one for one in people if not one.closed) for number, people in owners.items()}
 
 
 @dataclass(slots=True)

@@ -122,7 +122,7 @@ def _hold(connection: Connection, people: Collection[CallPerson]) -> None:
 
 
 def _owners(connection: Connection, numbers: Iterable[str]) -> tuple[People, dict[str, int]]:
-    """Who has each number now, and the newest closed lead that had it.
+    """Who has each number now, and of the closed leads that had it the one closed last.
 
     An active lead excludes others; among counterparties that share a number the pinned one stands for all, else the
     first entered.
@@ -230,7 +230,14 @@ _OWNERS = (
     .outerjoin_from(_NUMBER.id.table, _CONTACT.id.table, _CONTACT.id == _NUMBER.contact_person_id)
     .outerjoin(_LEAD.id.table, _LEAD.id == _NUMBER.lead_id)
     .where(_NUMBER.number.in_(bindparam("numbers", expanding=True)))
-    .order_by(_NUMBER.on_active_lead.desc(), _NUMBER.pinned.desc(), _NUMBER.lead_id.desc(), _NUMBER.id)
+    .order_by(
+        _NUMBER.on_active_lead.desc(),
+        _NUMBER.pinned.desc(),
+        # By their keys, those of a file would be the newest, whenever they were closed.
+        _LEAD.closed_at.desc().nulls_last(),
+        _NUMBER.lead_id.desc(),
+        _NUMBER.id,
+    )
 )
 _OTHER = PhoneNumber.metadata.tables["phone_number"].alias("other").c
 _OF_CLOSED = (

@@ -280,6 +280,20 @@ async def test_a_closed_lead_comes_back_when_only_it_had_the_number(desk: Desk) 
         assert [tuple(row) for row in active] == [(2, CALLER), (3, OTHER), (2, "+380441112233")]
 
 
+async def test_of_the_leads_that_had_the_number_the_one_closed_last_comes_back(desk: Desk) -> None:
+    # A file of old leads was read after the newer one had been closed here.
+    old = {"status_id": 3, "created_at": NOW - timedelta(days=900), "updated_at": NOW}
+    await desk.change(
+        insert(Lead).values(id=1, name="closed here", closed_at=NOW - timedelta(days=2), **old),
+        insert(Lead).values(id=2, name="of a file", closed_at=NOW - timedelta(days=800), **old),
+        insert(PhoneNumber).values(number=CALLER, lead_id=1),
+        insert(PhoneNumber).values(number=CALLER, lead_id=2),
+    )
+    await desk.write(RINGING)
+    assert (await desk.call()).lead_id == 1
+    assert [lead.name for lead in await desk.leads() if lead.closed_at is None] == ["closed here"]
+
+
 async def test_a_closed_lead_stays_closed_where_a_counterparty_has_the_number(desk: Desk) -> None:
     await desk.change(
         _counterparty(id=5),

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,16 @@ async def test_finds_the_owners(
     async with people.read() as session:
         version = (await session.get_one(DirectoryVersion, 1)).version
     assert await lookup.find(number) == LookupAnswer(version, tuple(found))
+
+
+async def test_the_lead_that_was_closed_last_comes_back_whenever_it_was_entered(
+    people: Database, lookup: CallerLookup
+) -> None:
+    # Leads of a file are entered late, and were closed long ago.
+    async with people.write() as session:
+        await session.execute(update(Lead).where(Lead.id == 4).values(closed_at=NOW - timedelta(days=400)))
+    answer = await lookup.find("+380503334455")
+    assert [(person.name, person.closed) for person in answer.people] == [("Closed", True)]
 
 
 async def test_many_at_once_get_each_their_own(lookup: CallerLookup) -> None:
