@@ -219,7 +219,7 @@ def _in_order(rows: list[Sequence[Any]]) -> tuple[Person, ...]:
 
 
 def _closed(row: Sequence[Any]) -> tuple[Any, ...]:
-    """When a closed lead was closed, as the database writes it, for comparison; by keys alone those of a file are new."""
+    """When a closed lead was closed, to compare; by their keys those of a file would be the newest."""
     return row[18] is not None, row[18], row[2]
 
 
