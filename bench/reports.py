@@ -51,7 +51,8 @@ WITH later AS (
     SELECT p.lead_id, p.status_id, p.responsible_id, p.closed FROM lead_past p
     JOIN (SELECT min(id) AS id FROM lead_past WHERE until >= :end GROUP BY lead_id) first ON first.id = p.id
 ), lead_then AS (
-    SELECT l.id, l.source_id, l.created_at, l.closed_at, l.responsible_id AS now_responsible,
+    SELECT l.id, l.source_id, l.created_at, l.responsible_id AS now_responsible,
+        CASE WHEN l.counterparty_id IS NOT NULL THEN l.closed_at END AS converted_at,
         CASE WHEN later.lead_id IS NULL THEN l.status_id ELSE later.status_id END AS status_id,
         CASE WHEN later.lead_id IS NULL THEN l.responsible_id ELSE later.responsible_id END AS responsible_id,
         CASE WHEN later.lead_id IS NULL THEN l.closed_at IS NOT NULL ELSE later.closed END AS closed
@@ -82,12 +83,12 @@ def leads_by_hand(*by: Dimension) -> str:
 ), facts AS (
     SELECT responsible_id AS employee, source_id, status_id, closed, id, 1 AS leads,
         CASE WHEN created_at >= :begin THEN 1 ELSE 0 END AS new, 0 AS calls, 0 AS converted,
-        CASE WHEN created_at >= :begin AND closed_at < :end THEN 1 ELSE 0 END AS converted_new
+        CASE WHEN created_at >= :begin AND converted_at < :end THEN 1 ELSE 0 END AS converted_new
     FROM lead_then WHERE created_at < :end
     UNION ALL
     SELECT CASE WHEN since.lead_id IS NULL THEN now_responsible ELSE since.responsible_id END,
         source_id, status_id, closed, id, 0, 0, 0, 1, 0
-    FROM lead_then LEFT JOIN since ON since.lead_id = id WHERE closed_at >= :begin AND closed_at < :end
+    FROM lead_then LEFT JOIN since ON since.lead_id = id WHERE converted_at >= :begin AND converted_at < :end
     UNION ALL
     SELECT coalesce(talker, responsible_id), source_id, status_id, closed, id, 0, 0, calls.calls, 0, 0
     FROM calls JOIN lead_then ON id = lead_id

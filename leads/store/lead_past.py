@@ -36,7 +36,8 @@ class LeadPast(Base):
 def leads_at(moment: datetime) -> Subquery:
     """All leads but those merged away, as they were just before `moment`; one made later as it began.
 
-    Columns: id, source_id, created_at, closed_at (as now), and of then: status_id, responsible_id, closed.
+    Columns: id, source_id, created_at, converted_at (as now; None where it is not known which counterparty a lead of a
+    file became), and of then: status_id, responsible_id, closed.
     """
     place = func.row_number().over(partition_by=LeadPast.lead_id, order_by=LeadPast.id).label("place")
     later = select(LeadPast, place).where(LeadPast.until >= moment).subquery("later")
@@ -50,7 +51,7 @@ def leads_at(moment: datetime) -> Subquery:
             Lead.id,
             Lead.source_id,
             Lead.created_at,
-            Lead.closed_at,
+            case((Lead.counterparty_id.is_not(None), Lead.closed_at)).label("converted_at"),
             then("status_id", Lead.status_id),
             then("responsible_id", Lead.responsible_id),
             then("closed", Lead.closed_at.is_not(None)),

@@ -4,8 +4,8 @@ Three kinds of facts are counted, each with whom and what it belongs to; figures
 
 - A lead made before the period's end, as it was at its end (status, responsible, open or closed) and with its present
   source; new, if it was made in the period. A new lead is converted if it was closed by the period's end and is still.
-- A conversion in the period belongs to who was responsible then. Only closing to a counterparty closes a lead, and a
-  lead that was opened again counts as not converted.
+- A conversion in the period belongs to who was responsible then. Only closing to a counterparty closes a lead here; a
+  closed lead of a file counts where its counterparty is known, and one that was opened again as not converted.
 - A call that began in the period belongs to who talked last in it, else to the lead's responsible.
 
 Leads that were merged into others count nowhere; their calls are the others'.
@@ -283,7 +283,7 @@ def _all_facts(period: Period) -> Iterator[_Facts]:
 def _leads(period: Period) -> _Facts:
     then = leads_at(period.end)
     new = then.c.created_at >= period.begin
-    converted = and_(new, then.c.closed_at < period.end)
+    converted = and_(new, then.c.converted_at < period.end)
     return _Facts(
         then,
         (then.c.created_at < period.end,),
@@ -308,7 +308,7 @@ def _conversions(period: Period) -> _Facts:
     responsible = case((since.c.lead_id.is_not(None), since.c.responsible_id), else_=Lead.responsible_id)
     return _Facts(
         tables,
-        (Lead.closed_at >= period.begin, Lead.closed_at < period.end),
+        (Lead.closed_at >= period.begin, Lead.closed_at < period.end, Lead.counterparty_id.is_not(None)),
         _belongs(then, responsible),
         {Figure.CONVERTED: literal(1)},
     )

@@ -19,14 +19,17 @@ from sqlalchemy import Connection, select
 
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.periods import Period
-from leads.store import lead_report
+from leads.store import imports, lead_report
 from leads.store.calls import CallWriter
 from leads.store.cards import CardError
 from leads.store.closing import Choice, choose_counterparty
 from leads.store.counterparty_card import CounterpartyEdit, save_counterparty
 from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
+from leads.store.import_tables import ImportKind
+from leads.store.imported_leads import LeadRow
 from leads.store.lead_card import LeadEdit, load_lead, save_lead
+from leads.store.lead_import import add_leads
 from leads.store.lead_report import Dimension, Figure, Key, LeadFigures, count_leads, groups_in_order, leads_behind
 from leads.store.long_reads import LongReads
 from leads.store.merging import merge_leads
@@ -203,6 +206,26 @@ async def test_a_period_holds_its_first_moment_and_not_the_next_ones(database: D
     figures = await reads.run(lambda connection: count_leads(connection, period, (), None))
     reads.close()
     assert figures[()] == LeadFigures(leads=2, new=1, calls=1)
+
+
+async def test_a_closed_lead_of_a_file_is_converted_where_it_is_known_what_it_became(database: Database) -> None:
+    period = PERIODS[1]
+    async with database.write() as session:
+        session.add(Employee(id=1, name="e1", created_at=BEGIN))
+        batch = await imports.begin(session, ImportKind.LEADS, "old.csv", 1, update_known=True, by=1, now=BEGIN)
+    edit = CounterpartyEdit("C", "", "", "", "", None, None, NUMBERS[:1], ())
+    await save_counterparty(database, None, 0, edit, by=1, clock=lambda: BEGIN, region="UA")
+    times = {"created_at": period.begin, "closed_at": period.begin + timedelta(hours=1), "responsible_id": 1}
+    rows = [LeadRow(line, "", (number,), **times) for line, number in enumerate(NUMBERS[:3])]
+    await database.run_write(lambda c: add_leads(c, batch, rows, by=1, now=period.end))
+    reads = LongReads(database)
+    figures = await reads.run(lambda connection: count_leads(connection, period, (Dimension.STATE,), None))
+    behind = await reads.run(
+        lambda connection: leads_behind(connection, period, Figure.CONVERTED, {}, None, after=0, most=9)
+    )
+    reads.close()
+    assert figures == {(1,): LeadFigures(leads=3, new=3, converted=1, converted_new=1)}
+    assert len(behind) == 1
 
 
 @pytest.mark.parametrize("seed", [2])
