@@ -96,7 +96,7 @@ class Call(Base):
         Index("ix_call_did_started_at", "did", "started_at"),
         partial_index("ix_call_pbx_parent_linkedid", "pbx", "parent_linkedid", where="parent_linkedid IS NOT NULL"),
         partial_index("ix_call_live", "started_at", where="phase < 3"),
-        partial_index("ix_call_recovered", "started_at", where="recovered"),
+        partial_index("ix_call_recovered", "ended_at", where="recovered"),
         CheckConstraint("phase BETWEEN 1 AND 3", name="phase"),
     )
 

@@ -1,11 +1,12 @@
 """How far Asterisk's own call records were read, when Leadline was last alive, and the outages on record (C3)."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import func, or_, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -124,16 +125,41 @@ def _lasting(pbx: str, kind: OutageKind) -> Any:
 
 async def outages(session: AsyncSession) -> Sequence[OutageLine]:
     """The outages, the last first, each with the calls of its time that were recovered."""
-    touched = and_(
-        Call.recovered,
-        or_(Outage.pbx == EVERY_PBX, Call.pbx == Outage.pbx),
-        or_(Outage.ended_at.is_(None), Call.started_at <= Outage.ended_at),
-        func.coalesce(Call.ended_at, Call.started_at) >= Outage.started_at,
+    newest = select(Outage).order_by(Outage.started_at.desc(), Outage.id.desc()).limit(MOST_OUTAGES)
+    rows = (await session.scalars(newest)).all()
+    recovered = await _recovered_since(session, min(row.started_at for row in rows)) if rows else {}
+    return [
+        OutageLine(row.pbx, row.kind, row.started_at, row.ended_at, _touching(recovered.get(row.pbx, ([], [])), row))
+        for row in rows
+    ]
+
+
+async def _recovered_since(session: AsyncSession, first: datetime) -> dict[str, tuple[list[datetime], list[datetime]]]:
+    """When the recovered calls began that had not ended before `first`, and when they ended: in order, by Asterisk.
+
+    They are read once for all outages, from the index of recovered calls. SQLite takes that only where the condition
+    is written as the index has it, and not for two ranges at once.
+    """
+    times = select(Call.pbx, Call.started_at, func.coalesce(Call.ended_at, Call.started_at)).where(
+        text("call.recovered")
     )
-    recovered = select(func.count()).where(touched).correlate(Outage).scalar_subquery()
-    rows = await session.execute(
-        select(Outage.pbx, Outage.kind, Outage.started_at, Outage.ended_at, recovered)
-        .order_by(Outage.started_at.desc(), Outage.id.desc())
-        .limit(MOST_OUTAGES)
-    )
-    return [OutageLine(*row) for row in rows]
+    ended = times.where(Call.ended_at >= first)
+    lasting = times.where(Call.ended_at.is_(None), Call.started_at >= first)
+    found: dict[str, tuple[list[datetime], list[datetime]]] = {}
+    for pbx, begin, end in await session.execute(union_all(ended, lasting)):
+        for key in (pbx, EVERY_PBX):
+            begins, ends = found.setdefault(key, ([], []))
+            begins.append(begin)
+            ends.append(end)
+    for begins, ends in found.values():
+        begins.sort()
+        ends.sort()
+    return found
+
+
+def _touching(calls: tuple[list[datetime], list[datetime]], outage: Outage) -> int:
+    """How many of these calls there were while it lasted: those begun by its end without those that ended before it."""
+    begins, ends = calls
+    begun = len(begins) if outage.ended_at is None else bisect_right(begins, outage.ended_at)
+    # Less than none: of an outage in which the clock was set back.
+    return max(0, begun - bisect_left(ends, outage.started_at))
