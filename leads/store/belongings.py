@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from leads.store.follow_up import answer_missed
 from leads.store.models import Call, Change, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.plans import move_plans
@@ -28,19 +29,24 @@ async def move_belongings(session: AsyncSession, lead_id: int, to: CallPerson, n
     """
     await move_plans(session, lead_id, to, now)
     await move_tasks(session, lead_id, to)
-    if to.lead_id is None:
-        return
+    if to.lead_id is not None:
+        await _move_past(session, lead_id, to.lead_id)
+    await (await session.connection()).run_sync(answer_missed, to)
+
+
+async def _move_past(session: AsyncSession, lead_id: int, to: int) -> None:
+    """What was with a lead was with the one that it is merged into."""
     for owned in (Call, Change):
         await session.execute(
             update(owned)
             .where(owned.lead_id == lead_id)
-            .values(lead_id=to.lead_id)
+            .values(lead_id=to)
             .execution_options(synchronize_session=False)
         )
     # Leads that were merged into this one before: their addresses lead to the survivor at once.
     await session.execute(
         update(Lead)
         .where(Lead.merged_into_id == lead_id)
-        .values(merged_into_id=to.lead_id)
+        .values(merged_into_id=to)
         .execution_options(synchronize_session=False)
     )

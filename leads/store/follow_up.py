@@ -14,6 +14,7 @@ from leads.domain.calls import Direction
 from leads.domain.follow_up import Outcome
 from leads.store.bulk import time_for, write_rows
 from leads.store.models import Lead
+from leads.store.people_of_calls import CallPerson
 from leads.store.stored_calls import StoredCall
 
 BEFORE_BUTTON = timedelta(seconds=5)
@@ -45,6 +46,12 @@ def follow_up(connection: Connection, calls: Sequence[StoredCall]) -> None:
         if person == "counterparty":
             pressed = [call for call, _key in talks if call.view.direction is Direction.OUTBOUND]
             write_rows(connection, _FULFIL_SHARED, [_fulfilment_of_button(connection, call) for call in pressed])
+
+
+def answer_missed(connection: Connection, person: CallPerson) -> None:
+    """Close a person's missed call if somebody talked with him after it: by what was another card until now (P7)."""
+    kind, key = ("counterparty", person.counterparty_id) if person.lead_id is None else ("lead", person.lead_id)
+    write_rows(connection, _ANSWERED_SINCE[kind], [(key, key, key)])
 
 
 def _asks_back(call: StoredCall, outcome: Outcome) -> bool:
@@ -111,7 +118,7 @@ def _counterparties_of_closed(connection: Connection, calls: Sequence[StoredCall
 def _statements(sql: str) -> dict[str, str]:
     """The statement for each kind of person; `became` is the column by which leads that ended are his."""
     return {
-        person: sql.format(person=person, became=became, talk_after=_TALK_AFTER)
+        person: sql.format(person=person, became=became, talk=_TALK, talk_after=_TALK_AFTER)
         for person, became in (("lead", "merged_into_id"), ("counterparty", "counterparty_id"))
     }
 
@@ -120,9 +127,8 @@ _LEAD = Lead.metadata.tables["lead"].c
 _CLOSED = select(_LEAD.id, _LEAD.counterparty_id).where(
     _LEAD.id.in_(bindparam("leads", expanding=True)), _LEAD.closed_at.is_not(None), _LEAD.counterparty_id.is_not(None)
 )
-_TALK_AFTER = (
-    "started_at > ? AND COALESCE(ended_at, started_at) > ? AND role = 'call' AND phase = 3 AND result = 'answered'"
-)
+_TALK = "role = 'call' AND phase = 3 AND result = 'answered'"
+_TALK_AFTER = f"started_at > ? AND COALESCE(ended_at, started_at) > ? AND {_TALK}"
 _FULFIL = _statements("""
     UPDATE planned_call
     SET state = 'done', closed_at = ?, call = ?, closed_by_id = ?, version = version + 1
@@ -162,4 +168,19 @@ _ATTEMPT = _statements("""
 _CALLED_BACK = _statements("""
     UPDATE task SET done_at = ?, done_by_id = ?
     WHERE {person}_id = ? AND kind = 'missed' AND done_at IS NULL AND missed_at <= ?
+""")
+_ANSWERED_SINCE = _statements("""
+    UPDATE task SET done_at = talk.until, done_by_id = talk.employee_id
+    FROM (
+        SELECT missed.id, COALESCE(said.ended_at, said.started_at) AS until, said.employee_id
+        FROM task AS missed JOIN (
+            SELECT ended_at, started_at, employee_id FROM call WHERE {person}_id = ? AND {talk}
+            UNION ALL
+            SELECT ended_at, started_at, employee_id FROM lead JOIN call ON lead_id = lead.id
+            WHERE lead.{became} = ? AND {talk}
+        ) AS said ON COALESCE(said.ended_at, said.started_at) > missed.missed_at
+        WHERE missed.{person}_id = ? AND missed.kind = 'missed' AND missed.done_at IS NULL
+        ORDER BY until LIMIT 1
+    ) AS talk
+    WHERE task.id = talk.id
 """)

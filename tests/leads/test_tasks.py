@@ -19,6 +19,7 @@ from leads.store.day_lists import open_tasks_for, ownerless_missed
 from leads.store.engine import Database
 from leads.store.leads import LeadFilter, LeadOrder, list_leads
 from leads.store.listing import Request
+from leads.store.merging import merge_leads
 from leads.store.models import Call, ContactPerson, Counterparty, Did, Employee, IgnoredNumber, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.task_tables import Note, Task
@@ -355,3 +356,46 @@ async def test_a_missed_call_of_a_lead_that_ends_is_whose_the_person_is_then(des
     async with desk.database.write() as session:
         await move_belongings(session, lead, goes_to, desk.now)
     assert (await _task(desk)).employee_id == 1
+
+
+@pytest.mark.parametrize("goes_to", ["older lead", "younger lead", "counterparty"])
+@pytest.mark.parametrize("missed_first", [True, False])
+async def test_who_was_talked_with_since_by_what_was_another_card_waits_no_more(
+    desk: Desk, goes_to: str, missed_first: bool
+) -> None:
+    missed_by, talked_by = (NUMBER, OTHER) if missed_first else (OTHER, NUMBER)
+    lead = await desk.lead(NUMBER)
+    desk.move(hours=1)
+    other = await (desk.counterparty(OTHER) if goes_to == "counterparty" else desk.lead(OTHER))
+    before = await desk.talk(talked_by)
+    desk.move(hours=1)
+    await desk.miss(missed_by)
+    assert (await _task(desk)).done_at is None
+    desk.move(hours=1)
+    first = await desk.talk(talked_by)
+    desk.move(hours=1)
+    await desk.talk(talked_by)
+    if goes_to == "counterparty":
+        await choose_counterparty(desk.database, lead, 1, Choice(other), by=2, clock=desk.clock)
+    else:
+        one, two = (lead, other) if goes_to == "older lead" else (other, lead)
+        await merge_leads(desk.database, one, 1, two, by=2, clock=desk.clock)
+    task = await _task(desk)
+    assert before.ended_at is not None
+    assert (task.done_at, task.done_by_id, task.reason) == (first.ended_at, 1, "")
+
+
+@pytest.mark.parametrize("goes_to", ["lead", "counterparty"])
+async def test_a_missed_call_waits_on_where_the_other_card_was_talked_with_before_it(desk: Desk, goes_to: str) -> None:
+    lead = await desk.lead(NUMBER)
+    other = await (desk.counterparty(OTHER) if goes_to == "counterparty" else desk.lead(OTHER))
+    await desk.miss(OTHER)
+    await desk.talk(OTHER)
+    await desk.talk(OTHER)
+    desk.move(hours=1)
+    await desk.miss(NUMBER)
+    if goes_to == "counterparty":
+        await choose_counterparty(desk.database, lead, 1, Choice(other), by=2, clock=desk.clock)
+    else:
+        await merge_leads(desk.database, lead, 1, other, by=2, clock=desk.clock)
+    assert [task.done_at is None for task in await _tasks(desk)] == [False, True]
