@@ -14,6 +14,7 @@ from leads.admin.rendering import redirect, render
 from leads.admin.sign_in import preferences_page
 from leads.store import duty
 from leads.store.company import GoneError
+from leads.store.days_off import clear_days_off
 
 routes = web.RouteTableDef()
 
@@ -93,7 +94,14 @@ async def add_holiday(request: web.Request) -> web.Response:
     async with panel.database.write() as session:
         await duty.add_holiday(session, day, name)
     await panel.directory.refresh()
-    return redirect(request, "/company/holidays", flash=_("Saved."))
+    return redirect(request, "/company/holidays", flash=await saved_days(request))
+
+
+async def saved_days(request: web.Request) -> str:
+    """Move what was planned for days on which nobody works any more, and say so; very many follow in the background."""
+    panel = panel_of(request)
+    moved = await clear_days_off(panel.database, panel.zone, panel.clock, by=viewer_of(request).id, most=1)
+    return _("Saved. Planned calls move to the next working days.") if moved else _("Saved.")
 
 
 @routes.post("/company/holidays/remove")

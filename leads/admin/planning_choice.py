@@ -4,6 +4,7 @@ from aiohttp import web
 from babel.dates import get_day_names
 
 from leads.admin.context import admin_only, panel_of
+from leads.admin.duty_pages import saved_days
 from leads.admin.forms import Form
 from leads.admin.guard import form_of
 from leads.admin.i18n import _, current_locale
@@ -27,7 +28,7 @@ async def choice_page(request: web.Request) -> web.Response:
 @routes.post(PAGE)
 @admin_only
 async def save_choice(request: web.Request) -> web.Response:
-    """Choose anew; what is planned already stays."""
+    """Choose anew; what is planned already stays, but for what falls on days that are no working days now."""
     panel, form = panel_of(request), form_of(request)
     days = [form.identifier("working_day", typed=value) for value in form.values("working_day")]
     if not days or not all(day in range(1, 8) for day in days):
@@ -46,7 +47,7 @@ async def save_choice(request: web.Request) -> web.Response:
     except SavedMeanwhileError:
         names = dict(_day_names())
         return _page(request, form.against(await _saved(request), {"working_day": lambda day: names[day]}), 409)
-    return redirect(request, PAGE, flash=_("Saved."))
+    return redirect(request, PAGE, flash=await saved_days(request))
 
 
 async def _saved(request: web.Request) -> Form:

@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leads.domain.duty import Absence, AbsenceKind, Shift, absences
+from leads.store.daily_plans import plan_day
 from leads.store.directory import DirectoryCache
+from leads.store.engine import Database
+from leads.store.lead_card import LeadEdit, create_lead
 from tests.admin.conftest import Clock, Company, Visitor
 
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -111,6 +114,26 @@ async def test_an_administrator_switches_for_others_and_nobody_else_does(
     assert (await admin.post(path, {"away": "1"})).status == 303
     assert directory.current.employees[company.maria].duty.away
     assert (await admin.post("/company/employees/999999/away", {"away": "1"})).status == 404
+
+
+async def test_what_was_planned_for_a_new_holiday_moves_and_the_card_tells_whose_doing_it_was(
+    admin: Visitor, company: Company, database: Database, clock: Clock
+) -> None:
+    edit = LeadEdit("Петро", ("+380501234567",), "", "", "", None, 2, company.yurii, None)
+    lead = await create_lead(database, edit, by=None, clock=clock, region="UA")
+    await plan_day(database, KYIV, clock)
+    assert "Mon, 9 Mar" in (await admin.get(f"/leads/{lead}")).text
+    made = await admin.post("/company/holidays", {"day": "2026-03-09", "name": "Свято"})
+    assert "Saved. Planned calls move to the next working days." in (await admin.get(made.location)).text
+    page = (await admin.get(f"/leads/{lead}")).text
+    assert "Tue, 10 Mar" in page
+    assert "<del>Mon, 9 Mar</del>" in page
+    fields = {"version": 1, "planning": 1, "any_conversation": 1, "daily_cap": 20, "working_day": [1, 3, 4, 5]}
+    saved = await admin.post("/company/planning", fields)
+    assert "Saved. Planned calls move to the next working days." in (await admin.get(saved.location)).text
+    assert "Wed, 11 Mar" in (await admin.get(f"/leads/{lead}")).text
+    again = await admin.post("/company/holidays", {"day": "2026-03-09", "name": "Свято весни"})
+    assert "Planned calls move" not in (await admin.get(again.location)).text
 
 
 async def test_holidays_are_added_named_anew_and_removed(admin: Visitor, directory: DirectoryCache) -> None:
