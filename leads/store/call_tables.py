@@ -43,7 +43,8 @@ class PhaseNumber(TypeDecorator[Phase]):
 class Call(Base):
     """One call, exactly once: by Asterisk server and linkedid; `phase` and `progress` tell the fuller of two views.
 
-    `channel` and source are those that the dialled number had when the call came; they stay as they were.
+    `channel` and source are those that the dialled number had when the call came; they stay as they were. It is with a
+    lead or with a counterparty, never with both.
     `halves` is empty but for a call of which nobody saw all: then it holds the views of those who saw something of it,
     of which the row is the sum; see leads.domain.views. `recovered` calls are told by what Asterisk kept of them.
     """

@@ -6,8 +6,9 @@ from datetime import datetime
 from enum import IntEnum, auto
 from typing import Any
 
-from sqlalchemy import ColumnElement, GenerativeSelect, Select
+from sqlalchemy import ColumnElement, GenerativeSelect, Select, UnaryExpression
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import operators
 
 MOST_COUNTED = 1000
 
@@ -108,3 +109,8 @@ class Total:
 
     number: int
     exact: bool
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column's value, for which no index is used: https://www.sqlite.org/optoverview.html (unary +)."""
+    return UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type)

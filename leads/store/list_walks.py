@@ -16,7 +16,6 @@ from sqlalchemy import (
     GenerativeSelect,
     Select,
     Subquery,
-    UnaryExpression,
     and_,
     case,
     func,
@@ -32,7 +31,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from leads.store.list_shapes import MOST_COUNTED, Group, Index, Place, Segments, Source
+from leads.store.list_shapes import MOST_COUNTED, Group, Index, Place, Segments, Source, unindexed
 
 GROUPS_AT_ONCE = 4
 """Groups that are sorted by one statement; each further one takes twice as many."""
@@ -203,12 +202,12 @@ def _met(source: Source, window_with: Callable[[Any], Subquery], search: Search)
 
 
 def without_index(source: Source, met: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The same condition, for which SQLite uses no index: https://www.sqlite.org/optoverview.html (unary +)."""
+    """The same condition, for which SQLite uses no index of the list's table."""
     of_list = source.id.class_.__table__
 
     def hide(element: Any, **_kw: Any) -> Any:
         if isinstance(element, Column) and element.table is of_list:
-            return UnaryExpression(element, operator=operators.custom_op("+"), type_=element.type)
+            return unindexed(element)
         return None
 
     return replacement_traverse(met, {}, hide)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, or_,
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.visibility import Scope
-from leads.store.list_shapes import Condition
+from leads.store.list_shapes import Condition, unindexed
 from leads.store.models import Call, ContactPerson, Counterparty, Lead
 from leads.store.task_tables import Task
 
@@ -24,8 +24,10 @@ def leads_in_charge(scope: frozenset[int]) -> ColumnElement[bool]:
 
 def leads_worked_on(scope: frozenset[int]) -> Condition:
     """Leads with a call in which somebody of `scope` talked, or with an open task of somebody of them."""
-    was_on, to_do = Call.employee_id.in_(scope), _has_to_do(scope)
-    check = or_(exists().where(Call.lead_id == Lead.id, was_on), exists().where(Task.lead_id == Lead.id, to_do))
+    check = or_(
+        exists().where(Call.lead_id == Lead.id, Call.employee_id.in_(scope)),
+        exists().where(Task.lead_id == Lead.id, _of_the_card(scope)),
+    )
     return Condition(check, union_all(*_ids_worked_on(scope)))
 
 
@@ -40,17 +42,18 @@ def counterparties_of(scope: frozenset[int]) -> Condition:
     mine = Counterparty.responsible_id.in_(scope)
     contact = ContactPerson.responsible_id.in_(scope)
     was_on, to_do = Call.employee_id.in_(scope), _has_to_do(scope)
+    of_lead, of_none = exists().where(Call.lead_id == Lead.id, was_on), Call.lead_id.is_(None)
     check = or_(
         mine,
         exists().where(ContactPerson.counterparty_id == Counterparty.id, contact),
-        exists().where(Call.counterparty_id == Counterparty.id, was_on),
-        exists().where(Lead.counterparty_id == Counterparty.id, Call.lead_id == Lead.id, was_on),
-        exists().where(Task.counterparty_id == Counterparty.id, to_do),
+        exists().where(Call.counterparty_id == Counterparty.id, of_none, was_on),
+        exists().where(Lead.counterparty_id == Counterparty.id, of_lead),
+        exists().where(Task.counterparty_id == Counterparty.id, _of_the_card(scope)),
     )
     ids: CompoundSelect[Any] = union_all(
         select(Counterparty.id).where(mine),
         select(ContactPerson.counterparty_id).where(contact),
-        select(Call.counterparty_id).where(was_on, Call.counterparty_id.is_not(None)),
+        select(Call.counterparty_id).where(was_on, of_none, Call.counterparty_id.is_not(None)),
         select(Lead.counterparty_id)
         .join(Call, Call.lead_id == Lead.id)
         .where(was_on, Lead.counterparty_id.is_not(None)),
@@ -64,6 +67,11 @@ def _ids_worked_on(scope: frozenset[int]) -> tuple[Select[Any], Select[Any]]:
         select(Call.lead_id).where(Call.employee_id.in_(scope), Call.lead_id.is_not(None)),
         select(Task.lead_id).where(_has_to_do(scope), Task.lead_id.is_not(None)),
     )
+
+
+def _of_the_card(scope: frozenset[int]) -> ColumnElement[bool]:
+    """As `_has_to_do`, of one card's tasks: SQLite would look through all that somebody has to do."""
+    return and_(unindexed(Task.__table__.c.employee_id).in_(scope), Task.done_at.is_(None))
 
 
 def _has_to_do(scope: frozenset[int]) -> ColumnElement[bool]:

@@ -454,6 +454,9 @@ class World:
         for number, lead, into, card, failed in calls:
             assert number in (IGNORED, MOBILE) or failed or (lead, card) != (None, None), "a call is with its person"
             assert into is None, "calls of a merged lead are the survivor's"
+            assert None in (lead, card), (
+                "what a counterparty's employees talked in is found by its calls without a lead"
+            )
         assert not vain, "calls that failed make no lead (L1)"
         assert not stray, "what is to be done with a lead goes along when it ends (L5, L15)"
         await self._check_derived()

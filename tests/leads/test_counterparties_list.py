@@ -14,6 +14,7 @@ from leads.store.list_shapes import Total
 from leads.store.listing import Request
 from leads.store.models import Counterparty, Employee
 from leads.store.narrowing import Stretch
+from leads.store.visibility import counterparty_is_visible, lead_is_visible
 from tests.leads.query_plans import plans, statements
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,3 +124,16 @@ async def test_folders_are_found_without_passing_all_that_is_in_them(database: D
         steps = [step for how in (await plans(database, seen)).values() for step in how if "counterparty" in step]
         assert steps
         assert all(step.endswith("ix_counterparty_folder_sort_name_id (folder>?)") for step in steps), steps
+
+
+async def test_who_may_see_a_card_is_asked_of_the_card(database: Database) -> None:
+    """Not of all that somebody ever talked in: among 900,000 calls a search for three digits took him 8 s."""
+    with statements() as seen:
+        async with database.read() as session:
+            await counterparty_is_visible(session, 1, frozenset({1, 2}))
+            await lead_is_visible(session, 1, frozenset({1, 2}))
+    if database.dialect == "sqlite":
+        steps = [step for how in (await plans(database, seen)).values() for step in how]
+        looked_at = [step for step in steps if "call" in step or "task" in step]
+        assert len(looked_at) == 5, steps
+        assert all("lead_id=?" in step or "counterparty_id=?" in step for step in looked_at), looked_at
