@@ -10,6 +10,7 @@ from dialplan.plan import NOTHING
 from dialplan.words import OUTGOING_KEY, PHONE_KEY, RECORD_FAMILY
 from leadline.demo.sipp import await_value
 from leadline.demo.voice import Voice
+from tests.lab.handed_over import await_together
 from tests.lab.recorded import await_written, recordings_in
 from tests.lab.stage.ends import Caller, Interval, Phone, Ringing
 from tests.lab.stage.stage import Scene, Stage
@@ -138,6 +139,7 @@ def test_an_attended_transfer_does_not_end_it(scene: Scene, files: Files) -> Non
         asking = scene.call_from(first, second.user)
         second.await_call().answer()
         asking.await_answer()
+        await_together(scene.stage.asterisk, first.user, second.user)
         talk_for(1)
         talk.refer(second.user, replaces=asking)
         talk.await_over()
@@ -152,6 +154,7 @@ def test_a_transfer_by_keys_does_not_end_it(scene: Scene, files: Files) -> None:
     with Voice(caller.messages()):
         talk.dtmf(f"*2{second.user}")
         second.await_call().answer()
+        await_together(scene.stage.asterisk, first.user, second.user)
         talk_for(1)
         talk.bye()
         talk_for(1.5)
@@ -176,6 +179,7 @@ def test_an_outgoing_call_is_recorded_on_the_line_that_was_dialled(scene: Scene,
         elif story == "attended":
             asking = scene.call_from(first, second.user)
             second.await_call().answer()
+            await_together(scene.stage.asterisk, first.user, second.user)
             caller.refer(second.user, replaces=asking.await_answer())
             caller.await_over()
         talk_for(1.5)

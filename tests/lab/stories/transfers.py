@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tests.lab.handed_over import await_handed_over
+from tests.lab.handed_over import await_handed_over, await_together
 from tests.lab.stage.ends import Interval, Phone, Ringing
 from tests.lab.stage.expected import ExpectedCall, ExpectedLeg, ExpectedTransfer, seconds, total
 from tests.lab.stage.stage import Scene
@@ -79,6 +79,7 @@ def _attended_by_keys(end: End) -> Story:
         end(target)
         time.sleep(TALK)
         if target.seen.answered_at:
+            await_together(scene.stage.asterisk, talk.olena.user, andriy.user)
             talk.ringing.bye()
             return _handed_on(talk, andriy, target, "attended")
         time.sleep(TALK)
