@@ -74,9 +74,10 @@ async def counterparty_list(request: web.Request) -> web.Response:
     panel, viewer = panel_of(request), viewer_of(request)
     wanted, asked = asked_counterparties(request, forgiving=True)
     async with panel.database.read() as session:
-        page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope)
+        became = await panel.roster.became(session, viewer.scope)
+        page = await list_counterparties(session, wanted, asked.sort, asked.place, viewer.scope, became=became)
         people = await employees(session)
-        folder_names = await folders(session, viewer.scope)
+        folder_names = await folders(session, viewer.scope, became)
         statuses = await pages.status_choices(session, StatusSet.COUNTERPARTIES)
     return render(
         request,
@@ -265,7 +266,7 @@ async def _page(
         persons=persons_of(form),
         blank=blank_person(),
         people=await pages.people_choices(session, *present),
-        folders=await folders(session, viewer.scope),
+        folders=await folders(session, viewer.scope, await panel.roster.became(session, viewer.scope)),
         name_languages=pages.language_choices(),
         leads_to_open=await visible_leads(session, [lead.id for lead in card.leads] if card else (), viewer.scope),
         **(await _doings(request, session, card.id) if card else {}),

@@ -89,7 +89,10 @@ async def export_counterparties(request: web.Request) -> web.StreamResponse:
         sources = dict(await source_names(session))
     await _note(panel, "counterparty")
     chunks = exported_counterparties(
-        panel.database, wanted, asked.sort, descending=asked.place.descending, scope=viewer.scope
+        *(panel.database, wanted, asked.sort),
+        descending=asked.place.descending,
+        scope=viewer.scope,
+        know=panel.roster.became,
     )
 
     async def rows() -> AsyncIterator[list[Row]]:

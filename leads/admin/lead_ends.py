@@ -162,9 +162,11 @@ async def _open_lead(session: AsyncSession, request: web.Request) -> LeadCard:
 
 async def _choose_page(request: web.Request, session: AsyncSession, lead: LeadCard) -> web.Response:
     query = Query(request, forgiving=True)
-    wanted = CounterpartyFilter(search=searched(query.words("q"), panel_of(request).region))
+    panel, viewer = panel_of(request), viewer_of(request)
+    wanted = CounterpartyFilter(search=searched(query.words("q"), panel.region))
+    became = await panel.roster.became(session, viewer.scope)
     page = await list_counterparties(
-        session, wanted, CounterpartyOrder.NAME, Request(MOST_FOUND, False), viewer_of(request).scope
+        session, wanted, CounterpartyOrder.NAME, Request(MOST_FOUND, False), viewer.scope, became=became
     )
     return render(
         request, "leads/choose.html", status=422 if query.errors else 200, lead=lead, query=query, rows=page.rows

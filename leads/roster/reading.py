@@ -29,7 +29,8 @@ _MICROSECONDS = {
 }
 _LEADS = (
     "SELECT id, CASE WHEN merged_into_id IS NULL THEN list_state ELSE {merged} END, status_id, "
-    "coalesce(responsible_id, 0), coalesce(source_id, 0), {created}, {last_call}, sort_name, main_number, search_text "
+    "coalesce(responsible_id, 0), coalesce(source_id, 0), coalesce(counterparty_id, 0), {created}, {last_call}, "
+    "sort_name, main_number, search_text "
     "FROM lead WHERE {which} ORDER BY id"
 )
 _OTHER_NUMBERS = "SELECT lead_id, number FROM phone_number WHERE position > 0 AND {which} ORDER BY lead_id, id"
@@ -86,9 +87,9 @@ async def _read(session: AsyncSession, which: tuple[str, str], values: Mapping[s
         others.setdefault(owner, []).append(number)
     found: list[ListedLead] = []
     for row in leads:
-        last_call = NEVER if row[6] is None else row[6]
+        last_call = NEVER if row[7] is None else row[7]
         numbers = "\n".join(others.get(row[0], ()))
-        found.append(ListedLead._make((*row[:6], last_call, *row[7:], numbers, _NOBODY)))
+        found.append(ListedLead._make((*row[:7], last_call, *row[8:], numbers, _NOBODY)))
     return found
 
 

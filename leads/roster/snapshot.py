@@ -21,10 +21,10 @@ Slots = NDArray[np.int32]
 
 
 class ListedLead(NamedTuple):
-    """What lists sort, filter and search by; moments in microseconds since 1970, 0 for nobody and no source.
+    """What lists sort, filter and search by; moments in microseconds since 1970, 0 for nobody, no source, none.
 
-    `numbers` are all but the main one, in lines; `workers` the employees who talked in its calls, or have something to
-    do about it.
+    `counterparty` is the one that it became, `numbers` are all but the main one, in lines, `workers` the employees who
+    talked in its calls, or have something to do about it.
     """
 
     id: int
@@ -32,6 +32,7 @@ class ListedLead(NamedTuple):
     status: int
     responsible: int
     source: int
+    counterparty: int
     created: int
     last_call: int
     name: str
@@ -42,7 +43,7 @@ class ListedLead(NamedTuple):
 
 
 COLUMNS = {"id": np.int32, "state": np.uint8, "status": np.int32, "responsible": np.int32, "source": np.int32}
-COLUMNS |= {"created": np.int64, "last_call": np.int64}
+COLUMNS |= {"counterparty": np.int32, "created": np.int64, "last_call": np.int64}
 TEXTS = ("name", "number", "search", "numbers")
 GROUPED = {LeadOrder.STATUS: "status", LeadOrder.RESPONSIBLE: "responsible", LeadOrder.SOURCE: "source"}
 """Orders by a column of ids, within which leads go by name."""

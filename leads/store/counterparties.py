@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.statuses import StatusSet
+from leads.domain.visibility import Scope
 from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.leads import NOBODY, employees
 from leads.store.list_shapes import Condition, Group, Index, Source, Total
@@ -19,7 +20,7 @@ from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, 
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
 from leads.store.search import search_patterns
 from leads.store.statuses import status_names
-from leads.store.visibility import counterparties_of
+from leads.store.visibility import Became, counterparties_of
 
 
 class CounterpartyOrder(StrEnum):
@@ -87,10 +88,12 @@ async def list_counterparties(
     wanted: CounterpartyFilter,
     order: CounterpartyOrder,
     request: Request,
-    scope: frozenset[int] | None,
+    scope: Scope,
+    *,
+    became: Became = None,
 ) -> CounterpartyPage:
-    """Read one page of the counterparties that a viewer may see; the arguments are as for list_leads."""
-    page = await find_counterparties(session, wanted, order, request, scope)
+    """Read one page of the counterparties that a viewer may see; the arguments are as for find_counterparties."""
+    page = await find_counterparties(session, wanted, order, request, scope, became=became)
     return CounterpartyPage(await _rows(session, page.ids), page.before, page.after, page.total)
 
 
@@ -99,9 +102,11 @@ async def find_counterparties(
     wanted: CounterpartyFilter,
     order: CounterpartyOrder,
     request: Request,
-    scope: frozenset[int] | None,
+    scope: Scope,
+    *,
+    became: Became = None,
 ) -> Page:
-    """The ids of one page of the list; the arguments are as for list_leads."""
+    """The ids of one page of the list; the arguments are as for list_leads, and `became` as for counterparties_of."""
     dialect = (await session.connection()).dialect.name
     conditions = [
         *searches(dialect, Counterparty, search_patterns(wanted.search)),
@@ -110,16 +115,17 @@ async def find_counterparties(
         *number_holds(dialect, Counterparty, wanted.number),
     ]
     if scope is not None:
-        conditions.append(counterparties_of(scope))
+        conditions.append(counterparties_of(scope, became, dialect))
     source = await _source(session, wanted, order, tuple(conditions))
     return await read_page(session, [source], request)
 
 
-async def folders(session: AsyncSession, scope: frozenset[int] | None = None) -> list[str]:
-    """The folders in use, of the counterparties that somebody with this scope may see; None for all."""
+async def folders(session: AsyncSession, scope: Scope = None, became: Became = None) -> list[str]:
+    """The folders in use, of the counterparties that somebody with this scope may see, as find_counterparties."""
     if scope is not None:
+        dialect = (await session.connection()).dialect.name
         statement = select(Counterparty.folder).where(Counterparty.folder != "").distinct()
-        statement = statement.where(Counterparty.id.in_(counterparties_of(scope).ids))
+        statement = statement.where(Counterparty.id.in_(counterparties_of(scope, became, dialect).ids))
         return sorted(await session.scalars(statement), key=str.casefold)
     # From each folder to the next in their index: to pass all counterparties of each takes longer than their list.
     first = select(func.min(Counterparty.folder).label("folder")).where(Counterparty.folder > "").cte(recursive=True)

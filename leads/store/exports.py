@@ -19,6 +19,7 @@ from leads.store.engine import Database
 from leads.store.leads import Find, LeadFilter, LeadOrder, find_leads
 from leads.store.listing import Page, Request
 from leads.store.models import ContactPerson, Counterparty, Lead, PhoneNumber
+from leads.store.visibility import KnowBecame
 
 CHUNK = 200
 """Few enough that nobody waits for the loop while they are written."""
@@ -99,11 +100,17 @@ async def exported_counterparties(
     *,
     descending: bool,
     scope: Scope,
+    know: KnowBecame | None = None,
 ) -> AsyncIterator[list[ExportedCounterparty]]:
-    """All counterparties of a list in its order, chunk by chunk; the arguments are as for list_counterparties."""
+    """All counterparties of a list in its order, chunk by chunk; the arguments are as for list_counterparties.
+
+    `know` tells what find_counterparties takes as `became`.
+    """
 
     async def find(session: AsyncSession, request: Request) -> Page:
-        return await find_counterparties(session, wanted, order, request, scope)
+        return await find_counterparties(
+            session, wanted, order, request, scope, became=know and await know(session, scope)
+        )
 
     async for rows in _chunks(database, find, _counterparties, descending=descending):
         yield rows

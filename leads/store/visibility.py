@@ -5,16 +5,34 @@ Lists, cards, search, counts, files and whatever shows a card ask here. A card i
 before, or who has an open task about it; the rule of scopes is in leads.domain.visibility.
 """
 
-from collections.abc import Collection
+import json
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, or_, select, union_all
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.visibility import Scope
 from leads.store.list_shapes import Condition, unindexed
 from leads.store.models import Call, ContactPerson, Counterparty, Lead
 from leads.store.task_tables import Task
+
+Became = Sequence[int] | None
+"""The counterparties that leads became with which somebody had talked; None where that is not known."""
+KnowBecame = Callable[[AsyncSession, Scope], Awaitable[Became]]
 
 
 def leads_in_charge(scope: frozenset[int]) -> ColumnElement[bool]:
@@ -37,8 +55,12 @@ def leads_of(scope: frozenset[int]) -> Condition:
     return Condition(or_(mine, worked_on.check), union_all(select(Lead.id).where(mine), *_ids_worked_on(scope)))
 
 
-def counterparties_of(scope: frozenset[int]) -> Condition:
-    """The counterparties that somebody with this scope may see."""
+def counterparties_of(scope: frozenset[int], became: Became = None, dialect: str = "sqlite") -> Condition:
+    """The counterparties that somebody with this scope may see.
+
+    `became` are those that leads became with which somebody of `scope` had talked, where that is known already: to find
+    them in the database each of these leads must be looked at.
+    """
     mine = Counterparty.responsible_id.in_(scope)
     contact = ContactPerson.responsible_id.in_(scope)
     was_on, to_do = Call.employee_id.in_(scope), _has_to_do(scope)
@@ -54,12 +76,22 @@ def counterparties_of(scope: frozenset[int]) -> Condition:
         select(Counterparty.id).where(mine),
         select(ContactPerson.counterparty_id).where(contact),
         select(Call.counterparty_id).where(was_on, of_none, Call.counterparty_id.is_not(None)),
-        select(Lead.counterparty_id)
-        .join(Call, Call.lead_id == Lead.id)
-        .where(was_on, Lead.counterparty_id.is_not(None)),
+        _became(scope) if became is None else _among(became, dialect),
         select(Task.counterparty_id).where(to_do, Task.counterparty_id.is_not(None)),
     )
     return Condition(check, ids)
+
+
+def _became(scope: frozenset[int]) -> Select[Any]:
+    talked = select(Lead.counterparty_id).join(Call, Call.lead_id == Lead.id).where(Call.employee_id.in_(scope))
+    return talked.where(Lead.counterparty_id.is_not(None))
+
+
+def _among(ids: Sequence[int], dialect: str) -> Select[Any]:
+    """Known ids as rows, however many, by one value."""
+    if dialect == "postgresql":
+        return select(func.unnest(literal([*ids], ARRAY(Integer))).column_valued("known"))
+    return select(func.json_each(json.dumps([*ids])).table_valued("value").c.value)
 
 
 def _ids_worked_on(scope: frozenset[int]) -> tuple[Select[Any], Select[Any]]:

@@ -21,11 +21,12 @@ from leads.roster import finding, reading, roster
 from leads.roster.reading import Position, read_some
 from leads.roster.roster import LeadRoster
 from leads.roster.snapshot import ListedLead
+from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, find_counterparties, folders
 from leads.store.engine import Database
 from leads.store.leads import NOBODY, Find, LeadFilter, LeadOrder, LeadState, find_leads
 from leads.store.list_shapes import Key, Place
 from leads.store.listing import Page, Request
-from leads.store.models import Call, Employee, Lead, LeadChange, PhoneNumber, Source
+from leads.store.models import Call, Counterparty, Employee, Lead, LeadChange, PhoneNumber, Source
 from leads.store.narrowing import Stretch
 from leads.store.number_owners import forget_changes
 from leads.store.search import search_text, sort_key
@@ -507,3 +508,62 @@ async def test_a_server_whose_clock_is_ahead_forgets_no_notes_that_others_have_n
         async with asyncio.timeout(20):
             await done.wait()
     assert noted == [7]
+
+
+async def _end_some(database: Database, dice: random.Random) -> None:
+    """Some leads become counterparties, some of those are leads again, some are talked with."""
+    async with database.write() as session:
+        for lead in dice.sample(list(await session.scalars(select(Lead).order_by(Lead.id))), 30):
+            ends = lead.closed_at is None
+            lead.closed_at = NOW if ends else None
+            lead.counterparty_id = dice.randrange(1, 21) if ends else None
+            if ends:
+                await session.execute(delete(Task).where(Task.lead_id == lead.id))
+            if dice.random() < 0.5:
+                call = _call(lead.id, dice.randrange(10**6))
+                call.employee_id = dice.choice((None, *PEOPLE))
+                session.add(call)
+
+
+async def _counterparties(session: AsyncSession, scope: Scope, became: Sequence[int] | None) -> Any:
+    found: list[Any] = [await folders(session, scope, became)]
+    for wanted, order in product((CounterpartyFilter(), CounterpartyFilter(search="c 1")), CounterpartyOrder):
+        request: Request | None = Request(4)
+        while request is not None:
+            page = await find_counterparties(session, wanted, order, request, scope, became=became)
+            found.append(page)
+            request = Request(4, after=page.after) if page.after else None
+    return found
+
+
+async def test_an_employee_sees_what_leads_became_from_memory_as_from_the_database(database: Database) -> None:
+    dice = random.Random(21)
+    await _fill(database, dice)
+    async with database.write() as session:
+        await session.execute(update(Lead).values(closed_at=None))
+        for number in range(1, 21):
+            names = {"name": f"C {number}", "sort_name": f"c {number:02}", "search_text": search_text(f"C {number}")}
+            dates = {"created_at": NOW, "updated_at": NOW}
+            session.add(
+                Counterparty(**names, **dates, folder=f"f{number % 3}", responsible_id=dice.choice((None, 1, 2)))
+            )
+            own = _call(1, -number)
+            own.lead_id, own.counterparty_id, own.employee_id = None, number, dice.choice((None, 3))
+            session.add(own)
+    kept = LeadRoster(database, smallest=1)
+    await kept.read_all()
+    seen = set()
+    for _ in range(6):
+        await _end_some(database, dice)
+        async with database.read() as session:
+            for scope in (frozenset({1}), frozenset({3}), frozenset({2, 3}), frozenset({9})):
+                became = await kept.became(session, scope)
+                assert became is not None
+                assert await _counterparties(session, scope, became) == await _counterparties(session, scope, None)
+                seen.add((len(scope), tuple(became)))
+            assert await kept.became(session, None) is None
+        if kept.changed > 60:
+            await kept.read_all()
+    assert len(seen) > 10
+    async with database.read() as session:
+        assert await LeadRoster(database).became(session, frozenset({1})) is None
