@@ -5,7 +5,7 @@ A slow browser can take a file for hours; whoever was signed out, has left or lo
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
@@ -18,15 +18,27 @@ LOOK_SECONDS = 2.0
 """How often it is asked whether who downloads still may: what goes on is to end within five seconds."""
 
 
-async def send(request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
+async def send(
+    request: web.Request,
+    response: web.StreamResponse,
+    chunks: AsyncIterator[bytes],
+    still_may: Callable[[], Awaitable[bool]] | None = None,
+) -> None:
     """Send the chunks after the response's head, if more than that was asked for.
 
     A file that is broken off never looks like a whole one.
+
+    Args:
+        request: what was asked.
+        response: the answer's head.
+        chunks: what follows it.
+        still_may: tells whether it may go on; without it the session and the right to the page do.
     """
+    may = still_may or (lambda: _still_may(request))
     whole = False
     try:
         await response.prepare(request)
-        whole = request.method == "HEAD" or await _sent(request, response, chunks)
+        whole = request.method == "HEAD" or await _sent(response, chunks, may)
     except (OSError, TimeoutError):
         pass  # The browser was closed.
     finally:
@@ -34,11 +46,13 @@ async def send(request: web.Request, response: web.StreamResponse, chunks: Async
             request.transport.abort()
 
 
-async def _sent(request: web.Request, response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> bool:
+async def _sent(
+    response: web.StreamResponse, chunks: AsyncIterator[bytes], still_may: Callable[[], Awaitable[bool]]
+) -> bool:
     looked = time.monotonic()
     async for chunk in chunks:
         if time.monotonic() - looked >= LOOK_SECONDS:
-            if not await _still_may(request):
+            if not await still_may():
                 return False
             looked = time.monotonic()
         async with asyncio.timeout(WRITE_SECONDS):

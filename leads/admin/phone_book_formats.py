@@ -8,6 +8,9 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _LONGEST_LINE = 75
 """Bytes of a line in a vCard; what is longer goes on in the next."""
 
+_GRANDSTREAM_TYPES = ("Work", "Home", "Mobile")
+"""A contact of a Grandstream has one number of each type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -35,15 +38,19 @@ def yealink(lines: Iterable[Line]) -> str:
 
 
 def grandstream(lines: Iterable[Line]) -> str:
-    """Entries for Grandstream's phone book that it downloads."""
+    """Entries for Grandstream's phone book that it downloads; numbers that a contact cannot hold go into another."""
+    most = len(_GRANDSTREAM_TYPES)
+    pieces = (
+        (line.name, line.numbers[begin : begin + most]) for line in lines for begin in range(0, len(line.numbers), most)
+    )
     contacts = "".join(
-        f"<Contact><id>{place}</id><FirstName></FirstName><LastName>{_text(line.name)}</LastName>"
+        f"<Contact><id>{place}</id><FirstName></FirstName><LastName>{_text(name)}</LastName>"
         + "".join(
-            f'<Phone type="Work"><phonenumber>{_text(number)}</phonenumber><accountindex>0</accountindex></Phone>'
-            for number in line.numbers
+            f'<Phone type="{kind}"><phonenumber>{_text(number)}</phonenumber><accountindex>0</accountindex></Phone>'
+            for kind, number in zip(_GRANDSTREAM_TYPES, numbers, strict=False)
         )
         + "</Contact>\n"
-        for place, line in enumerate(lines, 1)
+        for place, (name, numbers) in enumerate(pieces, 1)
     )
     return f"{_HEAD}<AddressBook>\n<version>1</version>\n{contacts}</AddressBook>\n"
 
@@ -64,6 +71,12 @@ def cisco(lines: Iterable[Line], next_address: str | None, words: Sequence[str])
         f"{_HEAD}<CiscoIPPhoneDirectory>\n<Title>Leadline</Title>\n<Prompt></Prompt>\n"
         f"{_entries(single)}{soft}</CiscoIPPhoneDirectory>\n"
     )
+
+
+def cisco_menu(name: str, address: str) -> str:
+    """What a phone's directoryURL must lead to: a menu, here of one book; a book itself it would not show there."""
+    item = f"<MenuItem><Name>{_text(name)}</Name><URL>{_text(address)}</URL></MenuItem>\n"
+    return f"{_HEAD}<CiscoIPPhoneMenu>\n<Title>{_text(name)}</Title>\n{item}</CiscoIPPhoneMenu>\n"
 
 
 def vcards(lines: Iterable[Line]) -> str:

@@ -7,7 +7,7 @@ as a hash, and never logged; it opens what the phone's owner may see at that mom
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -15,10 +15,11 @@ from aiohttp import web
 
 from leads.admin import cards
 from leads.admin.context import Panel, panel_of, public, viewer_of
+from leads.admin.downloads import send
 from leads.admin.forms import ID, Query
 from leads.admin.guard import form_of
 from leads.admin.i18n import _
-from leads.admin.phone_book_formats import Line, cisco, grandstream, vcards, yealink, yealink_menu
+from leads.admin.phone_book_formats import Line, cisco, cisco_menu, grandstream, vcards, yealink, yealink_menu
 from leads.admin.rendering import redirect, render
 from leads.admin.sign_in import address_of
 from leads.admin.throttle import Throttle
@@ -31,9 +32,9 @@ from leads.store.phone_book_pages import BookPart, Entry, book_parts, read_book,
 
 PhoneNames = Callable[[str, str | None, DisplayMode, int], str | None]
 """A name in the form of a display: name, its own language, what the display draws, its room; None shows nothing."""
-ENTRIES = {"yealink": 1000, "grandstream": 1900, "cisco": 32, "vcard": 500}
-"""How many entries go into one answer of each kind. A Cisco takes 32; a Grandstream keeps 2,000, so that some may be
-added before it has read all parts of its book."""
+ENTRIES = {"yealink": 1000, "grandstream": 1500, "cisco": 32, "vcard": 500}
+"""How many entries go into one answer of each kind. A Cisco takes 32; a Grandstream keeps 2,000 contacts: some entries
+need two, and some may be added before it has read all parts of its book."""
 MOST_PARTS = 99
 _MOST_IN_PART = 5000
 """However many were added to a part since its book was cut."""
@@ -99,6 +100,28 @@ class CutBooks:
             self._books.popitem(last=False)
 
 
+class OpenedKeys:
+    """Keys (their hashes) that opened a book, in bounded memory; whoever guesses beside them slows none down."""
+
+    def __init__(self) -> None:
+        """None has."""
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        """It opened one now; the key that did longest ago is forgotten where there is no room."""
+        self._keys[key] = None
+        self._keys.move_to_end(key)
+        while len(self._keys) > MOST_REMEMBERED:
+            self._keys.popitem(last=False)
+
+    def discard(self, key: str) -> None:
+        """It opens none any more."""
+        self._keys.pop(key, None)
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneBooks:
     """What phone books need of the panel: names as displays show them, and limits of their own."""
@@ -107,6 +130,7 @@ class PhoneBooks:
     guesses: Throttle
     pace: Pace
     cut: CutBooks
+    opened: OpenedKeys = field(default_factory=OpenedKeys)
 
 
 @routes.get(f"/phonebook/{_KEY}/yealink.xml")
@@ -130,6 +154,14 @@ async def yealink_book(request: web.Request) -> web.Response:
 def _menu_item(request: web.Request, phone: BookPhone, part: BookPart) -> tuple[str, str]:
     last = "" if part.last is None else str(part.last)
     return _shown(panel_of(request), phone, part.name), _address(request, at=part.start, last=last)
+
+
+@routes.get(f"/phonebook/{_KEY}/cisco-menu.xml")
+@public
+async def cisco_entry(request: web.Request) -> web.Response:
+    """The book as an item of the menu that a phone's directoryURL adds to its own directories."""
+    await _find_phone(request)
+    return _xml(cisco_menu("Leadline", f"{_base(request)}/phonebook/{request.match_info['key']}/cisco.xml"))
 
 
 @routes.get(f"/phonebook/{_KEY}/cisco.xml")
@@ -190,12 +222,15 @@ async def vcard_book(request: web.Request) -> web.StreamResponse:
         "Content-Disposition": 'attachment; filename="contacts.vcf"',
     }
     response = web.StreamResponse(headers=headers)
-    try:
-        await response.prepare(request)
-        async for lines in _all_lines(panel_of(request), phone, scope):
-            await response.write(vcards(lines).encode())
-    except (OSError, TimeoutError):
-        pass  # Who asked is gone.
+    panel, hashed = panel_of(request), phone_book.key_hash(request.match_info["key"])
+
+    async def still_opens() -> bool:
+        async with panel.database.read() as session:
+            now = await phone_book.find_phone(session, hashed)
+        return now is not None and scope_of(now.employee_id, now.role, panel.directory.current) == scope
+
+    chunks = (vcards(lines).encode() async for lines in _all_lines(panel, phone, scope))
+    await send(request, response, chunks, still_opens)
     return response
 
 
@@ -226,19 +261,27 @@ async def revoke_key(request: web.Request) -> web.Response:
 
 
 async def _find_phone(request: web.Request) -> BookPhone:
-    """The phone whose key the address holds; strangers are slowed down before the database is asked."""
+    """The phone whose key the address holds; strangers are slowed down before the database is asked.
+
+    A phone that asks on with a key that has ended, or whoever guesses, keeps no other phone of its office waiting.
+    """
     panel = panel_of(request)
     books, hashed = panel.phone_books, phone_book.key_hash(request.match_info["key"])
     address = address_of(request, panel.behind_proxy)
-    wait = max(books.guesses.wait(hashed, address), books.pace.wait(hashed))
+    guessed = hashed not in books.opened
+    wait = max(books.guesses.wait(hashed, address) if guessed else timedelta(0), books.pace.wait(hashed))
     if wait:
         raise _too_often(wait)
-    books.guesses.count(hashed, address)
+    if guessed:
+        books.guesses.count_once(hashed, address)
     async with panel.database.read() as session:
         phone = await phone_book.find_phone(session, hashed)
     if phone is None:
+        books.opened.discard(hashed)
         raise web.HTTPNotFound(text=_("This key opens no phone book."))
-    books.guesses.succeeded(hashed, address)
+    if guessed:
+        books.guesses.succeeded(hashed, address)
+    books.opened.add(hashed)
     now = panel.clock()
     if phone.used_at is None or now - phone.used_at >= phone_book.USED_STEP:
         async with panel.database.write() as session:

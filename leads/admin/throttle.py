@@ -40,7 +40,15 @@ class Throttle:
 
     def count(self, login: str, address: str) -> None:
         """Count an attempt before its password is looked at, so that many at once cannot slip through together."""
-        for key in (("login", login), ("address", address)):
+        self._count(("login", login), ("address", address))
+
+    def count_once(self, login: str, address: str) -> None:
+        """Count an attempt, for its address only a login's first: who asks on with what was right once only errs."""
+        again = self._current(("login", login)) is not None
+        self._count(*[("login", login), ("address", address)][: 1 if again else 2])
+
+    def _count(self, *keys: tuple[str, str]) -> None:
+        for key in keys:
             record = self._current(key)
             self._records[key] = _Record(record.failures + 1 if record else 1, self._clock())
             self._records.move_to_end(key)

@@ -11,9 +11,11 @@ from yarl import URL
 
 from leads.admin import downloads, exports
 from leads.store.engine import Database
+from leads.store.lead_card import LeadEdit, create_lead
 from leads.store.leads import LeadOrder
 from leads.store.models import Employee, PanelSession
-from tests.admin.conftest import Company, Visitor
+from leads.store.phone_book import make_key
+from tests.admin.conftest import Clock, Company, Visitor
 
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"])
 
@@ -64,12 +66,20 @@ async def test_an_export_goes_on_only_for_who_may_have_it(
     assert (b"second" in taken) is (ends is None)
 
 
-async def test_whoever_asks_for_the_head_alone_gets_no_file(boss: Visitor) -> None:
+@pytest.mark.parametrize("what", ["list", "phone book"])
+async def test_whoever_asks_for_the_head_alone_gets_no_file(
+    boss: Visitor, database: Database, company: Company, what: str
+) -> None:
     """What follows on the connection would be taken for the next answer."""
+    path, edit = "/leads/export.csv", LeadEdit("Ліс", ("0501111111",), "", "", "", None, 1, company.yurii, None)
+    if what == "phone book":
+        await create_lead(database, edit, by=None, clock=Clock(), region="UA")
+        async with database.write() as session:
+            path = f"/phonebook/{await make_key(session, company.phone_101, Clock()())}/contacts.vcf"
     host, port = boss.base.removeprefix("http://").split(":")
     cookie = boss.client.cookie_jar.filter_cookies(URL(boss.base)).output(header="Cookie:", sep="\r\n")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"HEAD /leads/export.csv HTTP/1.1\r\nHost: {host}:{port}\r\n{cookie}\r\n".encode())
+    writer.write(f"HEAD {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{cookie}\r\n".encode())
     writer.write(b"Connection: close\r\n\r\n")
     answer = await reader.read()
     writer.close()

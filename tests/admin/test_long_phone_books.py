@@ -138,13 +138,13 @@ async def test_parts_and_pages_tell_every_entry_once_while_leads_are_added(
 ) -> None:
     phone = Phone(visitor(), database, clock, f"/phonebook/{key}")
     _assert_whole(await phone.yealink(), OURS)
-    for number, first in ((1, OURS[0]), (10, None), (26, None)):
+    for number, first in ((1, OURS[0]), (10, None), (33, None)):
         names = [*await phone.grandstream(number), *await phone.grandstream(number + 1)]
         assert first in (None, names[0])
-        assert len(names) > 2500
+        assert len(names) > 1900
         _assert_whole(names, _ours_from(names))
     assert names[-1] == OURS[-1]
-    assert not await phone.grandstream(28)
+    assert not await phone.grandstream(35)
     for part, pages in ((0, 10), (19, 40), (-1, 40)):
         names = await phone.cisco(part, pages)
         _assert_whole(names, _ours_from(names))

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
 import structlog
 from aiohttp import web
 from sqlalchemy import select, text
 
 from leadline.server import _phone_names
-from leads.admin import phone_books
+from leads.admin import downloads, phone_books
 from leads.admin.context import PANEL
 from leads.admin.phone_book_formats import Line, cisco, grandstream, vcards, yealink
 from leads.domain.directory import DisplayMode, Role
@@ -21,7 +23,7 @@ from leads.store.company import EmployeeEdit, PhoneEdit, save_employee
 from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
 from leads.store.engine import Database
 from leads.store.lead_card import LeadEdit, create_lead
-from leads.store.models import Employee
+from leads.store.models import Employee, Extension
 from leads.store.phone_book_tables import PhoneBookKey
 from tests.admin.conftest import Clock, Company, Visitor
 
@@ -201,6 +203,18 @@ async def test_long_books_come_in_parts(
     assert re.findall(r"FN:(.*)\r", vcf) == wanted
 
 
+async def test_a_ciscos_directories_get_a_menu_that_leads_to_the_book(
+    yurii: Visitor, visitor: Callable[[], Visitor], database: Database, company: Company
+) -> None:
+    await _fill(database, company)
+    key, phone = await _key(yurii, company.phone_101), visitor()
+    menu = ET.fromstring((await phone.get(f"/phonebook/{key}/cisco-menu.xml")).text)
+    assert menu.tag == "CiscoIPPhoneMenu"
+    (path,) = [item.findtext("URL", "").removeprefix(phone.base) for item in menu.iter("MenuItem")]
+    assert ET.fromstring((await phone.get(path)).text).tag == "CiscoIPPhoneDirectory"
+    assert (await phone.get(f"/phonebook/{key[::-1]}/cisco-menu.xml")).status == 404
+
+
 async def test_a_cisco_gets_each_number_by_itself_and_32_at_most(
     yurii: Visitor, visitor: Callable[[], Visitor], database: Database, company: Company
 ) -> None:
@@ -234,6 +248,69 @@ async def test_guessing_and_hurrying_are_slowed_down(
     assert (await phone.get(path)).status == 200
 
 
+async def test_phones_are_not_slowed_down_by_one_that_asks_on_with_an_old_key(
+    admin: Visitor, yurii: Visitor, visitor: Callable[[], Visitor], company: Company, clock: Clock
+) -> None:
+    old = await _key(yurii, company.phone_101)
+    new, other = await _key(yurii, company.phone_101), await _key(admin, company.phone_102)
+    office = visitor()
+    for _minute in range(600):
+        clock.move(minutes=1)
+        assert (await office.get(f"/phonebook/{old}/yealink.xml")).status in (404, 429)
+    for key in (new, other):
+        assert (await office.get(f"/phonebook/{key}/yealink.xml")).status == 200
+
+
+async def test_a_key_that_opened_its_book_is_not_slowed_down_by_who_guesses_beside_it(
+    yurii: Visitor, visitor: Callable[[], Visitor], company: Company
+) -> None:
+    key, office = await _key(yurii, company.phone_101), visitor()
+    assert (await office.get(f"/phonebook/{key}/yealink.xml")).status == 200
+    said = [(await office.get(f"/phonebook/{place:032x}/yealink.xml")).status for place in range(30)]
+    assert said[-1] == 429
+    assert (await office.get(f"/phonebook/{key}/yealink.xml")).status == 200
+    assert (await yurii.post(f"/phone-book/{company.phone_101}/revoke")).status == 303
+    assert [(await office.get(f"/phonebook/{key}/yealink.xml")).status for _ in range(2)] == [404, 429]
+
+
+@pytest.mark.parametrize("ends", ["revoked", "moved", None])
+async def test_a_book_goes_on_only_while_its_key_opens_it(
+    *,
+    yurii: Visitor,
+    visitor: Callable[[], Visitor],
+    database: Database,
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: str | None,
+) -> None:
+    await _fill(database, company)
+    key, taken = await _key(yurii, company.phone_101), b""
+    monkeypatch.setattr(downloads, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(phone_books, "ENTRIES", phone_books.ENTRIES | {"vcard": 1})
+    read = phone_books.read_book
+
+    async def read_book(*args: Any, **named: Any) -> Any:
+        if args[3] is not None and ends == "revoked":
+            await yurii.post(f"/phone-book/{company.phone_101}/revoke")
+        elif args[3] is not None and ends == "moved":
+            async with database.write() as session:
+                phone = await session.get_one(Extension, company.phone_101)
+                phone.employee_id = company.maria
+        return await read(*args, **named)
+
+    monkeypatch.setattr(phone_books, "read_book", read_book)
+    phone = visitor()
+    try:
+        async with phone.client.get(f"{phone.base}/phonebook/{key}/contacts.vcf") as answer:
+            async for chunk in answer.content.iter_any():
+                taken += chunk
+    except aiohttp.ClientError:
+        assert ends is not None, "a whole book was broken off"
+    else:
+        assert ends is None, "a part of a book looked whole"
+    assert (b"Shcherban" in taken) is (ends is None)
+
+
 async def test_no_key_gets_into_the_log(
     yurii: Visitor, visitor: Callable[[], Visitor], database: Database, company: Company
 ) -> None:
@@ -244,6 +321,21 @@ async def test_no_key_gets_into_the_log(
         assert (await visitor().get(f"/phonebook/{key}/yealink.xml")).status == 503
     assert [one["path"] for one in logs] == ["/phonebook/…/yealink.xml"]
     assert key not in str(logs).replace(str(logs[0].get("error")), "")
+
+
+def test_a_grandstreams_contact_has_one_number_of_each_type() -> None:
+    numbers = tuple(f"+38050111111{place}" for place in range(5))
+    book = ET.fromstring(grandstream([Line("Клен", numbers), Line("Ясен", numbers[:1])]))
+    contacts = [
+        (one.findtext("LastName"), [(phone.get("type"), phone.findtext("phonenumber")) for phone in one.iter("Phone")])
+        for one in book.iter("Contact")
+    ]
+    assert contacts == [
+        ("Клен", [("Work", numbers[0]), ("Home", numbers[1]), ("Mobile", numbers[2])]),
+        ("Клен", [("Work", numbers[3]), ("Home", numbers[4])]),
+        ("Ясен", [("Work", numbers[0])]),
+    ]
+    assert [one.findtext("id") for one in book.iter("Contact")] == ["1", "2", "3"]
 
 
 def test_names_cannot_break_out_of_a_format() -> None:
