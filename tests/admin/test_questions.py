@@ -271,6 +271,15 @@ async def test_accept_says_whether_the_phone_answered(yurii: Visitor, asked: Que
     assert phones.asked == [("answer", RING.id)] * 2
 
 
+async def test_a_phone_that_answers_in_the_instant_in_which_the_wait_ends_has_answered(
+    yurii: Visitor, asked: Questions, phones: FakePhones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "ANSWER_SECONDS", 0)
+    asked.take([RING])
+    phones.on_answer = lambda ring: asked.take([replace(ring, state=RingState.ANSWERED)])
+    assert await act(yurii, "accept") == "answered"
+
+
 async def test_several_windows_do_one_action(yurii: Visitor, asked: Questions, phones: FakePhones) -> None:
     asked.take([RING])
     phones.on_answer = lambda ring: asked.take([replace(ring, state=RingState.ANSWERED)])

@@ -349,7 +349,7 @@ async def test_the_key_opens_the_callers_card_during_the_call(
         await expect(desk.page.locator("[data-word]")).to_have_text("You are on no call at this moment.")
         calls = call("+380509998877", MAIN, talk_seconds=None)
         await asyncio.to_thread(calls.await_answer)
-        server.await_rows("SELECT id FROM call WHERE phase = 2")
+        server.await_rows("SELECT id FROM call WHERE phase = 2 AND outside_number = ?", "+380509998877")
         await desk.page.keyboard.press("Control+q")
         await expect(desk.page.locator("h1")).to_have_text("+380 50 999 8877")
         calls.break_off()
