@@ -49,10 +49,10 @@ class PlannedCall(Base):
         partial_index("uq_planned_call_lead_open", "lead_id", where=_OPEN, unique=True),
         partial_index("uq_planned_call_counterparty_open", "counterparty_id", where=_OPEN, unique=True),
         partial_index("ix_planned_call_employee_id_day_open", "employee_id", "day", "id", where=_OPEN),
-        partial_index("ix_planned_call_day_open", "day", "id", where=_OPEN),
         Index("ix_planned_call_lead_id_day", "lead_id", "day"),
         Index("ix_planned_call_counterparty_id_day", "counterparty_id", "day"),
         Index("ix_planned_call_employee_id_state_day", "employee_id", "state", "day", "id"),
+        Index("ix_planned_call_state_day", "state", "day", "id", "employee_id"),
     )
     __mapper_args__ = {"version_id_col": version}
 
