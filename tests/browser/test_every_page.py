@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
+from leads.store.models import Employee
 from tests.browser.desk import Desk, Desks
 from tools.showroom import IMPORT_FILE, PAGES, Page, Showroom
 
@@ -95,6 +97,27 @@ async def test_a_page_is_fit_for_people(page: Page, desks: Desks, room: Showroom
     await desk.page.emulate_media(color_scheme="dark")
     wrong += await axe(desk, seen, "color-contrast")
     assert wrong + desk.complaints == []
+
+
+@pytest.mark.parametrize("language", ["uk", "ru"])
+async def test_no_page_is_wider_than_a_phone_in_longer_words(language: str, desks: Desks, room: Showroom) -> None:
+    wide = []
+
+    async def speak(words: str | None) -> None:
+        async with room.panel.database.write() as session:
+            await session.execute(update(Employee).values(language=words))
+
+    await speak(language)
+    try:
+        for page in PAGES:
+            desk = await desks.of(page.login)
+            await desk.page.set_viewport_size({"width": 320, "height": 844})
+            await desk.goto(room.path(page))
+            if await desk.scrolls_sideways():
+                wide.append(page.name)
+    finally:
+        await speak(None)
+    assert wide == []
 
 
 async def axe(desk: Desk, exclude: list[str], *rules: str) -> list[str]:
