@@ -73,6 +73,18 @@ def await_end(calls: Callable[[], list[PhoneCall]], count: int, seconds: float, 
     return await_value(ended, seconds, f"the end of call {count} at {where}")
 
 
+def await_there(console: Callable[[str], str], number: str, seconds: float = 20.0) -> None:
+    """Wait until the PBX, whose console answers commands, would ring the phone `number`.
+
+    It has heard a little before that the phone is there; until it has taken note of it, the phone counts as away.
+
+    Raises:
+        PhoneError: it would not after `seconds`.
+    """
+    state = f"dialplan eval function DEVICE_STATE(PJSIP/{number})"
+    await_value(lambda: "NOT_INUSE" in console(state) or None, seconds, f"phone {number} to be there")
+
+
 class Phone:
     """A phone that signs in at the PBX and treats calls by its behaviour. Start it from a thread that lives on."""
 

@@ -5,12 +5,13 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from dialplan.render import PHONES
 from leadline.demo import docker, record
 from leadline.demo.asterisk import ask_console
-from leadline.demo.phones import Calls, Outcome, Phone
+from leadline.demo.phones import Calls, Outcome, Phone, await_there
 from leadline.demo.scenarios import Behaviour, Dialling
 from leadline.demo.state import DemoError, Running, find_running, keep_secrets
 from leadline.demo.voice import Voice
@@ -50,6 +51,8 @@ def place_call(folder: Path, caller: str, dialled: str, name: str | None) -> Non
             for number in PHONES
             if number not in registered
         }
+        for number in simulated:
+            await_there(partial(_console, running), number)
         for number in sorted(registered):
             print(f"Phone {number} is a real one: answer there when it rings.")
         dialling = Dialling(

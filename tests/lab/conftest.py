@@ -17,13 +17,12 @@ from dialplan.render import AsteriskValues
 from leadline.demo.asterisk import AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
 from leadline.demo.company import seed_company
-from leadline.demo.phones import Calls, Phone
+from leadline.demo.phones import Calls, Phone, await_there
 from leadline.demo.scenarios import Account, Behaviour, Dialling
 from leadline.demo.server_process import ServerProcess
 from leadline.demo.sipp import await_value, free_port, free_ports
 from leads.store.engine import Database
 from leads.store.migrate import upgrade
-from tests.lab.signed_in import await_phone
 
 LAB_MARK = pytest.mark.lab
 
@@ -56,7 +55,7 @@ class Pbx:
 
     def await_phone(self, number: str) -> None:
         """Wait until the PBX would ring a phone that has signed in."""
-        await_phone(self.instance, number)
+        await_there(self.instance.cli, number)
 
     def await_idle(self, seconds: float = 10.0) -> None:
         """Wait until no channel is left; one that stays behind is a fault, but of this test alone."""

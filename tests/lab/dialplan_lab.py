@@ -9,14 +9,13 @@ from dialplan.plan import encode_plan
 from dialplan.render import PHONES, AsteriskValues
 from leadline.demo.asterisk import AsteriskInstance
 from leadline.demo.asterisk_root import ensure_root
-from leadline.demo.phones import Calls, Phone
+from leadline.demo.phones import Calls, Phone, await_there
 from leadline.demo.scenarios import Account, Behaviour, Dialling
 from leadline.demo.sipp import await_value, free_port
 from leads.domain.directory import DisplayMode, Extension
 from leads.domain.reasons import Reason, ReasonCode
 from routing.decision import Decision, Ring, Step, StepKind
 from tests.lab.scripted_agi import ScriptedAgi
-from tests.lab.signed_in import await_phone
 
 CALLER = "+380501234567"
 WHY = Reason(ReasonCode.CALLER_HIDDEN)
@@ -76,7 +75,7 @@ class DialplanLab:
     def phone(self, number: str, behaviour: Behaviour | None = None) -> Phone:
         """A phone that is signed in."""
         phone = Phone(self.account(number), self.pbx, behaviour)
-        await_phone(self.asterisk, number)
+        await_there(self.asterisk.cli, number)
         return phone
 
     def account(self, number: str) -> Account:

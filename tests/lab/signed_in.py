@@ -1,4 +1,4 @@
-"""Waits until Asterisk knows that a phone is there, or no more; it learns so a little after the phone said it."""
+"""Waits until Asterisk knows that a phone is there no more; it learns so a little after the phone said it."""
 
 from leadline.demo.asterisk import AsteriskInstance
 from leadline.demo.sipp import await_value
@@ -8,9 +8,3 @@ def await_no_phone(asterisk: AsteriskInstance, number: str) -> None:
     """Wait until `number` would not be rung: Asterisk takes a moment to see that a phone has signed out."""
     state = f"dialplan eval function DEVICE_STATE(PJSIP/{number})"
     await_value(lambda: "UNAVAILABLE" in asterisk.cli(state) or None, 20, f"phone {number} to be away")
-
-
-def await_phone(asterisk: AsteriskInstance, number: str) -> None:
-    """Wait until `number` would be rung: before its answer to OPTIONS is read, it counts as away."""
-    state = f"dialplan eval function DEVICE_STATE(PJSIP/{number})"
-    await_value(lambda: "NOT_INUSE" in asterisk.cli(state) or None, 20, f"phone {number} to be there")
