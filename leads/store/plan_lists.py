@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from leads.domain.planning import PlanState
-from leads.store.list_shapes import unindexed
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import OPEN, PlannedCall
@@ -183,9 +182,7 @@ def _conditions(wanted: PlanFilter) -> list[ColumnElement[bool] | TextClause]:
     conditions: list[ColumnElement[bool] | TextClause] = []
     conditions.append(OPEN if wanted.state is PlanState.OPEN else PlannedCall.state == wanted.state)
     if wanted.employees is not None:
-        whose: ColumnElement[Any] = PlannedCall.__table__.c.employee_id
-        # Those of one stand in their order; to put those of several in order, all of them would be read.
-        conditions.append((whose if len(wanted.employees) == 1 else unindexed(whose)).in_(wanted.employees))
+        conditions.append(PlannedCall.employee_id.in_(wanted.employees))
     if wanted.before is not None:
         conditions.append(PlannedCall.day < wanted.before)
     if wanted.day is not None:
