@@ -301,3 +301,27 @@ async def test_nobody_complained(desks: Desks) -> None:
     """None of these stories broke a script or the content policy."""
     for login in ("admin", "andriy"):
         assert (await desks.of(login)).complaints == []
+
+
+async def test_a_choice_is_made_by_keyboard_in_several_presses(desks: Desks, room: Showroom) -> None:
+    desk = await desks.fresh("admin")
+    page = desk.page
+    await desk.goto(f"/reports/leads?{REPORT}&by1=employee")
+    choice, came = page.locator("select[name=by1]"), list[str]()
+    values = await choice.locator("option").evaluate_all("(all) => all.map((one) => one.value)")
+    page.on("framenavigated", lambda frame: came.append(frame.url))
+    await choice.focus()
+    for value in values[1:4]:
+        await page.keyboard.press("ArrowDown")
+        await expect(choice).to_have_value(value)
+    assert not came, "it was sent before it was chosen"
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile(f"by1={values[3]}"))
+    await expect(choice).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await page.locator("main a").first.focus()
+    await expect(page).to_have_url(re.compile(f"by1={values[2]}"))
+    await expect(choice).to_be_focused()
+    await choice.select_option(values[0])
+    await expect(page).to_have_url(re.compile(f"by1={values[0]}"))
+    await page.context.close()
