@@ -134,7 +134,10 @@ def _briefly(local: datetime, locale: Locale) -> str:
     if local.date() == today.date():
         return clock
     day = f"{local.day} {_month_names('abbreviated', locale.language)[local.month]}"
-    return f"{day}, {clock}" if local.year == today.year else f"{day} {local.year}, {clock}"
+    if local.year == today.year:
+        return f"{day}, {clock}"
+    # Where a column is narrow the year stands with the clock, on two lines and not on three.
+    return f"{day} {local.year},\xa0{clock}"
 
 
 def _in_full(local: datetime, language: str) -> str:

@@ -134,12 +134,15 @@ def test_plurals_follow_the_language(speaking: Speaking) -> None:
     ]
 
 
+NO_BREAK = chr(0xA0)
+
+
 def test_times_are_brief_and_in_the_viewers_zone(speaking: Speaking) -> None:
     now = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
     speaking(i18n.Locale("en", i18n.load_catalogs()["en"], ZoneInfo("Europe/Kyiv"), now))
     assert i18n.short_time(now) == "00:30"
     assert i18n.short_time(datetime(2026, 3, 2, 21, 59, tzinfo=UTC)) == "2 Mar, 23:59"
-    assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025, 23:59"
+    assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025,\xa023:59"
 
 
 @given(
@@ -157,8 +160,8 @@ def test_times_are_written_as_babel_writes_them(language: str, zone: ZoneInfo, n
     full = format_datetime(local, "d MMMM y, HH:mm:ss", locale=language)
     brief = format_time(local, "HH:mm", locale=language)
     if local.date() != today.date():
-        pattern = "d MMM" if local.year == today.year else "d MMM y"
-        brief = f"{format_date(local, pattern, locale=language)}, {brief}"
+        day = format_date(local, "d MMM" if local.year == today.year else "d MMM y", locale=language)
+        brief = f"{day},{' ' if local.year == today.year else NO_BREAK}{brief}"
     before = i18n.current_locale()
     i18n.use_locale(i18n.Locale(language, i18n.load_catalogs()[language], zone, now))
     try:
