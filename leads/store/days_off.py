@@ -20,7 +20,7 @@ from leads.store.lock_order import hold_persons
 from leads.store.planning_settings import company_calendar, planned_load, planning_choice
 from leads.store.planning_tables import OPEN, PlannedCall
 
-AT_ONCE = 200
+AT_ONCE = 100
 _FARTHEST = 2 * 366
 """Days: no status plans more than a year ahead; what many calls at once have pushed behind that moves later."""
 _PAUSES = 9

@@ -38,6 +38,7 @@ async def test_every_page_carries_the_headers_that_restrict_browsers(admin: Visi
         assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["Server"] == "Leadline", "whoever looks for old versions learns none"
 
 
 @pytest.mark.parametrize(
