@@ -176,7 +176,7 @@ async def live_session(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-@routes.get("/live/stream")
+@routes.get("/live/stream", allow_head=False)
 async def live_stream(request: web.Request) -> web.StreamResponse:
     """The calls of one open page, as events, until its session or the server ends."""
     live = panel_of(request).live

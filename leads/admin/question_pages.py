@@ -44,7 +44,7 @@ routes = web.RouteTableDef()
 _log = structlog.get_logger(__name__)
 
 
-@routes.get("/live/questions/stream")
+@routes.get("/live/questions/stream", allow_head=False)
 async def question_stream(request: web.Request) -> web.StreamResponse:
     """What the viewer is asked, as events, in the language of the page, until his session or the server ends."""
     panel, viewer, response = panel_of(request), viewer_of(request), event_stream()

@@ -318,3 +318,10 @@ async def test_running_calls_are_found_without_reading_all_calls(database: Datab
         statement, parameters = next(sent for sent in statements if sent[0].startswith("SELECT"))
         plan = await (await session.connection()).exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         assert "ix_call_live" in plan.all()[0][3]
+
+
+@pytest.mark.parametrize("path", ["/live/stream", "/live/questions/stream"])
+async def test_a_stream_has_no_head_alone(yurii: Visitor, path: str) -> None:
+    """Its events would be taken for the next answer on the connection, and it would never end."""
+    async with asyncio.timeout(20), yurii.client.head(yurii.base + path) as answer:
+        assert answer.status == 405
