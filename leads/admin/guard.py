@@ -9,6 +9,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
+from socket import gaierror
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from leads.admin import sent_forms
@@ -106,6 +107,10 @@ def visit_cookie(secure: bool) -> str:
     return "__Host-leadline-visit" if secure else "leadline-visit"
 
 
+_DATABASE_AWAY = (DBAPIError, PoolTimeoutError, TimeoutError, ConnectionRefusedError, gaierror)
+"""A PostgreSQL that is not there, or hangs, says nothing itself: whoever connects or waits fails as with any server."""
+
+
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request through to its handler, or answer with a page that says why not."""
@@ -117,8 +122,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             raise
         return _error_page(request, error.status, error.text or "", error.headers)
-    except (OperationalError, InterfaceError, PoolTimeoutError, DBAPIError) as error:
-        _log.error("panel: database failed", path=_logged_path(request), error=str(error))
+    except _DATABASE_AWAY as error:
+        _log.error("panel: database failed", path=_logged_path(request), error=str(error) or type(error).__name__)
         return _error_page(request, 503, _("The database does not answer. Try again in a moment."))
     except web.RequestPayloadError:
         return _error_page(request, 400, "")

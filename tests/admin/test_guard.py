@@ -2,20 +2,28 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import aiohttp
 import aiohttp_jinja2
 import pytest
 from aiohttp import web
 from sqlalchemy import text
 
+from leads.admin import CallFeed, create_panel
 from leads.admin import app as app_module
 from leads.admin.context import Access, access_of
 from leads.admin.guard import SECURITY_HEADERS
+from leads.store import engine
+from leads.store.directory import DirectoryCache
 from leads.store.engine import Database
-from tests.admin.conftest import Company, Visitor
+from leads.store.migrate import upgrade
+from tests.admin.conftest import Clock, Company, Visitor, served
+from tests.conftest import PostgresServer
 
 Visitors = Callable[[], Visitor]
 POLICY = (
@@ -324,6 +332,40 @@ async def test_a_database_that_fails_gives_a_page_that_says_so(
     assert answer.status == 503
     assert "The database does not answer." in answer.text
     assert "ignored_number" not in answer.text
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("how", ["ended", "hangs", "hangs in the midst"])
+async def test_a_postgresql_that_is_away_gives_a_page_that_says_so(
+    own_server: PostgresServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Whoever connects to it, or waits for it, fails as with any server then: nobody says that it is the database."""
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(engine, "COMMAND_SECONDS", 1.0)
+    url = await own_server.create(f"panel_{how.replace(' ', '_')}", "template0")
+    await upgrade(url)
+    database = Database(url)
+    directory = DirectoryCache(database)
+    await directory.refresh()
+    zone = ZoneInfo("Europe/Kyiv")
+    app = create_panel(database, directory, CallFeed(), zone=zone, region="UA", secure=False, clock=clock)
+    async with served(app) as base, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        if how != "hangs in the midst":
+            await database.dispose()
+        if how == "ended":
+            await asyncio.to_thread(own_server.control, "stop", "-m", "immediate")
+        else:
+            own_server.signal(signal.SIGSTOP)
+        try:
+            answer = await Visitor(base, client).get("/live", Cookie="leadline=anything")
+        finally:
+            if how == "ended":
+                await asyncio.to_thread(own_server.start)
+            else:
+                own_server.signal(signal.SIGCONT)
+    await database.dispose()
+    assert answer.status == 503
+    assert "The database does not answer." in answer.text
 
 
 async def test_a_mistake_of_ours_gives_a_page_without_its_text(admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
