@@ -105,12 +105,14 @@ async def set_password(session: AsyncSession, login: str, password: str) -> None
     """Give a login a new password and end its sessions. It hashes on the calling thread.
 
     Raises:
-        AccessError: nobody has that login, or the password cannot be kept.
+        AccessError: nobody who works here has that login, or the password cannot be kept.
     """
     check_password(password)
     employee = await session.scalar(select(Employee).where(Employee.login == login.strip().lower()))
     if employee is None:
         raise AccessError(f"nobody has the login {login!r}")
+    if not employee.active:
+        raise AccessError(f"{employee.login} has left; an administrator can activate him on his card")
     await keep_password_hash(session, employee.id, hash_password(password))
 
 

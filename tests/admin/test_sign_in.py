@@ -301,6 +301,14 @@ async def test_the_command_line_makes_admins_and_passwords(database: Database, c
     assert password_hash.verify_password(found[1], "another long word")
 
 
+async def test_whoever_has_left_gets_no_password_that_opens_nothing(database: Database, company: Company) -> None:
+    async with database.write() as session:
+        (await session.get_one(Employee, company.yurii)).active = False
+        await session.flush()
+        with pytest.raises(access.AccessError, match="yurii has left"):
+            await access.set_password(session, "Yurii", "another long word")
+
+
 async def test_sessions_that_are_over_are_cleared_away(database: Database, company: Company, clock: Clock) -> None:
     async with database.write() as session:
         await access.open_session(session, company.yurii, clock() - timedelta(hours=9), "")
