@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, exists, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.calls import CallView, Direction, Phase, Result, Role
 from leads.store.call_rows import halves_of
+from leads.store.former_leads import of_counterparty
 from leads.store.models import Call, ContactPerson, Counterparty, Employee, Lead, Recording, RoutingDecision, Source
 
 MOST_RUNNING = 500
@@ -175,9 +176,7 @@ async def calls_of_counterparty(
     session: AsyncSession, counterparty_id: int, most: int = MOST_ON_CARD, skip: int = 0
 ) -> list[BoardCall]:
     """A counterparty's calls, and those of the leads that were closed to it, the last begun first."""
-    closed = select(Lead.id).where(Lead.counterparty_id == counterparty_id)
-    theirs = or_(Call.counterparty_id == counterparty_id, Call.lead_id.in_(closed))
-    return await _calls_where(session, theirs, most, skip)
+    return await _calls_where(session, of_counterparty(Call, counterparty_id), most, skip)
 
 
 async def _calls_where(session: AsyncSession, condition: ColumnElement[bool], most: int, skip: int) -> list[BoardCall]:

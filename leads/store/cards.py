@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.numbers import NumberKind, read_number
 from leads.store.engine import lock_numbers
+from leads.store.former_leads import of_counterparty
 from leads.store.models import Change, ContactPerson, Counterparty, Employee, Lead, PhoneNumber
 
 MOST_NUMBERS = 100
@@ -224,12 +225,11 @@ async def history_with_leads(
     session: AsyncSession, counterparty_id: int, most: int = MOST_HISTORY, skip: int = 0
 ) -> list[HistoryRow]:
     """The changes of a counterparty's card and of the leads that were closed to it, as `history` has them."""
-    closed = select(Lead.id).where(Lead.counterparty_id == counterparty_id)
     rows = await session.execute(
         select(Change.at, Employee.name, Change.field, Change.before, Change.after, Lead.name)
         .outerjoin(Employee, Employee.id == Change.employee_id)
         .outerjoin(Lead, Lead.id == Change.lead_id)
-        .where(or_(Change.counterparty_id == counterparty_id, Change.lead_id.in_(closed)))
+        .where(of_counterparty(Change, counterparty_id))
         .order_by(Change.at.desc(), Change.id.desc())
         .limit(most)
         .offset(skip)

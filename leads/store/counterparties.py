@@ -6,13 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, case, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leads.domain.statuses import StatusSet
 from leads.domain.visibility import Scope
 from leads.store.counterparty_rows import NUMBERS_COMPANY
+from leads.store.former_leads import numbers_of_counterparties
 from leads.store.leads import NOBODY, employees
 from leads.store.list_shapes import Condition, Group, Index, Source, Total
 from leads.store.listing import Page, Request, read_page
@@ -211,12 +212,10 @@ async def _rows(session: AsyncSession, ids: Sequence[int]) -> tuple[Counterparty
     if not ids:
         return ()
     numbers: dict[int, list[str]] = {}
-    # A condition on the joined table itself would make SQLite read all numbers.
-    people_of_these = select(ContactPerson.id).where(ContactPerson.counterparty_id.in_(ids))
     for counterparty_id, number in await session.execute(
         select(NUMBERS_COMPANY, PhoneNumber.number)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .where(or_(PhoneNumber.counterparty_id.in_(ids), PhoneNumber.contact_person_id.in_(people_of_these)))
+        .where(numbers_of_counterparties(ids))
         .order_by(
             PhoneNumber.contact_person_id.is_not(None),
             PhoneNumber.contact_person_id,

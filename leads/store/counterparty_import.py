@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
@@ -19,6 +19,7 @@ from leads.store.counterparty_card import (
 )
 from leads.store.counterparty_rows import NUMBERS_COMPANY
 from leads.store.engine import Database
+from leads.store.former_leads import numbers_of_counterparties
 from leads.store.import_tables import ImportItem
 from leads.store.lead_import import differences, note_change
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
@@ -188,7 +189,7 @@ async def _nearest(session: AsyncSession, row: CounterpartyRow, ids: list[int]) 
     for identity, number, person in await session.execute(
         select(NUMBERS_COMPANY, PhoneNumber.number, PhoneNumber.contact_person_id)
         .outerjoin(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .where(or_(PhoneNumber.counterparty_id.in_(ids), ContactPerson.counterparty_id.in_(ids)))
+        .where(numbers_of_counterparties(ids))
     ):
         held[identity].add(number)
         if person is None:

@@ -11,9 +11,10 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, exists, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from leads.domain.calls import Phase, Result, Role
 from leads.domain.clock import Clock
@@ -155,7 +156,8 @@ async def _workload(session: AsyncSession, zone: ZoneInfo, day: PlanningDay) -> 
 
 
 def _plan(kind: _Kind, row: Row[Any], load: Workload, calendar: Calendar, now: datetime) -> dict[str, Any]:
-    contacts = [moment for moment in (row.talked_at, row.changed_at or row.created_at) if moment is not None]
+    every = row.talked_at, row.talked_before, row.changed_at or row.created_at
+    contacts = [moment for moment in every if moment is not None]
     day = next_day(StatusRule(True, row.plan_days), max(contacts), now, calendar)
     return {
         kind.key: row.id,
@@ -184,7 +186,8 @@ def _facts(kind: _Kind, candidates: Sequence[int]) -> Select[Any]:
         card.responsible_id,
         card.created_at,
         kind.status.plan_days,
-        _talked(kind).label("talked_at"),
+        _talked(kind.card, getattr(Call, kind.key) == card.id).label("talked_at"),
+        _talked_before(kind).label("talked_before"),
         changed.label("changed_at"),
     )
     statement: Select[Any] = select(*columns)
@@ -195,12 +198,16 @@ def _facts(kind: _Kind, candidates: Sequence[int]) -> Select[Any]:
     )
 
 
-def _talked(kind: _Kind) -> ScalarSelect[datetime]:
-    """When the last conversation began; a counterparty's are also those of the leads that it was."""
-    whose: ColumnElement[bool] = Call.lead_id == Lead.id
-    if kind.card is Counterparty:
-        was = select(Lead.id).where(Lead.counterparty_id == Counterparty.id).correlate(Counterparty)
-        whose = or_(Call.counterparty_id == Counterparty.id, Call.lead_id.in_(was))
+def _talked_before(kind: _Kind) -> ColumnElement[Any]:
+    """When a counterparty talked last as one of the leads that it was; asked apart, see leads.store.former_leads."""
+    if kind.card is Lead:
+        return literal(None)
+    was = aliased(Lead)
+    return _talked(kind.card, Call.lead_id == was.id, was.counterparty_id == Counterparty.id)
+
+
+def _talked(card: type[Lead] | type[Counterparty], *whose: ColumnElement[bool]) -> ScalarSelect[datetime]:
+    """When the last conversation of some calls began."""
     talk = (Call.role == Role.CALL, Call.phase == Phase.ENDED, Call.result == Result.ANSWERED)
     began = func.max(func.coalesce(Call.answered_at, Call.started_at), type_=Call.started_at.type)
-    return select(began).where(whose, *talk).correlate(kind.card).scalar_subquery()
+    return select(began).where(*whose, *talk).correlate(card).scalar_subquery()

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, TextClause, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, TextClause, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import aliased
 
 from leads.domain.planning import PlanState
-from leads.store.models import ContactPerson, Counterparty, Employee, Lead, PhoneNumber
+from leads.store.former_leads import numbers_of_counterparties, of_counterparty
+from leads.store.models import Counterparty, Employee, Lead, PhoneNumber
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import OPEN, PlannedCall
 
@@ -52,23 +53,8 @@ _MADE_BY, _CLOSED_BY = aliased(Employee), aliased(Employee)
 _ORDER = (PhoneNumber.contact_person_id.is_not(None), PhoneNumber.position, PhoneNumber.id)
 
 
-def _of_counterparty(key: InstrumentedAttribute[int | None] | int | None) -> ColumnElement[bool]:
-    people = select(ContactPerson.id).where(ContactPerson.counterparty_id == key)
-    return or_(PhoneNumber.counterparty_id == key, PhoneNumber.contact_person_id.in_(people))
-
-
-def first_number(counterparty_id: InstrumentedAttribute[int | None]) -> ScalarSelect[str]:
-    """The number under which a counterparty is called first, for a column of another table."""
-    return (
-        select(PhoneNumber.number)
-        .where(_of_counterparty(counterparty_id))
-        .order_by(*_ORDER)
-        .limit(1)
-        .correlate(counterparty_id.class_)
-        .scalar_subquery()
-    )
-
-
+FIRST_NUMBER: ColumnElement[str | None] = func.nullif(func.coalesce(Lead.main_number, Counterparty.main_number), "")
+"""The number under which a lead or a counterparty is called first; its contact persons' come after its own."""
 _COLUMNS: tuple[Any, ...] = (
     PlannedCall.id,
     PlannedCall.version,
@@ -76,7 +62,7 @@ _COLUMNS: tuple[Any, ...] = (
     PlannedCall.counterparty_id,
     func.coalesce(Lead.name, Counterparty.name),
     func.coalesce(Lead.named, True),
-    func.coalesce(Lead.main_number, first_number(PlannedCall.counterparty_id)),
+    FIRST_NUMBER,
     PlannedCall.employee_id,
     Employee.name,
     PlannedCall.state,
@@ -195,12 +181,11 @@ async def numbers_of(session: AsyncSession, person: CallPerson) -> tuple[str, ..
     if person.lead_id is not None:
         whose: ColumnElement[bool] = PhoneNumber.lead_id == person.lead_id
     else:
-        whose = _of_counterparty(person.counterparty_id)
+        whose = numbers_of_counterparties([person.counterparty_id])
     return tuple(dict.fromkeys(await session.scalars(select(PhoneNumber.number).where(whose).order_by(*_ORDER))))
 
 
 def _is_of(person: CallPerson) -> ColumnElement[bool]:
     if person.lead_id is not None:
         return PlannedCall.lead_id == person.lead_id
-    was = select(Lead.id).where(Lead.counterparty_id == person.counterparty_id)
-    return or_(PlannedCall.counterparty_id == person.counterparty_id, PlannedCall.lead_id.in_(was))
+    return of_counterparty(PlannedCall, person.counterparty_id)

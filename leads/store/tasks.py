@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from leads.domain.follow_up import TaskKind
 from leads.store.cards import NoSuchCardError, is_at_work
 from leads.store.company import GoneError, SavedMeanwhileError
+from leads.store.former_leads import of_counterparty
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
-from leads.store.plan_lists import first_number
+from leads.store.plan_lists import FIRST_NUMBER
 from leads.store.task_tables import Note, Task
 
 MOST_SHOWN = 200
@@ -75,7 +76,7 @@ _COLUMNS: tuple[Any, ...] = (
     Task.counterparty_id,
     func.coalesce(Lead.name, Counterparty.name),
     func.coalesce(Lead.named, True),
-    func.coalesce(Lead.main_number, first_number(Task.counterparty_id)),
+    FIRST_NUMBER,
     Task.employee_id,
     Employee.name,
     Task.text,
@@ -288,8 +289,7 @@ def _about_and_before(table: type[Task] | type[Note], person: CallPerson) -> Col
     """About a person, or about a lead that became this counterparty."""
     if person.lead_id is not None:
         return _about(table, person)
-    was = select(Lead.id).where(Lead.counterparty_id == person.counterparty_id)
-    return or_(_about(table, person), table.lead_id.in_(was))
+    return of_counterparty(table, person.counterparty_id)
 
 
 async def _notes(session: AsyncSession, about: ColumnElement[bool], most: int = MOST_NOTES) -> Sequence[NoteRow]:

@@ -1,4 +1,4 @@
-"""What statements a piece of work executes, and how SQLite finds their rows (EXPLAIN QUERY PLAN)."""
+"""What statements a piece of work executes, and how the database finds their rows (EXPLAIN)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,12 +26,16 @@ def statements() -> Iterator[dict[str, Any]]:
 
 
 async def plans(database: Database, seen: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The steps of each statement; https://www.sqlite.org/eqp.html."""
+    """The steps of each statement that reads; https://www.sqlite.org/eqp.html."""
     found = {}
+    on_postgres = database.dialect == "postgresql"
     async with database.read() as session:
         connection = await session.connection()
         for statement, parameters in seen.items():
-            if not statement.startswith(("BEGIN", "PRAGMA")):
+            if on_postgres and statement.startswith("SELECT"):
+                rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+                found[statement] = [row[0] for row in rows]
+            elif not on_postgres and not statement.startswith(("BEGIN", "PRAGMA")):
                 rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
                 found[statement] = [row[3] for row in rows]
     return found

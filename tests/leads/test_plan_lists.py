@@ -8,13 +8,18 @@ from itertools import product
 import pytest
 from sqlalchemy import insert, select
 
+from leads.domain.follow_up import TaskKind
 from leads.domain.planning import PlanState
 from leads.store import plan_lists
+from leads.store.counterparty_card import CounterpartyEdit, PersonEdit, save_counterparty
+from leads.store.day_lists import open_tasks_for
 from leads.store.engine import Database
 from leads.store.models import Employee, Lead
+from leads.store.people_of_calls import CallPerson
 from leads.store.plan_lists import PlanFilter, list_plans
 from leads.store.planning_tables import PlannedCall
-from tests.leads.planning import TUESDAY
+from leads.store.tasks import give_task
+from tests.leads.planning import TUESDAY, Desk
 from tests.leads.query_plans import plans, statements
 
 BEGIN = date(2026, 3, 3)
@@ -88,3 +93,26 @@ async def test_a_page_is_read_in_its_order(database: Database) -> None:
         at = next(place for place, step in enumerate(steps) if index in step)
         assert "COVERING INDEX" in steps[at], steps
         assert not steps[at + 1].startswith("USE TEMP B-TREE"), steps
+
+
+async def test_a_counterparty_is_called_by_its_own_first_number(database: Database) -> None:
+    """Where only contact persons have numbers, each showed the first of any counterparty with a planned call."""
+    desk = await Desk(database).open()
+    own: dict[int, str | None] = {}
+    for place, numbers in enumerate(((), (), ("+380441110000",))):
+        of_person = f"+38050111000{place}"
+        person = PersonEdit(None, f"p{place}", "", None, None, (of_person,))
+        edit = CounterpartyEdit(f"ТОВ {place}", "", "", "", "", None, 1, numbers, (person,))
+        saved = await save_counterparty(database, None, 0, edit, by=1, clock=desk.clock, region="UA")
+        own[saved.id] = numbers[0] if numbers else of_person
+    bare = CounterpartyEdit("ТОВ", "", "", "", "", None, 1, (), ())
+    own[(await save_counterparty(database, None, 0, bare, by=1, clock=desk.clock, region="UA")).id] = None
+    for key in own:
+        await desk.by_hand(CallPerson(counterparty_id=key), 0)
+        async with database.write() as session:
+            await give_task(session, CallPerson(counterparty_id=key), 1, "t", None, by=2, now=desk.now)
+    async with database.read() as session:
+        planned = await list_plans(session, PlanFilter(), 0)
+        tasks = (await open_tasks_for(session, 1, TaskKind.TYPED)).rows
+    assert {row.counterparty_id: row.number for row in planned} == own
+    assert {row.counterparty_id: row.number for row in tasks} == own
