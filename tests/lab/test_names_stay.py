@@ -267,6 +267,7 @@ def test_pickup(company: Company, by: str, form: str, directed: bool) -> None:
     taken = taker.call("*8102" if directed else "*8")
     taken.await_answer()
     taken.await_display(form, CALLER)
+    company.await_conversations()  # the display tells it before; who hangs up meanwhile has not taken the call
 
 
 @pytest.mark.parametrize(("to", "form"), [("101", LATIN), ("103", SHORT)])
@@ -298,6 +299,7 @@ def test_park_and_retrieve(company: Company) -> None:
     await_value(lambda: "71" in company.pbx.instance.cli("parking show default").split() or None, 20, "a parked call")
     taken = taker.call("71")
     taken.await_display(LATIN, CALLER)
+    company.await_conversations()
 
 
 def test_colleagues_see_each_other(company: Company) -> None:
