@@ -84,7 +84,7 @@ ENDS = re.compile(r"/(?:remove|erase|revoke|undo|leave|delete|close|merge|cancel
 ENDS_SESSION = re.compile(r"^/me/sessions/|/sign-(?:out|in)$")
 WORD = re.compile(r"[A-Za-z]{2,}")
 NO_WORDS = re.compile(
-    r"\S+@\S+|https?://\S+|PJSIP/\d+|Leadline|Yealink|Grandstream|Cisco|vCard|asterisk"
+    r"\S+@\S+|https?://\S+|PJSIP/\d+|Leadline|Yealink|Grandstream|Cisco|directoryURL|vCard|asterisk"
     r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
     r"|English|(?:^|· )(?:admin|andriy|james|mariia)$"
 )
