@@ -134,7 +134,7 @@ def pytest_collection_finish() -> None:
 def planning_without_long_pauses() -> Iterator[None]:
     """Nobody works beside a test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(daily_plans, "_PAUSES", 1)
+        patch.setattr(daily_plans, "PAUSES", 1)
         yield
 
 

@@ -81,8 +81,12 @@ def await_there(console: Callable[[str], str], number: str, seconds: float = 20.
     Raises:
         PhoneError: it would not after `seconds`.
     """
-    state = f"dialplan eval function DEVICE_STATE(PJSIP/{number})"
-    await_value(lambda: "NOT_INUSE" in console(state) or None, seconds, f"phone {number} to be there")
+    await_value(lambda: "NOT_INUSE" in device_state(console, number) or None, seconds, f"phone {number} to be there")
+
+
+def device_state(console: Callable[[str], str], number: str) -> str:
+    """What the PBX, whose console answers commands, holds the phone `number` to be doing."""
+    return console(f"dialplan eval function DEVICE_STATE(PJSIP/{number})")
 
 
 class Phone:

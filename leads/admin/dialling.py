@@ -1,6 +1,7 @@
 """Click to call: the button at every number of a card rings the viewer's own phone, then calls that number (C11)."""
 
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -105,7 +106,7 @@ def tell_call(request: web.Request, back: str, status: int, text: str) -> web.Re
     return redirect(request, back, flash=text)
 
 
-async def start_call(request: web.Request, numbers: tuple[str, ...]) -> tuple[int, str]:
+async def start_call(request: web.Request, numbers: Collection[str]) -> tuple[int, str]:
     """Start the call to one of `numbers`; gives the HTTP status, 202 when it is on, and what to tell the viewer."""
     panel, viewer, form = panel_of(request), viewer_of(request), form_of(request)
     number = read_number(form.value("number"), panel.region)

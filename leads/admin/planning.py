@@ -15,9 +15,11 @@ from leads.admin.refusals import no_such_counterparty, no_such_lead
 from leads.admin.rendering import redirect, render
 from leads.domain.planning import Act, Calendar, Due, HandDate, PlanState, Step, due
 from leads.store.cards import LeadClosedError, NoSuchCardError
+from leads.store.closing import numbers_of
 from leads.store.company import SavedMeanwhileError
+from leads.store.counterparty_rows import numbers_on
 from leads.store.people_of_calls import CallPerson
-from leads.store.plan_lists import PlanRow, find_plan, numbers_of, plans_of
+from leads.store.plan_lists import PlanRow, find_plan, plans_of
 from leads.store.planning_settings import company_calendar
 from leads.store.plans import LONGEST_NOTE, PlanEdit, Planning, cancel_plan, note_dialled, plan_by_hand
 from leads.store.visibility import counterparty_is_visible, lead_is_visible
@@ -133,7 +135,11 @@ async def call(request: web.Request) -> web.Response:
     """Make a planned call: the conversation that follows fulfils it."""
     panel, viewer, planned = panel_of(request), viewer_of(request), await _find(request)
     async with panel.database.read() as session:
-        numbers = await numbers_of(session, _person_of(planned))
+        numbers = (
+            await numbers_of(session, planned.lead_id)
+            if planned.counterparty_id is None
+            else await numbers_on(session, planned.counterparty_id)
+        )
     pressed = panel.clock()
     status, text = await start_call(request, numbers)
     if status == web.HTTPAccepted.status_code:

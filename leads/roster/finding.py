@@ -2,7 +2,7 @@
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -49,11 +49,11 @@ class Leads:
         stale[self.snapshot.places_of(sorted(changed))] = True
         return Leads(self.snapshot, stale, {**self.changed, **changed})
 
-    def became(self, scope: Collection[int]) -> list[int]:
+    def became(self, scope: frozenset[int]) -> list[int]:
         """The counterparties that leads became with which somebody of `scope` had talked."""
         snapshot = self.snapshot
         column = snapshot.columns["counterparty"]
-        found = {lead.counterparty for lead in self.changed.values() if lead is not None and lead.workers & {*scope}}
+        found = {lead.counterparty for lead in self.changed.values() if lead is not None and lead.workers & scope}
         for places in (snapshot.workers[who] for who in scope if who in snapshot.workers):
             # What is to be done goes along when a lead ends (L15): so whoever worked on one of these talked with it.
             found.update(np.unique(column[places[~self.stale[places]]]).tolist())

@@ -98,8 +98,10 @@ class LeadRoster:
 
     async def became(self, session: AsyncSession, scope: Scope) -> Sequence[int] | None:
         """The counterparties that leads became with which somebody of `scope` had talked; None: ask the database."""
-        leads = None if scope is None else await self._in_step(session)
-        return None if leads is None or scope is None else await asyncio.to_thread(leads.became, scope)
+        if scope is None:
+            return None
+        leads = await self._in_step(session)
+        return None if leads is None else await asyncio.to_thread(leads.became, scope)
 
     async def read_all(self) -> None:
         """Read all leads anew, while those in memory serve on."""

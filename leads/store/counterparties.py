@@ -21,7 +21,7 @@ from leads.store.models import ContactPerson, Counterparty, CounterpartyStatus, 
 from leads.store.narrowing import Stretch, key_holds, number_holds, searches
 from leads.store.search import search_patterns
 from leads.store.statuses import status_names
-from leads.store.visibility import Became, counterparties_of
+from leads.store.visibility import Became, seen_counterparties
 
 
 class CounterpartyOrder(StrEnum):
@@ -107,7 +107,7 @@ async def find_counterparties(
     *,
     became: Became = None,
 ) -> Page:
-    """The ids of one page of the list; the arguments are as for list_leads, and `became` as for counterparties_of."""
+    """The ids of one page of the list; the arguments are as for list_leads, and `became` as for seen_counterparties."""
     dialect = (await session.connection()).dialect.name
     conditions = [
         *searches(dialect, Counterparty, search_patterns(wanted.search)),
@@ -116,7 +116,7 @@ async def find_counterparties(
         *number_holds(dialect, Counterparty, wanted.number),
     ]
     if scope is not None:
-        conditions.append(counterparties_of(scope, became, dialect))
+        conditions.append(await seen_counterparties(session, scope, became))
     source = await _source(session, wanted, order, tuple(conditions))
     return await read_page(session, [source], request)
 
@@ -124,9 +124,9 @@ async def find_counterparties(
 async def folders(session: AsyncSession, scope: Scope = None, became: Became = None) -> list[str]:
     """The folders in use, of the counterparties that somebody with this scope may see, as find_counterparties."""
     if scope is not None:
-        dialect = (await session.connection()).dialect.name
+        seen = await seen_counterparties(session, scope, became)
         statement = select(Counterparty.folder).where(Counterparty.folder != "").distinct()
-        statement = statement.where(Counterparty.id.in_(counterparties_of(scope, became, dialect).ids))
+        statement = statement.where(Counterparty.id.in_(seen.ids))
         return sorted(await session.scalars(statement), key=str.casefold)
     # From each folder to the next in their index: to pass all counterparties of each takes longer than their list.
     first = select(func.min(Counterparty.folder).label("folder")).where(Counterparty.folder > "").cte(recursive=True)

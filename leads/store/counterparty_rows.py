@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from leads.store import cards
+from leads.store.former_leads import numbers_of_counterparties
 from leads.store.models import ContactPerson, Counterparty, PhoneNumber
 from leads.store.search import search_text, sort_key
 
@@ -57,13 +58,8 @@ def _rows(card: Counterparty) -> list[PhoneNumber]:
 
 async def numbers_on(session: AsyncSession, counterparty_id: int) -> set[str]:
     """The numbers on a counterparty's card, to be locked before it is opened."""
-    own = select(PhoneNumber.number).where(PhoneNumber.counterparty_id == counterparty_id)
-    of_persons = (
-        select(PhoneNumber.number)
-        .join(ContactPerson, ContactPerson.id == PhoneNumber.contact_person_id)
-        .where(ContactPerson.counterparty_id == counterparty_id)
-    )
-    return {*await session.scalars(own), *await session.scalars(of_persons)}
+    theirs = numbers_of_counterparties([counterparty_id])
+    return set(await session.scalars(select(PhoneNumber.number).where(theirs)))
 
 
 def derive(card: Counterparty) -> None:

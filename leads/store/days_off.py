@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leads.domain.clock import Clock
 from leads.domain.planning import Calendar, Workload
+from leads.store import daily_plans
 from leads.store.cards import Journal
 from leads.store.engine import Database, breathe
 from leads.store.lock_order import hold_persons
@@ -23,8 +24,6 @@ from leads.store.planning_tables import OPEN, PlannedCall
 AT_ONCE = 100
 _FARTHEST = 2 * 366
 """Days: no status plans more than a year ahead; what many calls at once have pushed behind that moves later."""
-_PAUSES = 9
-"""How much longer others have the database; see leads.store.daily_plans."""
 
 
 async def clear_days_off(
@@ -60,7 +59,7 @@ async def clear_days_off(
         # Without any, whoever changed them was faster, or there is no working day to move them to.
         if not changes or pieces == most:
             return moved
-        await breathe(began, _PAUSES)
+        await breathe(began, daily_plans.PAUSES)
 
 
 def _days_off(calendar: Calendar, today: date) -> Sequence[date]:

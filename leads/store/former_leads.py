@@ -4,7 +4,8 @@ Both have indexes; but asked for one or the other in one condition, PostgreSQL r
 took seconds among a million calls.
 """
 
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, select, union_all
 from sqlalchemy.orm import aliased
@@ -12,6 +13,9 @@ from sqlalchemy.orm import aliased
 from leads.store.models import Call, Change, ContactPerson, Lead, PhoneNumber
 from leads.store.planning_tables import PlannedCall
 from leads.store.task_tables import Note, Task
+
+if TYPE_CHECKING:
+    from leads.store.people_of_calls import CallPerson
 
 
 def of_counterparty(
@@ -24,8 +28,15 @@ def of_counterparty(
     return table.id.in_(union_all(own, before))
 
 
-def numbers_of_counterparties(ids: Any) -> ColumnElement[bool]:
-    """The numbers of some counterparties and of their contact persons; `ids` is a collection, or a statement."""
+def of_person(table: type[Note] | type[PlannedCall] | type[Task], person: "CallPerson") -> ColumnElement[bool]:
+    """The rows about a person; a counterparty's are also those about the leads that it was."""
+    if person.lead_id is not None:
+        return table.lead_id == person.lead_id
+    return of_counterparty(table, person.counterparty_id)
+
+
+def numbers_of_counterparties(ids: Collection[int]) -> ColumnElement[bool]:
+    """The numbers of some counterparties and of their contact persons."""
     number, person = aliased(PhoneNumber), aliased(ContactPerson)
     own = select(number.id).where(number.counterparty_id.in_(ids))
     of_persons = select(number.id).join(person, person.id == number.contact_person_id)

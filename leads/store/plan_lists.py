@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from leads.domain.planning import PlanState
-from leads.store.former_leads import numbers_of_counterparties, of_counterparty
-from leads.store.models import Counterparty, Employee, Lead, PhoneNumber
+from leads.store.former_leads import of_person
+from leads.store.models import Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
 from leads.store.planning_tables import OPEN, PlannedCall
 
@@ -50,8 +50,6 @@ class PlanRow:
 
 
 _MADE_BY, _CLOSED_BY = aliased(Employee), aliased(Employee)
-_ORDER = (PhoneNumber.contact_person_id.is_not(None), PhoneNumber.position, PhoneNumber.id)
-
 
 FIRST_NUMBER: ColumnElement[str | None] = func.nullif(func.coalesce(Lead.main_number, Counterparty.main_number), "")
 """The number under which a lead or a counterparty is called first; its contact persons' come after its own."""
@@ -99,7 +97,7 @@ async def plans_of(
     A counterparty's are also those of the leads that it was. At most so many after the first `skip`.
     """
     order = (PlannedCall.closed_at.is_not(None), PlannedCall.closed_at.desc(), PlannedCall.id.desc())
-    statement = plan_rows().where(_is_of(person)).order_by(*order)
+    statement = plan_rows().where(of_person(PlannedCall, person)).order_by(*order)
     return [PlanRow(*row) for row in await session.execute(statement.limit(most).offset(skip))]
 
 
@@ -174,18 +172,3 @@ def _conditions(wanted: PlanFilter) -> list[ColumnElement[bool] | TextClause]:
     if wanted.day is not None:
         conditions.append(PlannedCall.day == wanted.day)
     return conditions
-
-
-async def numbers_of(session: AsyncSession, person: CallPerson) -> tuple[str, ...]:
-    """The numbers under which a person can be called, the first first."""
-    if person.lead_id is not None:
-        whose: ColumnElement[bool] = PhoneNumber.lead_id == person.lead_id
-    else:
-        whose = numbers_of_counterparties([person.counterparty_id])
-    return tuple(dict.fromkeys(await session.scalars(select(PhoneNumber.number).where(whose).order_by(*_ORDER))))
-
-
-def _is_of(person: CallPerson) -> ColumnElement[bool]:
-    if person.lead_id is not None:
-        return PlannedCall.lead_id == person.lead_id
-    return of_counterparty(PlannedCall, person.counterparty_id)

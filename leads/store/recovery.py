@@ -123,6 +123,10 @@ def _lasting(pbx: str, kind: OutageKind) -> Any:
     return select(Outage.id).where(Outage.pbx == pbx, Outage.kind == kind, Outage.ended_at.is_(None))
 
 
+_Times = tuple[list[datetime], list[datetime]]
+"""When calls began, and when they ended, each in order."""
+
+
 async def outages(session: AsyncSession) -> Sequence[OutageLine]:
     """The outages, the last first, each with the calls of its time that were recovered."""
     newest = select(Outage).order_by(Outage.started_at.desc(), Outage.id.desc()).limit(MOST_OUTAGES)
@@ -134,8 +138,8 @@ async def outages(session: AsyncSession) -> Sequence[OutageLine]:
     ]
 
 
-async def _recovered_since(session: AsyncSession, first: datetime) -> dict[str, tuple[list[datetime], list[datetime]]]:
-    """When the recovered calls began that had not ended before `first`, and when they ended: in order, by Asterisk.
+async def _recovered_since(session: AsyncSession, first: datetime) -> dict[str, _Times]:
+    """The times of the recovered calls that had not ended before `first`, by Asterisk.
 
     They are read once for all outages, from the index of recovered calls. SQLite takes that only where the condition
     is written as the index has it, and not for two ranges at once.
@@ -145,7 +149,7 @@ async def _recovered_since(session: AsyncSession, first: datetime) -> dict[str, 
     )
     ended = times.where(Call.ended_at >= first)
     lasting = times.where(Call.ended_at.is_(None), Call.started_at >= first)
-    found: dict[str, tuple[list[datetime], list[datetime]]] = {}
+    found: dict[str, _Times] = {}
     for pbx, begin, end in await session.execute(union_all(ended, lasting)):
         for key in (pbx, EVERY_PBX):
             begins, ends = found.setdefault(key, ([], []))
@@ -157,7 +161,7 @@ async def _recovered_since(session: AsyncSession, first: datetime) -> dict[str, 
     return found
 
 
-def _touching(calls: tuple[list[datetime], list[datetime]], outage: Outage) -> int:
+def _touching(calls: _Times, outage: Outage) -> int:
     """How many of these calls there were while it lasted: those begun by its end without those that ended before it."""
     begins, ends = calls
     begun = len(begins) if outage.ended_at is None else bisect_right(begins, outage.ended_at)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from leads.domain.follow_up import TaskKind
 from leads.store.cards import NoSuchCardError, is_at_work
 from leads.store.company import GoneError, SavedMeanwhileError
-from leads.store.former_leads import of_counterparty
+from leads.store.former_leads import of_person
 from leads.store.lock_order import hold_persons
 from leads.store.models import ContactPerson, Counterparty, Employee, Lead
 from leads.store.people_of_calls import CallPerson
@@ -114,7 +114,7 @@ async def tasks_of(
     At most so many after the first `skip`.
     """
     order = (Task.done_at.is_not(None), Task.done_at.desc(), Task.due_on.is_(None), Task.due_on, Task.id)
-    statement = task_rows().where(_about_and_before(Task, person)).order_by(*order).limit(most).offset(skip)
+    statement = task_rows().where(of_person(Task, person)).order_by(*order).limit(most).offset(skip)
     return [TaskRow(*row) for row in await session.execute(statement)]
 
 
@@ -221,12 +221,12 @@ async def _present_card(session: AsyncSession, person: CallPerson) -> CallPerson
 
 async def notes_of(session: AsyncSession, person: CallPerson) -> Sequence[NoteRow]:
     """The notes about a person, the newest first; a counterparty's are also those of the leads that it was."""
-    return await _notes(session, _about_and_before(Note, person))
+    return await _notes(session, of_person(Note, person))
 
 
 async def latest_note(session: AsyncSession, person: CallPerson) -> str | None:
     """What was noted last about a person, for whoever he calls now."""
-    rows = await _notes(session, _about_and_before(Note, person), most=1)
+    rows = await _notes(session, of_person(Note, person), most=1)
     return rows[0].text if rows else None
 
 
@@ -285,13 +285,6 @@ async def mark_told(session: AsyncSession, tasks: Collection[int], now: datetime
     return set(await session.scalars(marked.execution_options(synchronize_session=False)))
 
 
-def _about_and_before(table: type[Task] | type[Note], person: CallPerson) -> ColumnElement[bool]:
-    """About a person, or about a lead that became this counterparty."""
-    if person.lead_id is not None:
-        return _about(table, person)
-    return of_counterparty(table, person.counterparty_id)
-
-
 async def _notes(session: AsyncSession, about: ColumnElement[bool], most: int = MOST_NOTES) -> Sequence[NoteRow]:
     statement = (
         select(Note.at, Employee.name, Note.text)
@@ -303,7 +296,7 @@ async def _notes(session: AsyncSession, about: ColumnElement[bool], most: int = 
     return [NoteRow(*row) for row in await session.execute(statement)]
 
 
-def _about(table: type[Task] | type[Note], person: CallPerson) -> ColumnElement[bool]:
+def _about(table: type[Task], person: CallPerson) -> ColumnElement[bool]:
     if person.lead_id is not None:
         return table.lead_id == person.lead_id
     return table.counterparty_id == person.counterparty_id

@@ -55,11 +55,11 @@ def leads_of(scope: frozenset[int]) -> Condition:
     return Condition(or_(mine, worked_on.check), union_all(select(Lead.id).where(mine), *_ids_worked_on(scope)))
 
 
-def counterparties_of(scope: frozenset[int], became: Became = None, dialect: str = "sqlite") -> Condition:
+def counterparties_of(scope: frozenset[int], became: Select[Any] | None = None) -> Condition:
     """The counterparties that somebody with this scope may see.
 
-    `became` are those that leads became with which somebody of `scope` had talked, where that is known already: to find
-    them in the database each of these leads must be looked at.
+    `became` gives those that leads became with which somebody of `scope` had talked, where that is known already: to
+    find them in the database each of these leads must be looked at.
     """
     mine = Counterparty.responsible_id.in_(scope)
     contact = ContactPerson.responsible_id.in_(scope)
@@ -76,22 +76,25 @@ def counterparties_of(scope: frozenset[int], became: Became = None, dialect: str
         select(Counterparty.id).where(mine),
         select(ContactPerson.counterparty_id).where(contact),
         select(Call.counterparty_id).where(was_on, of_none, Call.counterparty_id.is_not(None)),
-        _became(scope) if became is None else _among(became, dialect),
+        _became(scope) if became is None else became,
         select(Task.counterparty_id).where(to_do, Task.counterparty_id.is_not(None)),
     )
     return Condition(check, ids)
 
 
+async def seen_counterparties(session: AsyncSession, scope: frozenset[int], became: Became) -> Condition:
+    """As counterparties_of, with what is known of what leads became."""
+    if became is None:
+        return counterparties_of(scope)
+    # However many they are, they are one value.
+    if (await session.connection()).dialect.name == "postgresql":
+        return counterparties_of(scope, select(func.unnest(literal([*became], ARRAY(Integer))).column_valued("known")))
+    return counterparties_of(scope, select(func.json_each(json.dumps([*became])).table_valued("value").c.value))
+
+
 def _became(scope: frozenset[int]) -> Select[Any]:
     talked = select(Lead.counterparty_id).join(Call, Call.lead_id == Lead.id).where(Call.employee_id.in_(scope))
     return talked.where(Lead.counterparty_id.is_not(None))
-
-
-def _among(ids: Sequence[int], dialect: str) -> Select[Any]:
-    """Known ids as rows, however many, by one value."""
-    if dialect == "postgresql":
-        return select(func.unnest(literal([*ids], ARRAY(Integer))).column_valued("known"))
-    return select(func.json_each(json.dumps([*ids])).table_valued("value").c.value)
 
 
 def _ids_worked_on(scope: frozenset[int]) -> tuple[Select[Any], Select[Any]]:

@@ -26,6 +26,7 @@ from tests.admin.conftest import Company, Visitor
 Speaking = Callable[[i18n.Locale], None]
 FOLDER = Path(i18n.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+NO_BREAK = chr(0xA0)
 PLACES = re.compile(r"%\((\w+)\)s")
 ZONES = ("UTC", "Europe/Kyiv", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Kiritimati")
 
@@ -134,15 +135,12 @@ def test_plurals_follow_the_language(speaking: Speaking) -> None:
     ]
 
 
-NO_BREAK = chr(0xA0)
-
-
 def test_times_are_brief_and_in_the_viewers_zone(speaking: Speaking) -> None:
     now = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
     speaking(i18n.Locale("en", i18n.load_catalogs()["en"], ZoneInfo("Europe/Kyiv"), now))
     assert i18n.short_time(now) == "00:30"
     assert i18n.short_time(datetime(2026, 3, 2, 21, 59, tzinfo=UTC)) == "2 Mar, 23:59"
-    assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == "31 Dec 2025,\xa023:59"
+    assert i18n.short_time(datetime(2025, 12, 31, 21, 59, tzinfo=UTC)) == f"31 Dec 2025,{NO_BREAK}23:59"
 
 
 @given(

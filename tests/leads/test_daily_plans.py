@@ -24,7 +24,7 @@ from tests.leads.holding import watch
 from tests.leads.planning import HOT, NUMBER, OTHER, UNPROMISING, WARM, ZONE, Desk
 
 TODAY = date(2026, 3, 3)
-PAUSES = daily_plans._PAUSES  # As it is before tests are made quick.
+PAUSES = daily_plans.PAUSES  # As it is before tests are made quick.
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_others_have_nine_times_as_long_as_the_job(desk: Desk, monkeypatch
         pauses.append(times)
 
     monkeypatch.setattr(daily_plans, "breathe", breathe)
-    monkeypatch.setattr(daily_plans, "_PAUSES", PAUSES)
+    monkeypatch.setattr(daily_plans, "PAUSES", PAUSES)
     assert await _run(desk) == 20
     assert pauses == [9] * 3
 

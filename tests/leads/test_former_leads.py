@@ -9,13 +9,14 @@ from leads.domain.follow_up import TaskKind
 from leads.store.board import calls_of_counterparty
 from leads.store.cards import history_with_leads
 from leads.store.counterparties import CounterpartyFilter, CounterpartyOrder, list_counterparties
+from leads.store.counterparty_rows import numbers_on
 from leads.store.daily_plans import plan_day
 from leads.store.day_lists import due_plans, open_tasks_for
 from leads.store.engine import Database
 from leads.store.listing import Request
 from leads.store.models import Employee
 from leads.store.people_of_calls import CallPerson
-from leads.store.plan_lists import PlanFilter, list_plans, numbers_of, plans_of
+from leads.store.plan_lists import PlanFilter, list_plans, plans_of
 from leads.store.tasks import notes_of, tasks_of
 from tests.leads.planning import ZONE
 from tests.leads.query_plans import plans, statements
@@ -71,7 +72,7 @@ async def test_no_table_is_read_whole_for_a_card(database: Database) -> None:
             assert await plans_of(session, person)
             assert await tasks_of(session, person)
             assert await notes_of(session, person)
-            assert await numbers_of(session, person)
+            assert await numbers_on(session, 8)
             assert await calls_of_counterparty(session, 8)
             assert await history_with_leads(session, 8)
             assert (
